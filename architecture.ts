@@ -1,0 +1,18 @@
+/**
+ * Which room may use which, through its door (`#room`) only. A room uses only rooms below it.
+ * Adding a word here is a review question; `test/architecture.test.ts` holds every import against this table.
+ */
+export const rooms = {
+  kernel: [],
+  telemetry: ['kernel'],
+  config: ['kernel'],
+  storage: ['kernel', 'telemetry'],
+  http: ['kernel', 'telemetry'],
+  audit: ['kernel', 'telemetry', 'storage', 'http'],
+  identity: ['kernel', 'telemetry', 'storage', 'http', 'audit'],
+  policy: ['kernel'],
+  tools: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'policy'],
+  gateway: ['kernel', 'telemetry', 'http', 'identity', 'tools'],
+  main: ['kernel', 'telemetry', 'config', 'storage', 'http', 'audit', 'identity', 'policy', 'tools', 'gateway'],
+  cli: ['kernel', 'config', 'http', 'storage', 'audit', 'identity', 'tools', 'gateway', 'main'],
+} as const satisfies Record<string, readonly string[]>

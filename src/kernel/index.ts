@@ -1,0 +1,10 @@
+/**
+ * What every room stands on and what stands on nothing: problems a caller can fix, secrets that cannot leak
+ * by accident, ids, the clock, and the shape of JSON.
+ */
+export { Problem, isProblem, type ProblemKind } from './problem.ts'
+export { Secret } from './secret.ts'
+export { newId, type Id } from './id.ts'
+export { systemClock, type Clock } from './clock.ts'
+export { isJsonObject, type Json, type JsonObject } from './json.ts'
+export { canonicalJson } from './canonical-json.ts'
