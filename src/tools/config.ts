@@ -1,0 +1,112 @@
+import * as z from 'zod'
+
+/** The `[[servers]]` and `[[gateways]]` sections of gatehouse.toml; the admin API takes the same shapes. */
+
+const serverName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'use 1–40 of a–z, 0–9 and "-", starting with a letter or digit')
+const slug = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'use 1–63 of a–z, 0–9 and "-", starting with a letter or digit')
+const milliseconds = z.int().min(1).max(86_400_000)
+
+const common = {
+  name: serverName,
+  title: z.string().max(200).optional(),
+  tags: z.array(z.string().min(1).max(64)).max(32).default([]),
+  enabled: z.boolean().default(true),
+  /** What happens when the server changes a tool: take it, or keep it back until an admin accepts it. */
+  on_change: z.enum(['accept', 'hold']).default('accept'),
+  /** Time without any sign of life after which a call is given up. */
+  timeout_ms: milliseconds.default(60_000),
+  max_concurrency: z.int().min(1).max(10_000).default(256),
+  max_result_bytes: z.int().min(1024).max(1_073_741_824).default(33_554_432),
+  /** Hosts (`name`, `*.name`) and CIDRs that may be dialled although the guard would refuse them. */
+  allow_addresses: z.array(z.string().min(1).max(253)).max(64).default([]),
+}
+
+const http = z.strictObject({
+  ...common,
+  transport: z.literal('http'),
+  url: z.url({ protocol: /^https?$/ }).max(2048),
+  /** Sent with every request to this server; values may be `${env:…}` or `${file:…}`. */
+  headers: z.record(z.string().max(128), z.string().max(8192)).default({}),
+  /** Upstream sessions held at once for session-era servers; the longest idle one is closed to make room. */
+  max_sessions: z.int().min(1).max(100_000).default(5_000),
+  session_idle_ms: milliseconds.default(600_000),
+})
+
+const stdio = z.strictObject({
+  ...common,
+  transport: z.literal('stdio'),
+  command: z.array(z.string().min(1).max(4096)).min(1).max(256),
+  cwd: z.string().max(4096).optional(),
+  env: z.record(z.string().max(256), z.string().max(32_768)).default({}),
+  /** Who may share a process: one per caller session, one per user, or one pool for all (for servers that keep no state). */
+  isolation: z.enum(['session', 'user', 'shared']).default('user'),
+  max_processes: z.int().min(1).max(1_000).default(8),
+  idle_stop_ms: milliseconds.default(300_000),
+  start_timeout_ms: milliseconds.default(30_000),
+})
+
+const worker = z.strictObject({
+  ...common,
+  transport: z.literal('worker'),
+  url: z.url({ protocol: /^https?$/ }).max(2048),
+  secret: z.string().min(1).max(4096),
+  /** Values for the secrets that the worker's tools ask for by name. */
+  secrets: z.record(z.string().max(256), z.string().max(32_768)).default({}),
+})
+
+const builtin = z.strictObject({
+  ...common,
+  transport: z.literal('builtin'),
+  builtin: z.enum(['reference']).default('reference'),
+})
+
+export const serverConfig = z.discriminatedUnion('transport', [http, stdio, worker, builtin])
+export type ServerConfig = z.output<typeof serverConfig>
+export type ServerConfigInput = z.input<typeof serverConfig>
+export type HttpServerConfig = z.output<typeof http>
+export type StdioServerConfig = z.output<typeof stdio>
+export type WorkerServerConfig = z.output<typeof worker>
+export type BuiltinServerConfig = z.output<typeof builtin>
+
+/** `server/name` with `*` standing for any run of characters, or `tag:NAME` for all servers with that tag. */
+const pattern = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^(tag:[^/]+|[^/]+\/.+|\*)$/, 'write it as server/tool, server/*, */name* or tag:NAME')
+
+const override = z.strictObject({
+  /** `server/tool` with the tool's original name. */
+  tool: z.string().regex(/^[^/]+\/.+$/, 'write it as server/tool'),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'use 1–64 of A–Z, a–z, 0–9, "_" and "-"')
+    .optional(),
+  title: z.string().max(200).optional(),
+  description: z.string().max(16_384).optional(),
+  /** Arguments the caller neither sees nor sets. */
+  hide: z.array(z.string().min(1).max(256)).max(64).default([]),
+  /** Arguments with a fixed value; they are hidden as well. */
+  pin: z.record(z.string().max(256), z.json()).default({}),
+  /** Values used when the caller leaves the argument out. */
+  default: z.record(z.string().max(256), z.json()).default({}),
+})
+
+export const gatewayConfig = z.strictObject({
+  slug,
+  title: z.string().max(200).optional(),
+  description: z.string().max(4096).optional(),
+  instructions: z.string().max(16_384).optional(),
+  auth: z.enum(['key', 'none']).default('key'),
+  tools: z.array(pattern).max(1_000).default([]),
+  /** Resources and prompts come from the servers named here; unset: from every server picked whole (`server/*`) in `tools`. */
+  resources: z.array(pattern).max(1_000).optional(),
+  prompts: z.array(pattern).max(1_000).optional(),
+  overrides: z.array(override).max(1_000).default([]),
+})
+export type GatewayConfig = z.output<typeof gatewayConfig>
+export type GatewayConfigInput = z.input<typeof gatewayConfig>

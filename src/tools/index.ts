@@ -1,0 +1,11 @@
+/**
+ * The heart: what a tool is, where it comes from and how it is called.
+ *
+ * A *server* offers tools (and resources and prompts); a *source* (`source.ts`) is how one kind of server is reached;
+ * the *catalog* remembers what all servers offer and what changed; a *gateway* is a named choice from it under stable
+ * names (`naming.ts`); and every call, whoever makes it, goes through the stages in `call/`, read from top to bottom.
+ */
+export { Payload } from './payload.ts'
+export type * from './source.ts'
+export type * from './tools.ts'
+export { serverConfig, gatewayConfig, type ServerConfig, type GatewayConfig } from './config.ts'

@@ -1,0 +1,68 @@
+import type { ProblemKind } from '#kernel'
+
+/** Every reason for which the tools room refuses or fails a call. */
+export const UNAUTHENTICATED = {
+  code: 'tools/unauthenticated',
+  status: 401,
+  title: 'Authentication is needed',
+} as const satisfies ProblemKind
+export const NO_SUCH_GATEWAY = {
+  code: 'tools/no-such-gateway',
+  status: 404,
+  title: 'There is no such gateway',
+} as const satisfies ProblemKind
+export const NOT_ALLOWED = {
+  code: 'tools/not-allowed',
+  status: 403,
+  title: 'This is not allowed',
+} as const satisfies ProblemKind
+export const UNREACHABLE = {
+  code: 'tools/upstream-unreachable',
+  status: 502,
+  title: 'The server could not be reached',
+} as const satisfies ProblemKind
+export const BROKEN_REPLY = {
+  code: 'tools/upstream-broken',
+  status: 502,
+  title: 'The server answered with something that is not MCP',
+} as const satisfies ProblemKind
+export const TOO_LARGE = {
+  code: 'tools/too-large',
+  status: 413,
+  title: 'This is larger than the limit',
+} as const satisfies ProblemKind
+export const TIMED_OUT = {
+  code: 'tools/timed-out',
+  status: 504,
+  title: 'The server did not answer in time',
+} as const satisfies ProblemKind
+export const CANCELLED = {
+  code: 'tools/cancelled',
+  status: 499,
+  title: 'The call was cancelled',
+} as const satisfies ProblemKind
+export const OVERLOADED = {
+  code: 'tools/overloaded',
+  status: 503,
+  title: 'Too many calls at once',
+} as const satisfies ProblemKind
+export const CIRCUIT_OPEN = {
+  code: 'tools/circuit-open',
+  status: 503,
+  title: 'The server failed repeatedly and is given a rest',
+} as const satisfies ProblemKind
+export const NEEDS_CONSENT = {
+  code: 'tools/needs-consent',
+  status: 401,
+  title: 'The server needs a sign-in',
+} as const satisfies ProblemKind
+export const INPUT_EXPIRED = {
+  code: 'tools/input-expired',
+  status: 410,
+  title: 'This call no longer waits for an answer',
+} as const satisfies ProblemKind
+export const BLOCKED_ADDRESS = {
+  code: 'tools/blocked-address',
+  status: 403,
+  title: 'This address may not be reached',
+} as const satisfies ProblemKind

@@ -1,0 +1,18 @@
+import type { Clock } from '#kernel'
+import type { Egress } from '#http'
+import type { Log } from '#telemetry'
+import type { ServerConfig } from '../config.ts'
+import type { SourceEvents } from '../source.ts'
+
+/** What every kind of source is made from: `createXSource(server, deps)`. */
+export type SourceDeps = {
+  readonly clock: Clock
+  readonly egress: Egress
+  readonly log: Log
+  readonly events: SourceEvents
+  /** What we call ourselves towards servers. */
+  readonly house: { readonly name: string; readonly version: string }
+}
+
+/** `trusted`: declared in the config file, so the address guard lets it reach private addresses. */
+export type ServerOf<Config extends ServerConfig> = { readonly config: Config; readonly trusted: boolean }
