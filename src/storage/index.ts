@@ -1,0 +1,2 @@
+/** Where the house keeps things. */
+export type { ChangeBus, Migrations, Storage, StoredValue } from './contract.ts'

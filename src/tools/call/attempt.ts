@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto'
+import { canonicalJson, type JsonObject } from '#kernel'
+import type { GatewayView, ToolBinding } from '../view.ts'
+import type { KeptServer } from '../servers.ts'
+import type { CallRequest } from '../tools.ts'
+
+/** One attempt to call, as it is known so far; the stages fill it from top to bottom and `record` writes it down. */
+export type Attempt = {
+  readonly request: CallRequest
+  readonly startedAt: number
+  readonly traceId: string
+  readonly traceparent: string
+  target: Target | null
+  /** SHA-256 over the canonical arguments; never the arguments themselves. */
+  argsHash: string | null
+  requestBytes: number
+}
+
+/** Where a call goes. */
+export type Target = {
+  readonly view: GatewayView
+  readonly server: KeptServer
+  /** The tool's or prompt's original name, the resource's original URI, the server's own task id. */
+  readonly original: string
+  readonly binding?: ToolBinding
+  /** Set where the caller's address for a resource is not the server's. */
+  readonly alias?: { readonly shown: string; readonly original: string }
+}
+
+/** The hash that binds approvals, repeated calls and request states to exactly these arguments. */
+export function hashArguments(method: string, params: JsonObject): string {
+  const { _meta: _, ...bound } = params
+  return createHash('sha256').update(method).update('\0').update(canonicalJson(bound)).digest('base64url')
+}

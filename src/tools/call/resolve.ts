@@ -1,0 +1,135 @@
+import { isJsonObject, type JsonObject } from '#kernel'
+import type { GatewayView } from '../view.ts'
+import type { KeptServer } from '../servers.ts'
+import type { CallRequest } from '../tools.ts'
+import type { Target } from './attempt.ts'
+import { INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, Refused } from './refused.ts'
+
+/** What `resolve` needs to see of the house: one gateway's view and the servers behind it. */
+export type ResolveDeps = {
+  readonly view: GatewayView
+  server(name: string): KeptServer | undefined
+  openTaskId(taskId: string, request: CallRequest): { server: string; id: string } | null
+}
+
+/**
+ * Finds where a call goes. What the gateway does not show is unknown: the answer is the same whether it does not
+ * exist, is not granted, or belongs to another gateway.
+ */
+export function resolve(deps: ResolveDeps, request: CallRequest): Target {
+  switch (request.method) {
+    case 'tools/call':
+      return resolveTool(deps, request)
+    case 'prompts/get':
+      return resolvePrompt(deps, textOf(request.params['name'], 'name'))
+    case 'resources/read':
+      return resolveResource(deps, request)
+    case 'completion/complete':
+      return resolveCompletion(deps, request)
+    case 'tasks/get':
+    case 'tasks/update':
+    case 'tasks/cancel':
+      return resolveTask(deps, request)
+  }
+}
+
+function resolveTool(deps: ResolveDeps, request: CallRequest): Target {
+  const name = textOf(request.params['name'], 'name')
+  const binding = deps.view.toolByName.get(name)
+  if (!binding) throw unknown(`Unknown tool: ${quote(name)}`)
+  return { view: deps.view, server: serverOf(deps, binding.server), original: binding.original, binding }
+}
+
+function resolvePrompt(deps: ResolveDeps, name: string): Target {
+  const prompt = deps.view.promptByName.get(name)
+  if (!prompt) throw unknown(`Unknown prompt: ${quote(name)}`)
+  return { view: deps.view, server: serverOf(deps, prompt.server), original: prompt.original }
+}
+
+function resolveResource(deps: ResolveDeps, request: CallRequest): Target {
+  const uri = textOf(request.params['uri'], 'uri')
+  const found = findResource(deps.view, uri)
+  const isLegacy = request.session.era === 'legacy'
+  if (!found) {
+    const code = isLegacy ? LEGACY_RESOURCE_NOT_FOUND : INVALID_PARAMS
+    throw new Refused('denied', { code, message: `Resource not found: ${quote(uri)}`, data: { uri } })
+  }
+  const alias = found.original === uri ? {} : { alias: { shown: uri, original: found.original } }
+  return { view: deps.view, server: serverOf(deps, found.server), original: found.original, ...alias }
+}
+
+/** Listed addresses first, then templates, then the one server that may have more than it lists. */
+export function findResource(view: GatewayView, uri: string): { server: string; original: string } | undefined {
+  const listed = view.resourceByUri.get(uri)
+  if (listed) return listed
+  const template = view.templateMatchers.find((candidate) => candidate.matches(uri))
+  if (template) return { server: template.server, original: unalias(uri, template) }
+  const only = view.resourceServers.length === 1 ? view.resourceServers[0] : undefined
+  return only === undefined ? undefined : { server: only, original: uri }
+}
+
+/** An alias changes only the beginning of an address, so the rest is what both have in common at the end. */
+function unalias(uri: string, template: { shown: string; original: string }): string {
+  if (template.shown === template.original) return uri
+  const added = template.shown.length - template.original.length
+  if (template.original.startsWith('ui://')) return `ui://${uri.slice('ui://'.length + added)}`
+  return uri.slice(added)
+}
+
+function resolveCompletion(deps: ResolveDeps, request: CallRequest): Target {
+  const ref = request.params['ref']
+  if (!isJsonObject(ref)) throw unknown('completion/complete needs "ref", a prompt or resource template reference')
+  if (ref['type'] === 'ref/prompt') return resolvePrompt(deps, textOf(ref['name'], 'ref.name'))
+  const uri = textOf(ref['uri'], 'ref.uri')
+  const template = deps.view.resourceByUri.get(uri) ?? findResource(deps.view, uri)
+  if (!template) throw unknown(`Unknown resource template: ${quote(uri)}`)
+  return { view: deps.view, server: serverOf(deps, template.server), original: template.original }
+}
+
+function resolveTask(deps: ResolveDeps, request: CallRequest): Target {
+  const taskId = textOf(request.params['taskId'], 'taskId')
+  const task = deps.openTaskId(taskId, request)
+  const server = task ? deps.server(task.server) : undefined
+  if (!task || !server) throw unknown(`Unknown task: ${quote(taskId)}`)
+  return { view: deps.view, server, original: task.id }
+}
+
+/** The parameters as the server knows them: its own names and addresses in place of the gateway's. */
+export function toServerParams(request: CallRequest, target: Target): JsonObject {
+  const { params, method } = request
+  switch (method) {
+    case 'tools/call':
+    case 'prompts/get':
+      return params['name'] === target.original ? params : { ...params, name: target.original }
+    case 'resources/read':
+      return target.alias ? { ...params, uri: target.original } : params
+    case 'tasks/get':
+    case 'tasks/update':
+    case 'tasks/cancel':
+      return { ...params, taskId: target.original }
+    case 'completion/complete': {
+      const ref = isJsonObject(params['ref']) ? params['ref'] : {}
+      const key = ref['type'] === 'ref/prompt' ? 'name' : 'uri'
+      return { ...params, ref: { ...ref, [key]: target.original } }
+    }
+  }
+}
+
+function serverOf(deps: ResolveDeps, name: string): KeptServer {
+  const server = deps.server(name)
+  if (!server) throw unknown('This tool was just removed; list the tools again.')
+  return server
+}
+
+function textOf(value: unknown, name: string): string {
+  if (typeof value === 'string' && value.length > 0 && value.length <= 8_192) return value
+  throw new Refused('failed', { code: INVALID_PARAMS, message: `"${name}" must be a text of 1 to 8192 characters` })
+}
+
+function unknown(message: string): Refused {
+  return new Refused('denied', { code: INVALID_PARAMS, message })
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}

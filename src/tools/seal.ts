@@ -1,0 +1,37 @@
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { isJsonObject, type JsonObject } from '#kernel'
+
+/**
+ * Hands state to a client and gets it back unread and unchanged: AES-256-GCM with the nonce derived from the content,
+ * so that equal content gives the equal text (a task keeps its id) and no nonce serves two contents.
+ */
+export type Seal = {
+  seal(purpose: string, value: JsonObject): string
+  /** Null for anything that was not sealed by this house for this purpose. */
+  open(purpose: string, text: string): JsonObject | null
+}
+
+export function createSeal(key: Buffer): Seal {
+  const cipherKey = createHmac('sha256', key).update('cipher').digest()
+  const nonceKey = createHmac('sha256', key).update('nonce').digest()
+  return {
+    seal(purpose, value) {
+      const plain = Buffer.from(JSON.stringify(value))
+      const nonce = createHmac('sha256', nonceKey).update(purpose).update('\0').update(plain).digest().subarray(0, 12)
+      const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce).setAAD(Buffer.from(purpose))
+      return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+    },
+    open(purpose, text) {
+      try {
+        const bytes = Buffer.from(text, 'base64url')
+        const decipher = createDecipheriv('aes-256-gcm', cipherKey, bytes.subarray(0, 12)).setAAD(Buffer.from(purpose))
+        decipher.setAuthTag(bytes.subarray(-16))
+        const plain = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()])
+        const value: unknown = JSON.parse(plain.toString('utf8'))
+        return isJsonObject(value) ? value : null
+      } catch {
+        return null // whatever is wrong with it, it is not ours
+      }
+    },
+  }
+}

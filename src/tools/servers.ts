@@ -1,0 +1,232 @@
+import type { Clock } from '#kernel'
+import type { Log } from '#telemetry'
+import { createBreaker, type Breaker } from './breaker.ts'
+import type { ServerConfig } from './config.ts'
+import { reasonOf } from './reason.ts'
+import { createSlots, type Slots } from './slots.ts'
+import type { Offer, Source, SourceEvents } from './source.ts'
+
+/**
+ * Keeps one server known: lists it at the start, after every change it announces and every few minutes, tries again
+ * with growing pauses when it fails, and always can say in words how it is and when it will be asked again.
+ */
+export type KeptServer = {
+  readonly config: ServerConfig
+  readonly trusted: boolean
+  readonly source: Source
+  readonly breaker: Breaker
+  readonly slots: Slots
+  health(): ServerHealth
+  /** Resolves when the first listing has ended, well or not. */
+  readonly firstListing: Promise<void>
+  /** Lists now (`server check`); resolves when that is done. */
+  checkNow(): Promise<ServerHealth>
+  close(): Promise<void>
+}
+
+export type HealthState = 'starting' | 'healthy' | 'degraded' | 'unreachable' | 'needs_consent'
+export type ServerHealth = {
+  readonly state: HealthState
+  /** In words; empty when healthy. */
+  readonly reason: string
+  /** Milliseconds since 1970. */
+  readonly since: number
+  readonly checkedAt: number | null
+  /** The time of the next try, when one is planned because of trouble. */
+  readonly retryAt: number | null
+  readonly era: string | null
+  readonly tools: number
+}
+
+export type KeeperDeps = {
+  readonly clock: Clock
+  readonly log: Log
+  /** Stores what was offered; called before the health changes, so that a healthy server is always in the lists. */
+  readonly onOffer: (offer: Offer) => Promise<void>
+  readonly onHealth: (health: ServerHealth) => void
+  readonly timing?: Partial<KeeperTiming>
+}
+export type KeeperTiming = {
+  relistMs: number
+  firstRetryMs: number
+  maxRetryMs: number
+  listTimeoutMs: number
+  debounceMs: number
+}
+const TIMING: KeeperTiming = {
+  relistMs: 300_000,
+  firstRetryMs: 1_000,
+  maxRetryMs: 60_000,
+  listTimeoutMs: 20_000,
+  debounceMs: 50,
+}
+
+/** Starts keeping a server; `makeSource` gets the events to which the keeper listens. */
+export function keepServer(
+  server: { config: ServerConfig; trusted: boolean; makeSource: (events: SourceEvents) => Source },
+  deps: KeeperDeps,
+): KeptServer {
+  const keeper = new Keeper(server, deps)
+  keeper.start()
+  return keeper
+}
+
+class Keeper implements KeptServer {
+  readonly config: ServerConfig
+  readonly trusted: boolean
+  readonly source: Source
+  readonly breaker: Breaker
+  readonly slots: Slots
+  readonly firstListing: Promise<void>
+  readonly #deps: KeeperDeps
+  readonly #timing: KeeperTiming
+  readonly #stop = new AbortController()
+  #health: ServerHealth
+  #timer: NodeJS.Timeout | undefined
+  #failures = 0
+  #running: Promise<void> | null = null
+  #again = false
+  #firstDone: () => void = () => {}
+
+  constructor(
+    server: { config: ServerConfig; trusted: boolean; makeSource: (events: SourceEvents) => Source },
+    deps: KeeperDeps,
+  ) {
+    this.config = server.config
+    this.trusted = server.trusted
+    this.#deps = deps
+    this.#timing = { ...TIMING, ...deps.timing }
+    this.firstListing = new Promise((resolve) => (this.#firstDone = resolve))
+    this.breaker = createBreaker(deps.clock)
+    const max = server.config.max_concurrency
+    this.slots = createSlots({ server: server.config.name, max, maxWaiting: max, waitMs: 2_000 })
+    this.source = server.makeSource({
+      listChanged: () => this.#listSoon(),
+      connection: (state, reason) => this.#noticed(state, reason),
+    })
+    const since = deps.clock.now()
+    this.#health = {
+      state: 'starting',
+      reason: 'not listed yet',
+      since,
+      checkedAt: null,
+      retryAt: null,
+      era: null,
+      tools: 0,
+    }
+  }
+
+  start(): void {
+    void this.#list()
+  }
+
+  health(): ServerHealth {
+    return this.#health
+  }
+
+  async checkNow(): Promise<ServerHealth> {
+    if (this.#running) await this.#running
+    await this.#list()
+    return this.#health
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Error('the server is being closed'))
+    clearTimeout(this.#timer)
+    this.#firstDone()
+    await this.#running
+    await this.source.close()
+  }
+
+  /** One listing at a time; a change that is announced meanwhile makes one more afterwards. */
+  #list(): Promise<void> {
+    if (this.#running) {
+      this.#again = true
+      return this.#running
+    }
+    clearTimeout(this.#timer)
+    this.#running = this.#listOnce().finally(() => {
+      this.#running = null
+      this.#firstDone()
+      if (this.#stop.signal.aborted) return
+      if (this.#again) this.#listSoon()
+      this.#again = false
+    })
+    return this.#running
+  }
+
+  #listSoon(): void {
+    if (this.#running) {
+      this.#again = true
+      return
+    }
+    this.#plan(this.#timing.debounceMs)
+  }
+
+  async #listOnce(): Promise<void> {
+    const timeout = AbortSignal.timeout(this.#timing.listTimeoutMs)
+    try {
+      const offer = await this.source.sync(AbortSignal.any([this.#stop.signal, timeout]))
+      if (this.#stop.signal.aborted) return
+      await this.#deps.onOffer(offer)
+      this.#succeeded(offer)
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failed(error, timeout.aborted)
+    }
+  }
+
+  #succeeded(offer: Offer): void {
+    this.#failures = 0
+    this.breaker.succeeded()
+    const isEmpty = offer.tools.length === 0
+    const reason = isEmpty ? 'it answers but offers no tools' : ''
+    this.#plan(this.#timing.relistMs)
+    this.#set({
+      state: isEmpty ? 'degraded' : 'healthy',
+      reason,
+      retryAt: null,
+      era: offer.era,
+      tools: offer.tools.length,
+    })
+  }
+
+  #failed(error: unknown, timedOut: boolean): void {
+    this.#failures += 1
+    const pause = Math.min(this.#timing.firstRetryMs * 2 ** (this.#failures - 1), this.#timing.maxRetryMs)
+    const delay = Math.round(pause * (0.75 + Math.random() / 2))
+    this.#plan(delay)
+    const said = reasonOf(error)
+    const reason = timedOut ? `it did not list its tools within ${this.#timing.listTimeoutMs / 1000} s` : said.reason
+    this.#set({
+      state: said.needsConsent ? 'needs_consent' : 'unreachable',
+      reason,
+      retryAt: this.#deps.clock.now() + delay,
+    })
+  }
+
+  #noticed(state: 'up' | 'down', reason: string): void {
+    if (this.#stop.signal.aborted) return
+    if (state === 'up') return this.#listSoon()
+    if (this.#health.state === 'healthy' || this.#health.state === 'degraded') {
+      this.#set({ state: 'unreachable', reason, retryAt: this.#deps.clock.now() + this.#timing.firstRetryMs })
+      this.#plan(this.#timing.firstRetryMs)
+    }
+  }
+
+  #plan(delayMs: number): void {
+    clearTimeout(this.#timer)
+    if (this.#stop.signal.aborted) return
+    this.#timer = setTimeout(() => void this.#list(), delayMs)
+    this.#timer.unref()
+  }
+
+  #set(next: Partial<ServerHealth> & Pick<ServerHealth, 'state' | 'reason'>): void {
+    const now = this.#deps.clock.now()
+    const before = this.#health
+    const isSame = before.state === next.state && before.reason === next.reason
+    this.#health = { ...before, ...next, since: before.state === next.state ? before.since : now, checkedAt: now }
+    if (!isSame)
+      this.#deps.log.info({ server: this.config.name, state: next.state, reason: next.reason }, 'server state changed')
+    this.#deps.onHealth(this.#health)
+  }
+}

@@ -1,0 +1,42 @@
+/** The rows of the tools room, as both engines return them. */
+export type ToolsTables = {
+  tools_server: { name: string; sealed_config: string; created_at: number }
+  tools_gateway: { slug: string; config: string; created_at: number }
+  tools_offer: { server: string; rest: string; offered_at: number }
+  tools_definition: {
+    server: string
+    name: string
+    definition: string
+    fingerprint: string
+    state: 'live' | 'held'
+    seen_at: number
+  }
+  tools_change: {
+    id: string
+    server: string
+    name: string
+    kind: ChangeKind
+    state: ChangeState
+    diff: string
+    definition: string | null
+    fingerprint: string | null
+    at: number
+    decided_at: number | null
+    decided_by: string | null
+  }
+  tools_name: { gateway: string; kind: NameKind; server: string; original: string; name: string }
+  tools_once: {
+    key: string
+    request_hash: string
+    replica: string
+    state: 'running' | 'done'
+    outcome: string | null
+    started_at: number
+    expires_at: number
+  }
+}
+
+export type NameKind = 'tool' | 'prompt'
+export type ChangeKind = 'added' | 'changed' | 'removed'
+/** `accepted` changes are live; `held` ones wait for an admin; a newer change makes a held one `superseded`. */
+export type ChangeState = 'accepted' | 'held' | 'rejected' | 'superseded'

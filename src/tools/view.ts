@@ -1,0 +1,253 @@
+import { isJsonObject, type Json, type JsonObject } from '#kernel'
+import type { CatalogEntry } from './catalog.ts'
+import type { GatewayConfig, ServerConfig } from './config.ts'
+import { aliasUri, type Assignment } from './naming.ts'
+import { showTool, type Override } from './override.ts'
+import { compilePick, type Pick } from './patterns.ts'
+import type { Definition } from './source.ts'
+
+/**
+ * One gateway as its callers see it, compiled once per change: every list ready to be sent, every name and address a
+ * map look-up away from the server behind it. Immutable.
+ */
+export type GatewayView = {
+  readonly config: GatewayConfig
+  readonly servers: readonly string[]
+  readonly tools: readonly Definition[]
+  readonly resources: readonly Definition[]
+  readonly templates: readonly Definition[]
+  readonly prompts: readonly Definition[]
+  readonly toolByName: ReadonlyMap<string, ToolBinding>
+  readonly promptByName: ReadonlyMap<string, { server: string; original: string }>
+  readonly resourceByUri: ReadonlyMap<string, { server: string; original: string }>
+  readonly templateMatchers: readonly {
+    server: string
+    shown: string
+    original: string
+    matches(uri: string): boolean
+  }[]
+  /** Servers whose resources may be read although they were not listed. */
+  readonly resourceServers: readonly string[]
+  readonly capabilities: JsonObject
+}
+
+export type ToolBinding = {
+  readonly server: string
+  readonly original: string
+  readonly definition: Definition
+  readonly override: Override | undefined
+}
+
+export type ViewInput = {
+  readonly config: GatewayConfig
+  readonly servers: readonly { config: ServerConfig; entry: CatalogEntry | undefined }[]
+  readonly toolNames: readonly Assignment[]
+  readonly promptNames: readonly Assignment[]
+}
+
+/** What a gateway picks from each server, in the order in which bare names are given out. */
+export type Picked = {
+  readonly server: ServerConfig
+  readonly tools: readonly Definition[]
+  readonly prompts: readonly Definition[]
+  readonly resources: readonly Definition[]
+  readonly templates: readonly Definition[]
+  readonly takesResources: boolean
+}
+
+/** The things of each server that the gateway's patterns pick; servers in the order of the patterns. */
+export function pickFrom(config: GatewayConfig, servers: ViewInput['servers']): Picked[] {
+  const tools = compilePick(config.tools)
+  const prompts = config.prompts ? compilePick(config.prompts) : null
+  const resources = config.resources ? compilePick(config.resources) : null
+  return servers
+    .filter((server) => server.config.enabled)
+    .map((server) => ({ ...server, rank: tools.rank(server.config) }))
+    .sort((a, b) => a.rank - b.rank || (a.config.name < b.config.name ? -1 : 1))
+    .map(({ config: server, entry }) => ({
+      server,
+      tools: (entry?.tools ?? []).filter((tool) => tools.matches(server, nameOf(tool))),
+      prompts: pickOthers(entry?.offer.prompts, nameOf, { server, own: prompts, whole: tools }),
+      resources: pickOthers(entry?.offer.resources, uriOf, { server, own: resources, whole: tools }),
+      templates: pickOthers(entry?.offer.templates, templateOf, { server, own: resources, whole: tools }),
+      takesResources: resources ? resources.takesWhole(server) : tools.takesWhole(server),
+    }))
+    .filter(
+      (picked) =>
+        tools.rank(picked.server) < config.tools.length || picked.prompts.length > 0 || picked.resources.length > 0,
+    )
+}
+
+function pickOthers(
+  definitions: readonly Definition[] | undefined,
+  keyOf: (definition: Definition) => string,
+  rule: { server: ServerConfig; own: Pick | null; whole: Pick },
+): Definition[] {
+  const all = definitions ?? []
+  if (rule.own === null) return rule.whole.takesWhole(rule.server) ? [...all] : []
+  const own = rule.own
+  return all.filter((definition) => own.matches(rule.server, keyOf(definition)))
+}
+
+/** Compiles what a gateway shows. `names` must hold an assignment for every picked tool and prompt. */
+export function buildView(input: ViewInput): GatewayView {
+  const picked = pickFrom(input.config, input.servers)
+  const uris = assignUris(picked)
+  const toolByName = bindTools(picked, input)
+  const promptNames = nameMap(input.promptNames)
+  const prompts = picked.flatMap(({ server, prompts: all }) =>
+    all.flatMap((prompt) => {
+      const name = promptNames.get(`${server.name}/${nameOf(prompt)}`)
+      return name === undefined ? [] : [{ name, server: server.name, prompt }]
+    }),
+  )
+  const tools = [...toolByName].map(([name, binding]) =>
+    aliasUi(showTool(binding.definition, name, binding.override), binding.server, uris),
+  )
+  return {
+    config: input.config,
+    servers: picked.map(({ server }) => server.name),
+    tools: Object.freeze(sortBy(tools, nameOf)),
+    prompts: Object.freeze(prompts.map(({ name, prompt }) => ({ ...prompt, name }))),
+    promptByName: new Map(prompts.map(({ name, server, prompt }) => [name, { server, original: nameOf(prompt) }])),
+    resources: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uri'))),
+    templates: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uriTemplate'))),
+    resourceByUri: uris.byShown,
+    templateMatchers: picked.flatMap((part) => matchers(part, uris)),
+    resourceServers: picked.filter((part) => part.takesResources).map(({ server }) => server.name),
+    toolByName,
+    capabilities: unionCapabilities(input, picked),
+  }
+}
+
+function bindTools(picked: readonly Picked[], input: ViewInput): Map<string, ToolBinding> {
+  const names = nameMap(input.toolNames)
+  const overrides = new Map(input.config.overrides.map((override) => [override.tool, override]))
+  const bound = picked.flatMap(({ server, tools }) =>
+    tools.flatMap((definition) => {
+      const original = nameOf(definition)
+      const key = `${server.name}/${original}`
+      const name = names.get(key)
+      return name === undefined
+        ? []
+        : [[name, { server: server.name, original, definition, override: overrides.get(key) }] as const]
+    }),
+  )
+  return new Map(bound)
+}
+
+type Uris = {
+  /** `server\0original` → what is shown. */
+  readonly shownOf: ReadonlyMap<string, string>
+  readonly byShown: ReadonlyMap<string, { server: string; original: string }>
+}
+
+/** A URI stays bare for the first server that has it; the next ones get an alias. */
+function assignUris(picked: readonly Picked[]): Uris {
+  const byShown = new Map<string, { server: string; original: string }>()
+  const shownOf = new Map<string, string>()
+  for (const part of picked) {
+    const own = [...part.resources.map(uriOf), ...part.templates.map(templateOf), ...uiUris(part)]
+    for (const original of new Set(own)) {
+      const shown = byShown.has(original) ? aliasUri(part.server.name, original) : original
+      byShown.set(shown, { server: part.server.name, original })
+      shownOf.set(`${part.server.name}\0${original}`, shown)
+    }
+  }
+  return { shownOf, byShown }
+}
+
+/** MCP Apps: a tool may name a `ui://` resource that its server does not list. */
+function uiUris(part: Picked): string[] {
+  return part.tools.flatMap((tool) => uiUriOf(tool) ?? [])
+}
+
+function uiUriOf(tool: Definition): string | undefined {
+  const meta = tool['_meta']
+  const ui = isJsonObject(meta) ? meta['ui'] : undefined
+  const uri = isJsonObject(ui) ? ui['resourceUri'] : undefined
+  return typeof uri === 'string' ? uri : undefined
+}
+
+function aliasUi(tool: Definition, server: string, uris: Uris): Definition {
+  const uri = uiUriOf(tool)
+  const shown = uri === undefined ? undefined : uris.shownOf.get(`${server}\0${uri}`)
+  const meta = tool['_meta']
+  if (uri === undefined || shown === undefined || shown === uri || !isJsonObject(meta) || !isJsonObject(meta['ui']))
+    return tool
+  return { ...tool, _meta: { ...meta, ui: { ...meta['ui'], resourceUri: shown } } }
+}
+
+function showUris(part: Picked, uris: Uris, key: 'uri' | 'uriTemplate'): Definition[] {
+  const definitions = key === 'uri' ? part.resources : part.templates
+  return definitions.map((definition) => {
+    const original = textOf(definition, key)
+    const shown = uris.shownOf.get(`${part.server.name}\0${original}`) ?? original
+    return shown === original ? definition : { ...definition, [key]: shown }
+  })
+}
+
+function matchers(part: Picked, uris: Uris): GatewayView['templateMatchers'] {
+  return part.templates.map((template) => {
+    const original = templateOf(template)
+    const shown = uris.shownOf.get(`${part.server.name}\0${original}`) ?? original
+    return { server: part.server.name, shown, original, matches: templateMatcher(shown) }
+  })
+}
+
+/** Whether an address could have come from a template (RFC 6570): literals must fit, every expression stands for any text. */
+export function templateMatcher(template: string): (uri: string) => boolean {
+  const literals = template.split(/\{[^}]*\}/)
+  const escaped = literals.map((literal) => literal.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  if (literals.length > 20) return (uri) => uri.startsWith(literals[0] ?? '')
+  const expression = new RegExp(`^${escaped.join('[^]*?')}$`)
+  return (uri) => uri.length <= 8_192 && expression.test(uri)
+}
+
+/** Union over the servers of what they can do, as the modern `capabilities` say it; tools are always there. */
+function unionCapabilities(input: ViewInput, picked: readonly Picked[]): JsonObject {
+  const names = new Set(picked.map(({ server }) => server.name))
+  const all = input.servers
+    .filter((server) => names.has(server.config.name))
+    .map((server) => server.entry?.offer.capabilities)
+    .filter((capabilities) => isJsonObject(capabilities))
+  const has = (key: string): boolean => all.some((capabilities) => capabilities[key] !== undefined)
+  const isPicked = (key: 'resources' | 'prompts'): boolean =>
+    has(key) &&
+    (key === 'prompts'
+      ? picked.some((p) => p.prompts.length > 0) || !input.config.prompts
+      : picked.some((p) => p.takesResources || p.resources.length > 0))
+  const subscribes = all.some(
+    (capabilities) => isJsonObject(capabilities['resources']) && capabilities['resources']['subscribe'] === true,
+  )
+  const extensions = Object.assign(
+    {},
+    ...all.map((capabilities) => (isJsonObject(capabilities['extensions']) ? capabilities['extensions'] : {})),
+  )
+  const union: Record<string, Json> = { tools: { listChanged: true } }
+  if (isPicked('resources'))
+    union['resources'] = subscribes ? { subscribe: true, listChanged: true } : { listChanged: true }
+  if (isPicked('prompts')) union['prompts'] = { listChanged: true }
+  if (has('completions')) union['completions'] = {}
+  if (has('logging')) union['logging'] = {}
+  if (has('tasks')) extensions['io.modelcontextprotocol/tasks'] ??= {}
+  if (Object.keys(extensions).length > 0) union['extensions'] = extensions
+  return union
+}
+
+function nameMap(assignments: readonly Assignment[]): Map<string, string> {
+  return new Map(assignments.map((assignment) => [`${assignment.server}/${assignment.original}`, assignment.name]))
+}
+
+function sortBy<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return items.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
+
+export const nameOf = (definition: Definition): string => textOf(definition, 'name')
+export const uriOf = (definition: Definition): string => textOf(definition, 'uri')
+export const templateOf = (definition: Definition): string => textOf(definition, 'uriTemplate')
+
+function textOf(definition: Definition, key: string): string {
+  const value = definition[key]
+  return typeof value === 'string' ? value : ''
+}
