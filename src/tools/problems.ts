@@ -66,3 +66,28 @@ export const BLOCKED_ADDRESS = {
   status: 403,
   title: 'This address may not be reached',
 } as const satisfies ProblemKind
+export const KEY_REUSED = {
+  code: 'tools/idempotency-key-reused',
+  status: 409,
+  title: 'The idempotency key belongs to another call',
+} as const satisfies ProblemKind
+export const OUTCOME_UNKNOWN = {
+  code: 'tools/outcome-unknown',
+  status: 409,
+  title: 'Whether the call took effect is not known',
+} as const satisfies ProblemKind
+export const NAME_TAKEN = {
+  code: 'tools/name-taken',
+  status: 409,
+  title: 'This name is already used',
+} as const satisfies ProblemKind
+export const NOT_FOUND = {
+  code: 'tools/not-found',
+  status: 404,
+  title: 'There is no such thing',
+} as const satisfies ProblemKind
+export const DECLARED_IN_FILE = {
+  code: 'tools/declared-in-file',
+  status: 409,
+  title: 'This is declared in the config file',
+} as const satisfies ProblemKind

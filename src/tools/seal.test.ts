@@ -26,5 +26,9 @@ test('a changed character is noticed, and no text makes it throw', () => {
       expect(seal.open('task', changed)).toEqual(isSameBytes ? { id: 't1' } : null)
     }),
   )
-  fc.assert(fc.property(fc.string(), (garbage) => expect(seal.open('task', garbage)).toBeNull()))
+  fc.assert(
+    fc.property(fc.string(), (garbage) => {
+      expect(seal.open('task', garbage)).toBeNull()
+    }),
+  )
 })

@@ -47,6 +47,8 @@ export type Admission = {
   /** The account the call is made for; `anonymous` where the gateway has `auth = "none"`. */
   readonly userId: string
   readonly keyId: string | null
+  /** Slugs the credential was made for, or `*`. */
+  readonly gateways: readonly string[]
 }
 
 export type GatewayFace = {
@@ -80,10 +82,10 @@ export type CallRequest = {
    * Asks the client in mid-call (session-era faces only). With it a call never ends as `input`; without it an
    * `input` outcome goes back to the client, whose retry brings `inputResponses` and `requestState`.
    */
-  ask?(
+  ask?: (
     requests: Readonly<Record<string, AskRequest>>,
     signal: AbortSignal,
-  ): Promise<Readonly<Record<string, JsonObject>>>
+  ) => Promise<Readonly<Record<string, JsonObject>>>
   readonly inputResponses?: JsonObject
   readonly requestState?: string
   readonly wantsProgress: boolean
@@ -94,6 +96,8 @@ export type CallRequest = {
   readonly paramHeaders?: Readonly<Record<string, string>>
   readonly trace?: { readonly traceparent?: string; readonly tracestate?: string; readonly baggage?: string }
   readonly signal: AbortSignal
+  /** Size of the request as it arrived, for the audit. */
+  readonly requestBytes?: number
 }
 
 /** Task ids and request states in outcomes are the house's own: opaque, bound to the caller. */

@@ -13,7 +13,6 @@ export type Attempt = {
   target: Target | null
   /** SHA-256 over the canonical arguments; never the arguments themselves. */
   argsHash: string | null
-  requestBytes: number
 }
 
 /** Where a call goes. */

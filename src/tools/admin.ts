@@ -1,0 +1,223 @@
+import { Problem, isJsonObject, type Clock, type JsonObject } from '#kernel'
+import type { Audit } from '#audit'
+import { decideHeldChange } from './catalog.ts'
+import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from './config.ts'
+import type { House } from './house.ts'
+import { DECLARED_IN_FILE, NAME_TAKEN, NOT_FOUND } from './problems.ts'
+import type { Seal } from './seal.ts'
+import type { ServerHealth } from './servers.ts'
+import * as store from './store.ts'
+import type { ChangeState } from './tables.ts'
+
+/** What an admin does with servers, gateways and changes. Every change is recorded with who made it. */
+export type ToolsAdmin = ReturnType<typeof createToolsAdmin>
+
+export type AdminActor = { readonly userId: string; readonly keyId: string | null; readonly face: 'rest' | 'cli' }
+
+export type ServerInfo = {
+  readonly name: string
+  readonly transport: ServerConfig['transport']
+  /** Where it is declared; servers from the API are guarded against private addresses. */
+  readonly origin: 'file' | 'api'
+  readonly enabled: boolean
+  readonly target: string
+  readonly tags: readonly string[]
+  readonly health: ServerHealth
+  readonly held: readonly string[]
+  readonly usage: JsonObject
+}
+
+type AdminDeps = {
+  readonly house: House
+  readonly db: store.ToolsDb
+  readonly clock: Clock
+  readonly seal: Seal
+  readonly audit: Pick<Audit, 'record'>
+  readonly declared: { servers: readonly ServerConfig[]; gateways: readonly GatewayConfig[] }
+}
+
+export function createToolsAdmin(deps: AdminDeps) {
+  return {
+    listServers: (): ServerInfo[] => listServers(deps),
+    addServer: (actor: AdminActor, input: unknown) => addServer(deps, actor, input),
+    removeServer: (actor: AdminActor, name: string) => removeServer(deps, actor, name),
+    checkServer: (name: string) => checkServer(deps, name),
+    listGateways: () => listGateways(deps),
+    addGateway: (actor: AdminActor, input: unknown) => addGateway(deps, actor, input),
+    removeGateway: (actor: AdminActor, slug: string) => removeGateway(deps, actor, slug),
+    listChanges: (filter: { server?: string; state?: ChangeState; limit: number }) => listChanges(deps, filter),
+    decideChange: (actor: AdminActor, decision: { id: string; accept: boolean }) => decideChange(deps, actor, decision),
+  }
+}
+
+const UNKNOWN_HEALTH: ServerHealth = {
+  state: 'starting',
+  reason: 'switched off',
+  since: 0,
+  checkedAt: null,
+  retryAt: null,
+  era: null,
+  tools: 0,
+}
+
+function listServers(deps: AdminDeps): ServerInfo[] {
+  const { catalog } = deps.house.snapshot()
+  const declared = new Set(deps.declared.servers.map(({ name }) => name))
+  return deps.house
+    .configs()
+    .map((config) => {
+      const kept = deps.house.server(config.name)
+      return {
+        name: config.name,
+        transport: config.transport,
+        origin: declared.has(config.name) ? ('file' as const) : ('api' as const),
+        enabled: config.enabled,
+        target: targetOf(config),
+        tags: config.tags,
+        health: kept?.health() ?? UNKNOWN_HEALTH,
+        held: catalog.get(config.name)?.held ?? [],
+        usage: { ...kept?.source.usage(), circuitOpen: kept?.breaker.isOpen ?? false, inFlight: kept?.slots.used ?? 0 },
+      }
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Where a server is, without what could be secret in it. */
+function targetOf(config: ServerConfig): string {
+  switch (config.transport) {
+    case 'http':
+    case 'worker': {
+      const url = new URL(config.url)
+      return `${url.origin}${url.pathname}`
+    }
+    case 'stdio':
+      return config.command[0] ?? ''
+    case 'builtin':
+      return config.builtin
+  }
+}
+
+async function addServer(deps: AdminDeps, actor: AdminActor, input: unknown): Promise<ServerInfo> {
+  const config = serverConfig.parse(input)
+  const sealed = deps.seal.seal('server-config', JSON.parse(JSON.stringify(config)))
+  const isDeclared = deps.declared.servers.some(({ name }) => name === config.name)
+  const row = { name: config.name, sealed_config: sealed, created_at: deps.clock.now() }
+  if (isDeclared || (await store.insertServer(deps.db, row)) === 'name-taken') {
+    throw new Problem(NAME_TAKEN, `A server named "${config.name}" exists; pick another name or remove that one first.`)
+  }
+  await note(deps, actor, {
+    what: 'server.added',
+    server: config.name,
+    extra: { transport: config.transport, target: targetOf(config), allow: config.allow_addresses },
+  })
+  await deps.house.changed()
+  await deps.house.server(config.name)?.firstListing
+  return findServer(deps, config.name)
+}
+
+async function removeServer(deps: AdminDeps, actor: AdminActor, name: string): Promise<void> {
+  refuseDeclared(
+    deps.declared.servers.some((server) => server.name === name),
+    `server "${name}"`,
+  )
+  if (!(await store.deleteServer(deps.db, name))) throw new Problem(NOT_FOUND, `There is no server "${name}".`)
+  await note(deps, actor, { what: 'server.removed', server: name })
+  await deps.house.changed()
+}
+
+async function checkServer(deps: AdminDeps, name: string): Promise<ServerInfo> {
+  findServer(deps, name)
+  await deps.house.server(name)?.checkNow()
+  return findServer(deps, name)
+}
+
+function findServer(deps: AdminDeps, name: string): ServerInfo {
+  const found = listServers(deps).find((server) => server.name === name)
+  if (!found) throw new Problem(NOT_FOUND, `There is no server "${name}". "gatehouse server list" shows all.`)
+  return found
+}
+
+function listGateways(deps: AdminDeps) {
+  const declared = new Set(deps.declared.gateways.map(({ slug }) => slug))
+  const { views } = deps.house.snapshot()
+  return deps.house.gateways().map((config) => {
+    const view = views.get(config.slug)
+    return {
+      ...config,
+      origin: declared.has(config.slug) ? ('file' as const) : ('api' as const),
+      servers: view?.servers ?? [],
+      toolCount: view?.tools.length ?? 0,
+    }
+  })
+}
+
+async function addGateway(deps: AdminDeps, actor: AdminActor, input: unknown): Promise<GatewayConfig> {
+  const config = gatewayConfig.parse(input)
+  refuseDeclared(
+    deps.declared.gateways.some(({ slug }) => slug === config.slug),
+    `gateway "${config.slug}"`,
+  )
+  await store.upsertGateway(deps.db, {
+    slug: config.slug,
+    config: JSON.stringify(config),
+    created_at: deps.clock.now(),
+  })
+  await note(deps, actor, {
+    what: 'gateway.saved',
+    gateway: config.slug,
+    extra: { tools: config.tools, auth: config.auth },
+  })
+  await deps.house.changed()
+  return config
+}
+
+async function removeGateway(deps: AdminDeps, actor: AdminActor, slug: string): Promise<void> {
+  refuseDeclared(
+    deps.declared.gateways.some((gateway) => gateway.slug === slug),
+    `gateway "${slug}"`,
+  )
+  if (!(await store.deleteGateway(deps.db, slug))) throw new Problem(NOT_FOUND, `There is no gateway "${slug}".`)
+  await note(deps, actor, { what: 'gateway.removed', gateway: slug })
+  await deps.house.changed()
+}
+
+async function listChanges(deps: AdminDeps, filter: { server?: string; state?: ChangeState; limit: number }) {
+  const rows = await store.listChanges(deps.db, filter)
+  return rows.map(({ id, server, name, kind, state, diff, at, decided_at, decided_by }) => {
+    const lines: unknown = JSON.parse(diff)
+    const readable = Array.isArray(lines) ? lines.filter((line) => typeof line === 'string') : []
+    return { id, server, tool: name, kind, state, diff: readable, at, decidedAt: decided_at, decidedBy: decided_by }
+  })
+}
+
+async function decideChange(
+  deps: AdminDeps,
+  actor: AdminActor,
+  decision: { id: string; accept: boolean },
+): Promise<void> {
+  const decided = await decideHeldChange(deps, { ...decision, by: actor.userId })
+  if (!decided) throw new Problem(NOT_FOUND, `No change waits under the id "${decision.id}".`)
+  const what = decision.accept ? 'tool-change.accepted' : 'tool-change.rejected'
+  await note(deps, actor, { what, server: decided.server, tool: decided.name })
+  await deps.house.changed()
+}
+
+function refuseDeclared(isDeclared: boolean, what: string): void {
+  if (isDeclared) throw new Problem(DECLARED_IN_FILE, `The ${what} is declared in gatehouse.toml; change it there.`)
+}
+
+async function note(
+  deps: AdminDeps,
+  actor: AdminActor,
+  event: { what: string; server?: string; gateway?: string; tool?: string; extra?: unknown },
+): Promise<void> {
+  const { extra, ...rest } = event
+  await deps.audit.record({
+    ...rest,
+    decision: 'allowed',
+    userId: actor.userId,
+    keyId: actor.keyId,
+    face: actor.face,
+    ...(isJsonObject(extra) ? { extra } : {}),
+  })
+}

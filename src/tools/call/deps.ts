@@ -1,0 +1,26 @@
+import type { Audit } from '#audit'
+import type { Clock } from '#kernel'
+import type { Policy } from '#policy'
+import type { Log, Metrics } from '#telemetry'
+import type { Seal } from '../seal.ts'
+import type { ToolsDb } from '../store.ts'
+import type { CallRequest } from '../tools.ts'
+import type { ResolveDeps } from './resolve.ts'
+
+/** What the stages are made from. */
+export type CallDeps = {
+  readonly clock: Clock
+  readonly policy: Policy
+  readonly audit: Pick<Audit, 'record'>
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly seal: Seal
+  readonly db: ToolsDb
+  readonly replicaId: string
+  /** Calls with an idempotency key that run in this process, so that a repeat can wait for its first. */
+  readonly running: Map<string, Promise<unknown>>
+  /** Whether another replica is alive, so that its unfinished call may still end. */
+  isReplicaAlive(replicaId: string): Promise<boolean>
+  /** The snapshot as this caller's gateway sees it. Reads no database. */
+  lookup(request: CallRequest): ResolveDeps
+}

@@ -1,0 +1,82 @@
+import { isProblem, type JsonObject } from '#kernel'
+import { BROKEN_REPLY, TIMED_OUT, UNREACHABLE } from '../problems.ts'
+import type { AskRequest, Reply, SourceCall } from '../source.ts'
+import type { Attempt, Target } from './attempt.ts'
+import type { Credential } from './credential.ts'
+import type { CallDeps } from './deps.ts'
+import { openState } from './request-state.ts'
+
+const MAX_ROUNDS = 16
+
+/**
+ * Makes the call at its server. When the server needs input and the caller can be asked in mid-call, asks and goes on,
+ * round after round; otherwise the reply goes back as it is and the caller's retry continues here.
+ */
+export async function dispatch(
+  deps: CallDeps,
+  attempt: Attempt,
+  going: { target: Target; params: JsonObject; credential: Credential },
+): Promise<Reply> {
+  const { request } = attempt
+  let answers = request.inputResponses
+  let state = openState(deps, attempt, going.target)
+  for (let round = 0; ; round++) {
+    const reply = await leg(attempt, going.target, toSourceCall(attempt, going, { answers, state }))
+    if (reply.kind !== 'input' || !request.ask || round >= MAX_ROUNDS) return reply
+    answers = await askAll(request.ask, reply.requests, request.signal)
+    state = reply.state
+  }
+}
+
+async function askAll(
+  ask: NonNullable<Attempt['request']['ask']>,
+  requests: Readonly<Record<string, AskRequest>>,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  return Object.keys(requests).length === 0 ? {} : ask(requests, signal)
+}
+
+/** One request to the server, inside its concurrency limit and watched by its circuit breaker. */
+async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Promise<Reply> {
+  const { server } = target
+  const turn = server.slots.acquire(attempt.request.signal)
+  if (turn) await turn
+  try {
+    const reply = await server.source.call(sourceCall, attempt.request.port)
+    server.breaker.succeeded()
+    return reply
+  } catch (error) {
+    if (isOutage(error) && !attempt.request.signal.aborted) server.breaker.failed()
+    throw error
+  } finally {
+    server.slots.release()
+  }
+}
+
+/** Failures to get an answer. A refusal, a cancelled call or a full line says nothing about the server's health. */
+function isOutage(error: unknown): boolean {
+  if (!isProblem(error)) return true
+  return isProblem(error, UNREACHABLE) || isProblem(error, TIMED_OUT) || isProblem(error, BROKEN_REPLY)
+}
+
+function toSourceCall(
+  attempt: Attempt,
+  going: { target: Target; params: JsonObject },
+  round: { answers: JsonObject | undefined; state: string | undefined },
+): SourceCall {
+  const { request } = attempt
+  return {
+    method: request.method,
+    params: going.params,
+    session: request.session,
+    wantsProgress: request.wantsProgress,
+    signal: request.signal,
+    timeoutMs: going.target.server.config.timeout_ms,
+    trace: { ...request.trace, traceparent: attempt.traceparent },
+    ...(round.answers === undefined ? {} : { inputResponses: round.answers }),
+    ...(round.state === undefined ? {} : { state: round.state }),
+    ...(request.logLevel === undefined ? {} : { logLevel: request.logLevel }),
+    ...(request.task === undefined ? {} : { task: request.task }),
+    ...(request.paramHeaders === undefined ? {} : { paramHeaders: request.paramHeaders }),
+  }
+}

@@ -1,0 +1,56 @@
+import { isProblem, type Json, type Problem } from '#kernel'
+import { Payload } from '../payload.ts'
+import { CANCELLED } from '../problems.ts'
+import { reasonOf } from '../reason.ts'
+import type { CallOutcome } from '../tools.ts'
+import type { Attempt } from './attempt.ts'
+import { INTERNAL_ERROR, Refused } from './refused.ts'
+
+/** How an attempt ended: what the caller hears, and what the audit says. */
+export type Ending = {
+  readonly outcome: CallOutcome
+  readonly decision: 'allowed' | 'denied' | 'failed' | 'cancelled'
+  readonly reason: string
+  readonly rule?: string | null
+  readonly responseBytes: number
+}
+
+/** The ending of a call that threw: a refusal, a Problem on the way to the server, or an outage. */
+export function endingOf(error: unknown, attempt: Attempt): Ending {
+  if (error instanceof Refused) {
+    return {
+      outcome: { kind: 'error', error: error.error },
+      decision: error.decision,
+      reason: error.message,
+      responseBytes: 0,
+    }
+  }
+  const { reason } = reasonOf(error)
+  if (attempt.request.signal.aborted || isProblem(error, CANCELLED)) {
+    const outcome = { kind: 'error', error: { code: INTERNAL_ERROR, message: 'The call was cancelled.' } } as const
+    return { outcome, decision: 'cancelled', reason: 'cancelled by the caller', responseBytes: 0 }
+  }
+  const server = attempt.target?.server.config.name
+  const text = isProblem(error) ? reason : `Server "${server}" could not do this: ${reason}.`
+  return {
+    outcome: failedOutcome(attempt, text, isProblem(error) ? error : null),
+    decision: 'failed',
+    reason,
+    responseBytes: 0,
+  }
+}
+
+/** A tool's failure is a result that the model can read; everything else fails as a JSON-RPC error. */
+function failedOutcome(attempt: Attempt, text: string, problem: Problem | null): CallOutcome {
+  const code = problem?.kind.code ?? 'tools/upstream-failed'
+  const retryAt = problem?.extra['retryAt']
+  const details: Json = { code, ...(typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}) }
+  if (attempt.request.method !== 'tools/call') {
+    return { kind: 'error', error: { code: INTERNAL_ERROR, message: text, data: details } }
+  }
+  const content = [{ type: 'text', text }]
+  return {
+    kind: 'complete',
+    result: Payload.ofValue({ content, isError: true, _meta: { 'io.gatehouse/problem': details } }),
+  }
+}

@@ -1,0 +1,64 @@
+import type { AuditEvent } from '#audit'
+import { Payload } from '../payload.ts'
+import type { CallOutcome } from '../tools.ts'
+import type { Attempt } from './attempt.ts'
+import type { CallDeps } from './deps.ts'
+import type { Ending } from './ending.ts'
+import { INTERNAL_ERROR } from './refused.ts'
+
+/** Writes the attempt down and only then hands the outcome on: what could not be recorded is withheld. */
+export async function record(
+  deps: Pick<CallDeps, 'audit' | 'metrics' | 'clock' | 'log'>,
+  attempt: Attempt,
+  ending: Ending,
+): Promise<CallOutcome> {
+  const event = toEvent(attempt, ending, deps.clock.now())
+  deps.metrics.call({
+    gateway: attempt.request.admission.gateway,
+    server: attempt.target?.server.config.name ?? 'none',
+    outcome: ending.decision,
+    seconds: (event.latencyMs ?? 0) / 1_000,
+  })
+  try {
+    await deps.audit.record(event)
+    return ending.outcome
+  } catch (error) {
+    deps.log.error({ err: error, traceId: attempt.traceId }, 'a call could not be recorded, so its result was withheld')
+    return withheld(attempt)
+  }
+}
+
+function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
+  const { admission, session, params, face, method, requestBytes } = attempt.request
+  const { name, version } = session.clientInfo
+  return {
+    what: method,
+    decision: ending.decision,
+    reason: ending.reason,
+    userId: admission.userId,
+    keyId: admission.keyId,
+    client: typeof name === 'string' ? `${name}/${typeof version === 'string' ? version : '?'}` : null,
+    face,
+    gateway: admission.gateway,
+    server: attempt.target?.server.config.name ?? null,
+    tool: attempt.target?.original ?? null,
+    toolName: shownName(params['name'] ?? params['uri'] ?? params['taskId']),
+    latencyMs: Math.max(0, now - attempt.startedAt),
+    requestBytes: requestBytes ?? null,
+    responseBytes: ending.responseBytes,
+    argsHash: attempt.argsHash,
+    traceId: attempt.traceId,
+    ...(ending.rule === undefined ? {} : { extra: { rule: ending.rule } }),
+  }
+}
+
+function shownName(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function withheld(attempt: Attempt): CallOutcome {
+  const text =
+    'The audit log cannot be written, so the result of this call is withheld. Tell the operator; the call may have taken effect.'
+  if (attempt.request.method !== 'tools/call') return { kind: 'error', error: { code: INTERNAL_ERROR, message: text } }
+  return { kind: 'complete', result: Payload.ofValue({ content: [{ type: 'text', text }], isError: true }) }
+}

@@ -1,0 +1,192 @@
+import type { Clock } from '#kernel'
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import { rememberOffer } from './catalog.ts'
+import type { GatewayConfig, ServerConfig } from './config.ts'
+import { keepServer, type KeeperTiming, type KeptServer, type ServerHealth } from './servers.ts'
+import { buildSnapshot, changedLists, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
+import type { Source, SourceEvents } from './source.ts'
+import { listStoredGateways, listStoredServers, toolsDb, type ToolsDb } from './store.ts'
+import type { ListChange } from './tools.ts'
+
+/**
+ * Everything that lives between calls: the servers that are kept known, and the snapshot that calls read. A change,
+ * made here or on another replica, is read anew from the database, compiled, swapped in whole, and told to listeners.
+ */
+export type House = {
+  snapshot(): Snapshot
+  server(name: string): KeptServer | undefined
+  servers(): readonly KeptServer[]
+  /** All servers there are, switched off ones too. */
+  configs(): readonly ServerConfig[]
+  gateways(): readonly GatewayConfig[]
+  /** Tells all replicas that something was changed in the database; resolves when this one has it in its snapshot. */
+  changed(): Promise<void>
+  onListsChanged(listener: (gateway: string, changes: readonly ListChange[]) => void): () => void
+  close(): Promise<void>
+}
+
+export type HouseDeps = {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  /** From the config file; they win over stored ones with the same name. */
+  readonly declared: { servers: readonly ServerConfig[]; gateways: readonly GatewayConfig[] }
+  readonly makeSource: (server: { config: ServerConfig; trusted: boolean }, events: SourceEvents) => Source
+  readonly openConfig: (sealed: string) => ServerConfig | null
+  readonly onHealth?: (server: string, health: ServerHealth) => void
+  readonly timing?: Partial<KeeperTiming>
+}
+
+const TOPIC = 'tools'
+
+/** Reads the database, starts keeping every server, and resolves with a first snapshot of what was known before. */
+export async function openHouse(deps: HouseDeps): Promise<House> {
+  const house = new LiveHouse(deps)
+  await house.refresh()
+  return house
+}
+
+class LiveHouse implements House {
+  readonly #deps: HouseDeps
+  readonly #db: ToolsDb
+  readonly #kept = new Map<string, { kept: KeptServer; text: string }>()
+  readonly #listeners = new Set<(gateway: string, changes: readonly ListChange[]) => void>()
+  readonly #unsubscribe: () => void
+  #configs: readonly ServerConfig[] = []
+  #gateways: readonly GatewayConfig[] = []
+  #snapshot: Snapshot = EMPTY_SNAPSHOT
+  #refreshing: Promise<void> | null = null
+  #again: Promise<void> | null = null
+  #isClosed = false
+
+  constructor(deps: HouseDeps) {
+    this.#deps = deps
+    this.#db = toolsDb(deps.storage)
+    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => {
+      this.refresh().catch((error: unknown) =>
+        deps.log.error({ err: error }, 'could not take over a change; the old state stays'),
+      )
+    })
+  }
+
+  snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  server(name: string): KeptServer | undefined {
+    return this.#kept.get(name)?.kept
+  }
+
+  servers(): readonly KeptServer[] {
+    return [...this.#kept.values()].map(({ kept }) => kept)
+  }
+
+  configs(): readonly ServerConfig[] {
+    return this.#configs
+  }
+
+  gateways(): readonly GatewayConfig[] {
+    return this.#gateways
+  }
+
+  async changed(): Promise<void> {
+    await this.#deps.storage.changes.publish(TOPIC)
+    await this.refresh()
+  }
+
+  onListsChanged(listener: (gateway: string, changes: readonly ListChange[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#unsubscribe()
+    await this.#refreshing?.catch(() => {})
+    await Promise.all(this.servers().map((server) => server.close()))
+  }
+
+  /** One refresh at a time; whoever asks during one gets the next, which surely sees their change. */
+  refresh(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve()
+    if (!this.#refreshing) {
+      this.#refreshing = this.#refreshOnce().finally(() => (this.#refreshing = null))
+      return this.#refreshing
+    }
+    this.#again ??= this.#refreshing
+      .catch(() => {})
+      .then(() => {
+        this.#again = null
+        return this.refresh()
+      })
+    return this.#again
+  }
+
+  async #refreshOnce(): Promise<void> {
+    const servers = await this.#readServers()
+    this.#configs = servers.map(({ config }) => config)
+    this.#gateways = await this.#readGateways()
+    await this.#keepOnly(servers)
+    const before = this.#snapshot
+    const after = await buildSnapshot(this.#db, {
+      servers: servers.map(({ config }) => config),
+      gateways: this.#gateways,
+    })
+    this.#snapshot = after
+    for (const slug of new Set([...before.views.keys(), ...after.views.keys()])) {
+      const changes = changedLists(before.views.get(slug), after.views.get(slug))
+      if (changes.length > 0) for (const listener of this.#listeners) listener(slug, changes)
+    }
+  }
+
+  async #readServers(): Promise<{ config: ServerConfig; trusted: boolean }[]> {
+    const declared = this.#deps.declared.servers.map((config) => ({ config, trusted: true }))
+    const names = new Set(declared.map(({ config }) => config.name))
+    const stored = (await listStoredServers(this.#db)).flatMap((row) => {
+      const config = names.has(row.name) ? null : this.#deps.openConfig(row.sealed_config)
+      return config ? [{ config, trusted: false }] : []
+    })
+    return [...declared, ...stored]
+  }
+
+  async #readGateways(): Promise<GatewayConfig[]> {
+    const declared = this.#deps.declared.gateways
+    const slugs = new Set(declared.map(({ slug }) => slug))
+    const stored = (await listStoredGateways(this.#db)).filter((row) => !slugs.has(row.slug))
+    // Written by addGateway from a parsed config.
+    return [...declared, ...stored.map((row) => JSON.parse(row.config) as GatewayConfig)]
+  }
+
+  async #keepOnly(servers: readonly { config: ServerConfig; trusted: boolean }[]): Promise<void> {
+    const wanted = new Map(servers.filter(({ config }) => config.enabled).map((server) => [server.config.name, server]))
+    const gone = [...this.#kept].filter(([name, { text }]) => {
+      const server = wanted.get(name)
+      return server === undefined || JSON.stringify(server) !== text
+    })
+    for (const [name, { kept }] of gone) {
+      this.#kept.delete(name)
+      kept
+        .close()
+        .catch((error: unknown) => this.#deps.log.warn({ err: error, server: name }, 'a server did not close cleanly'))
+    }
+    for (const [name, server] of wanted) if (!this.#kept.has(name)) this.#kept.set(name, this.#keep(server))
+  }
+
+  #keep(server: { config: ServerConfig; trusted: boolean }): { kept: KeptServer; text: string } {
+    const { clock, log, timing } = this.#deps
+    const kept = keepServer(
+      { ...server, makeSource: (events) => this.#deps.makeSource(server, events) },
+      {
+        clock,
+        log,
+        onHealth: (health) => this.#deps.onHealth?.(server.config.name, health),
+        onOffer: async (offer) => {
+          if (await rememberOffer({ db: this.#db, clock }, server.config, offer)) await this.changed()
+        },
+        ...(timing === undefined ? {} : { timing }),
+      },
+    )
+    return { kept, text: JSON.stringify(server) }
+  }
+}
