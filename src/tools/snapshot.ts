@@ -62,14 +62,19 @@ async function nameAll(
 
 /** Which lists of a gateway differ between two views; told to clients once per change. */
 export function changedLists(before: GatewayView | undefined, after: GatewayView | undefined): ListChange[] {
-  const changed: ListChange[] = []
-  if (differs(before?.tools, after?.tools)) changed.push('tools')
-  if (differs(before?.prompts, after?.prompts)) changed.push('prompts')
-  if (differs(before?.resources, after?.resources) || differs(before?.templates, after?.templates))
-    changed.push('resources')
-  return changed
+  const kinds = Object.entries(LISTS_OF) as [ListChange, readonly (keyof typeof NO_LISTS)[]][] // keys of a constant
+  const [old, now] = [before ?? NO_LISTS, after ?? NO_LISTS]
+  return kinds.filter(([, lists]) => lists.some((list) => differs(old[list], now[list]))).map(([kind]) => kind)
 }
 
-function differs(before: readonly Json[] = [], after: readonly Json[] = []): boolean {
-  return before.length !== after.length || canonicalJson(before) !== canonicalJson(after)
+const LISTS_OF = { tools: ['tools'], prompts: ['prompts'], resources: ['resources', 'templates'] } as const
+const NO_LISTS: Pick<GatewayView, 'tools' | 'prompts' | 'resources' | 'templates'> = {
+  tools: [],
+  prompts: [],
+  resources: [],
+  templates: [],
+}
+
+function differs(before: readonly Json[], after: readonly Json[]): boolean {
+  return before !== after && (before.length !== after.length || canonicalJson(before) !== canonicalJson(after))
 }

@@ -8,7 +8,12 @@ const PURPOSE = 'task-id'
 
 export function sealTaskId(seal: Seal, attempt: Attempt, target: Target, id: Json | undefined): string {
   const { userId, gateway } = attempt.request.admission
-  return seal.seal(PURPOSE, { server: target.server.config.name, id: String(id), user: userId, gateway })
+  return seal.seal(PURPOSE, {
+    server: target.server.config.name,
+    id: typeof id === 'string' ? id : '',
+    user: userId,
+    gateway,
+  })
 }
 
 /** The server and its own id of a task, or null when the id is not this caller's. */
