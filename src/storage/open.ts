@@ -66,9 +66,14 @@ export function openEngine(options: Pick<StorageOptions, 'url' | 'log' | 'durabi
   }
 }
 
-/** SQLite would store null for a missing value; Postgres would refuse. Both refuse here. */
+/** What one engine would take and the other not is refused on both: a missing value, a NUL character. */
 function checkRows(table: string, columns: readonly string[], rows: readonly (readonly StoredValue[])[]): void {
-  const wrong = rows.find((row) => row.length !== columns.length)
-  if (wrong)
-    throw new Error(`could not append to ${table}: a row has ${wrong.length} values for ${columns.length} columns`)
+  for (const row of rows) {
+    const why = row.length === columns.length ? nulIn(row) : `has ${row.length} values for ${columns.length} columns`
+    if (why) throw new Error(`could not append to ${table}: a row ${why}`)
+  }
+}
+
+function nulIn(row: readonly StoredValue[]): string | undefined {
+  return row.some((value) => typeof value === 'string' && value.includes('\0')) ? 'has a NUL character' : undefined
 }

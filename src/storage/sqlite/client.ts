@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { whileDoing } from '../errors.ts'
 import { Turns, type Turn } from './turns.ts'
 import type { NumberedRequest, Reply, Request, Result, WorkerStart } from './messages.ts'
 
@@ -23,7 +24,7 @@ export class SqliteClient {
       name: 'sqlite',
     })
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
-    this.#worker.on('error', (error) => this.#giveUp(new Error('the SQLite thread failed', { cause: error })))
+    this.#worker.on('error', (error) => this.#giveUp(whileDoing('go on with SQLite', error)))
     this.#gone = new Promise((resolve) => {
       this.#worker.on('exit', () => {
         this.#giveUp(new Error('the SQLite database is closed'))
