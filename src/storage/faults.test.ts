@@ -16,7 +16,7 @@ forEachEngine((engine) => {
     const before = performance.eventLoopUtilization()
     const started = performance.now()
 
-    await sql`with recursive count(n) as (select 1 union all select n + 1 from count where n < 600000)
+    await sql`with recursive count(n) as (select 1 union all select n + 1 from count where n < 1200000)
       select max(n) from count`.execute(house.storage.tables())
 
     expect(performance.now() - started).toBeGreaterThan(50)

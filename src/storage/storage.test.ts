@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import fc from 'fast-check'
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { isDuplicate } from './index.ts'
@@ -31,6 +32,29 @@ forEachEngine((engine) => {
       { id: 'NULL', at: 2, weight: 3, body: Buffer.from([0, 1]) },
       note,
     ])
+  })
+
+  test('any text, number and bytes come back from a batch', async () => {
+    await using house = await openTestStorage({ engine, migrations })
+    const db = house.storage.tables<NoteTables>()
+    const text = fc.string({ unit: 'binary', maxLength: 20 }).map((value) => value.replaceAll('\0', ''))
+    const row = fc.record({
+      id: fc.oneof(text, fc.constantFrom('', 'NULL', '{}', '"', '\\', '\\"', ',', "'", '\ud800')),
+      at: fc.maxSafeInteger(),
+      weight: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0)),
+      body: fc.option(fc.uint8Array({ maxLength: 20 })),
+    })
+    const batch = fc.uniqueArray(row, { selector: ({ id }) => id.toWellFormed(), minLength: 1, maxLength: 20 })
+    const store = async (rows: NoteTables['note'][]) => {
+      await db.deleteFrom('note').execute()
+      const values = rows.map(({ id, at, weight, body }) => [id, at, weight, body])
+      await house.storage.appendRows('note', ['id', 'at', 'weight', 'body'], values)
+
+      const stored = await db.selectFrom('note').selectAll().execute()
+      expect(new Map(stored.map(comparable))).toEqual(new Map(rows.map(comparable)))
+    }
+
+    await fc.assert(fc.asyncProperty(batch, store), { numRuns: 50 })
   })
 
   test('counts and sums are numbers, and a write tells how many rows it changed', async () => {
@@ -173,14 +197,20 @@ forEachEngine((engine) => {
 
   test('after close every verb rejects, and a second close does nothing', async () => {
     await using house = await openTestStorage({ engine, migrations })
+    const last = house.storage.appendRows('note', ['id', 'at'], [['last', 1]])
+    await Promise.all([house.storage.close(), house.storage.close()])
     await house.storage.close()
-    await house.storage.close()
+    await last
 
-    await expect(house.storage.appendRows('note', ['id', 'at'], [['a', 1]])).rejects.toThrow(/append 1 rows to note/)
+    await expect(house.storage.appendRows('note', ['id', 'at'], [['late', 1]])).rejects.toThrow(/append 1 rows to note/)
     await expect(idsOf(house.storage)).rejects.toThrow()
     await expect(house.storage.changes.publish('a')).rejects.toThrow()
   })
 })
+
+function comparable({ id, at, weight, body }: NoteTables['note']) {
+  return [id.toWellFormed(), { at, weight, body: body && Buffer.from(body).toString('hex') }] as const
+}
 
 async function reopen(place: { url: string; dataDir: string }) {
   const storage = await openStorage({ url: place.url, dataDir: place.dataDir, migrations })

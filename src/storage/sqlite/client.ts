@@ -16,6 +16,7 @@ export class SqliteClient {
   readonly #gone: Promise<void>
   #number = 0
   #closed: Error | undefined
+  #closing: Promise<void> | undefined
 
   constructor(start: WorkerStart) {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
@@ -50,8 +51,12 @@ export class SqliteClient {
   }
 
   /** Finishes what was asked before, then closes the file and ends the thread. May be called twice. */
-  async close(): Promise<void> {
-    if (this.#closed) return this.#gone
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     const turn = await this.#turns.take()
     try {
       if (!this.#closed) await this.ask({ kind: 'close' })
