@@ -2,10 +2,8 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { sql, type Transaction } from 'kysely'
 import { newId, type Clock } from '#kernel'
 import { formatLine, formatRow } from './backup-format.ts'
-import type { AnyDatabase, Engine } from './engine.ts'
+import type { AnyDatabase, Engine, TableShape } from './engine.ts'
 import { whileDoing } from './errors.ts'
-
-export type TableShape = { readonly table: string; readonly columns: readonly string[] }
 
 const ROWS_AT_ONCE = 200
 const MIGRATION_TABLE = 'storage_migration'
@@ -27,13 +25,9 @@ export async function writeBackup(engine: Engine, { toFile, clock }: { toFile: s
   }
 }
 
-/** The tables there are with their columns, without `storage_migration`: the header says what has run. */
+/** All tables but `storage_migration`: the header of a backup says what has run. */
 export async function listTables(tx: Transaction<AnyDatabase>, engine: Engine): Promise<TableShape[]> {
-  const schema = await engine.schemaName(tx)
-  const tables = await tx.introspection.getTables()
-  return tables
-    .filter((table) => !table.isView && table.schema === schema && table.name !== MIGRATION_TABLE)
-    .map((table) => ({ table: table.name, columns: table.columns.map((column) => column.name) }))
+  return (await engine.listTables(tx)).filter((shape) => shape.table !== MIGRATION_TABLE)
 }
 
 type Target = { readonly file: FileHandle; readonly engine: Engine; readonly clock: Clock }
@@ -41,25 +35,25 @@ type Target = { readonly file: FileHandle; readonly engine: Engine; readonly clo
 async function writeTables(tx: Transaction<AnyDatabase>, { file, engine, clock }: Target): Promise<void> {
   const migrations = await sql<{ key: string }>`select key from storage_migration order by key`.execute(tx)
   const keys = migrations.rows.map((row) => row.key)
-  await file.write(
+  await file.appendFile(
     formatLine({ kind: 'gatehouse-backup', version: 1, at: clock.now(), engine: engine.name, migrations: keys }),
   )
   let rows = 0
   for (const shape of await listTables(tx, engine)) rows += await writeTable(tx, shape, file)
-  await file.write(formatLine({ kind: 'end', rows }))
+  await file.appendFile(formatLine({ kind: 'end', rows }))
 }
 
 async function writeTable(tx: Transaction<AnyDatabase>, shape: TableShape, file: FileHandle): Promise<number> {
   const { table, columns } = shape
-  await file.write(formatLine({ kind: 'table', table, columns: [...columns] }))
+  await file.appendFile(formatLine({ kind: 'table', table, columns: [...columns] }))
   let rows = 0
   let text = ''
   for await (const row of tx.selectFrom(table).selectAll().stream(ROWS_AT_ONCE)) {
     text += formatRow(columns.map((column) => row[column] ?? null))
     if (++rows % ROWS_AT_ONCE > 0) continue
-    await file.write(text)
+    await file.appendFile(text)
     text = ''
   }
-  await file.write(text)
+  await file.appendFile(text)
   return rows
 }

@@ -4,6 +4,9 @@ import type { ChangeBus, Storage, StoredValue } from './contract.ts'
 /** A database without tables of its own: each query names the ones it needs. */
 export type AnyDatabase = Record<string, Record<string, StoredValue>>
 
+/** A table with the names of its columns. */
+export type TableShape = { readonly table: string; readonly columns: readonly string[] }
+
 /** What a storage does differently on each engine; everything else is written once above it. */
 export type Engine = {
   readonly name: Storage['engine']
@@ -16,8 +19,8 @@ export type Engine = {
   snapshot<T>(read: (tx: Transaction<AnyDatabase>) => Promise<T>): Promise<T>
   /** Lets rows come in any order; foreign keys hold again at the latest when the transaction ends. */
   whileLoading(tx: Transaction<AnyDatabase>, load: () => Promise<void>): Promise<void>
-  /** Where the house's tables are; SQLite has no schemas. */
-  schemaName(tx: Transaction<AnyDatabase>): Promise<string | undefined>
+  /** The tables there are, in the order of names. */
+  listTables(tx: Transaction<AnyDatabase>): Promise<TableShape[]>
   close(): Promise<void>
 }
 

@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely'
 import { systemClock, type Clock } from '#kernel'
+import { createAppends } from './appends.ts'
 import { writeBackup } from './backup.ts'
-import type { Migrations, Storage, StoredValue } from './contract.ts'
+import type { Migrations, Storage } from './contract.ts'
 import type { Engine, StorageLog } from './engine.ts'
 import { migrate } from './migrate.ts'
 import { openPostgres } from './postgres/open.ts'
@@ -38,19 +39,20 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await engine.close()
     throw error
   }
+  const appends = createAppends(engine)
   return {
     engine: engine.name,
     replicaId,
     // A room names its own tables; nothing at run time depends on the type.
     tables: <T>() => engine.db as unknown as Kysely<T>,
-    appendRows: async (table, columns, rows) => {
-      checkRows(table, columns, rows)
-      await engine.appendRows(table, columns, rows)
-    },
+    appendRows: appends.appendRows,
     changes: engine.changes,
     sharedKey: createSharedKeys(engine.db),
     backup: (toFile) => writeBackup(engine, { toFile, clock }),
-    close: () => engine.close(),
+    close: async () => {
+      await appends.finish()
+      await engine.close()
+    },
   }
 }
 
@@ -64,11 +66,4 @@ export function openEngine(options: Pick<StorageOptions, 'url' | 'log' | 'durabi
     case 'postgres':
       return openPostgres(place.url, { log })
   }
-}
-
-/** SQLite would store null for a missing value; Postgres would refuse. Both refuse here. */
-function checkRows(table: string, columns: readonly string[], rows: readonly (readonly StoredValue[])[]): void {
-  const wrong = rows.find((row) => row.length !== columns.length)
-  if (wrong)
-    throw new Error(`could not append to ${table}: a row has ${wrong.length} values for ${columns.length} columns`)
 }

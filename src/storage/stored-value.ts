@@ -1,9 +1,13 @@
 import type { StoredValue } from './contract.ts'
 
-/** The values as both engines store them. Throws on a boolean, a date or an object, naming which and what to do. */
+/**
+ * The values as both engines store them. Throws on a boolean, a date or an object, and on text with a NUL character,
+ * which Postgres cannot hold; it names which value and what to do.
+ */
 export function toStoredValues(values: readonly unknown[]): StoredValue[] {
   return values.map((value, index) => {
     if (!isStoredValue(value)) throw new Error(`value ${index + 1} is ${nameOf(value)}; ${ADVICE}`)
+    if (typeof value === 'string' && value.includes('\0')) throw new Error(`value ${index + 1} has a NUL character`)
     return value
   })
 }

@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import type { Storage } from '../contract.ts'
 import { whileDoing } from '../errors.ts'
 import { quoted } from '../quoted.ts'
+import { toArrayLiteral } from './array-literal.ts'
 
 type Insert = { readonly name: string; readonly text: string }
 
@@ -19,7 +20,7 @@ export function createAppendRows(pool: Pool): Storage['appendRows'] {
       if (inserts.size < MAX_INSERTS) inserts.set(key, insert)
       await pool.query({
         ...(await insert),
-        values: columns.map((_, column) => rows.map((row) => row[column] ?? null)),
+        values: columns.map((_, column) => toArrayLiteral(rows, column)),
       })
     } catch (error) {
       inserts.delete(key)

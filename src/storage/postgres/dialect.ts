@@ -13,6 +13,7 @@ import {
   type TransactionSettings,
 } from 'kysely'
 import { nameOfQuery, whileDoing } from '../errors.ts'
+import { toStoredValues } from '../stored-value.ts'
 import { isConnectionLost } from './pool.ts'
 
 const WRITES: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
@@ -80,8 +81,10 @@ class PostgresPoolDriver implements Driver {
     if (command !== 'COMMIT') throw new Error('could not commit on Postgres: a query of the transaction had failed')
   }
 
+  /** With the connection the transaction is gone too; a failure here would hide the error that led to it. */
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await this.#connections.get(connection)?.end('rollback')
+    const own = this.#connections.get(connection)
+    if (own && !own.isLost) await own.end('rollback')
   }
 
   /** The pool belongs to whoever opened it. */
@@ -121,15 +124,22 @@ class PostgresPoolConnection implements DatabaseConnection {
     return (await this.#query(command, [])).command
   }
 
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
   release(): void {
     this.#client.release(this.#isLost)
   }
 
   async #query(sql: string, parameters: readonly unknown[]) {
     try {
-      return await this.#client.query(sql, [...parameters])
+      const values = toStoredValues(parameters)
+      return await this.#client.query(sql, values).catch((error: unknown) => {
+        this.#isLost ||= isConnectionLost(error)
+        throw error
+      })
     } catch (error) {
-      this.#isLost ||= isConnectionLost(error)
       throw whileDoing(`run "${nameOfQuery(sql)}" on Postgres`, error)
     }
   }

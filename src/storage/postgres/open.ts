@@ -1,5 +1,6 @@
 import { Kysely, sql, type Transaction } from 'kysely'
-import type { AnyDatabase, Engine, StorageLog } from '../engine.ts'
+import type { AnyDatabase, Engine, StorageLog, TableShape } from '../engine.ts'
+import { toTableShapes } from '../table-shape.ts'
 import { createAppendRows } from './append.ts'
 import { PostgresChanges } from './changes.ts'
 import { PostgresPoolDialect } from './dialect.ts'
@@ -32,7 +33,7 @@ export async function openPostgres(url: string, { log }: { log: StorageLog }): P
     snapshot: (read) =>
       patientDb.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(read),
     whileLoading: loadWithoutForeignKeys,
-    schemaName: readSchemaName,
+    listTables,
     close,
   }
 }
@@ -52,7 +53,10 @@ function createClose(steps: readonly (() => Promise<void>)[]): () => Promise<voi
   }
 }
 
-async function readSchemaName(tx: Transaction<AnyDatabase>): Promise<string | undefined> {
-  const { rows } = await sql<{ name: string }>`select current_schema() as name`.execute(tx)
-  return rows[0]?.name
+async function listTables(tx: Transaction<AnyDatabase>): Promise<TableShape[]> {
+  const { rows } = await sql<{ table: string; column: string }>`
+    select relname as "table", attname as "column" from pg_class join pg_attribute on attrelid = pg_class.oid
+    where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and attnum > 0 and not attisdropped
+    order by relname, attnum`.execute(tx)
+  return toTableShapes(rows)
 }

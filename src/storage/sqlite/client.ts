@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { whileDoing } from '../errors.ts'
 import { Turns, type Turn } from './turns.ts'
 import type { NumberedRequest, Reply, Request, Result, WorkerStart } from './messages.ts'
 
@@ -15,6 +16,7 @@ export class SqliteClient {
   readonly #gone: Promise<void>
   #number = 0
   #closed: Error | undefined
+  #closing: Promise<void> | undefined
 
   constructor(start: WorkerStart) {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
@@ -23,7 +25,7 @@ export class SqliteClient {
       name: 'sqlite',
     })
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
-    this.#worker.on('error', (error) => this.#giveUp(new Error('the SQLite thread failed', { cause: error })))
+    this.#worker.on('error', (error) => this.#giveUp(whileDoing('go on with SQLite', error)))
     this.#gone = new Promise((resolve) => {
       this.#worker.on('exit', () => {
         this.#giveUp(new Error('the SQLite database is closed'))
@@ -49,8 +51,12 @@ export class SqliteClient {
   }
 
   /** Finishes what was asked before, then closes the file and ends the thread. May be called twice. */
-  async close(): Promise<void> {
-    if (this.#closed) return this.#gone
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     const turn = await this.#turns.take()
     try {
       if (!this.#closed) await this.ask({ kind: 'close' })

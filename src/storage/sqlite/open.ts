@@ -1,10 +1,11 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Kysely, sql, type Transaction } from 'kysely'
-import type { AnyDatabase, Engine, StorageLog } from '../engine.ts'
+import type { AnyDatabase, Engine, StorageLog, TableShape } from '../engine.ts'
 import { whileDoing } from '../errors.ts'
+import { toTableShapes } from '../table-shape.ts'
 import { createAppendRows } from './append.ts'
-import { createLocalChanges } from './changes.ts'
+import { LocalChanges } from './changes.ts'
 import { SqliteClient } from './client.ts'
 import { SqliteWorkerDialect } from './dialect.ts'
 import type { Durability } from './messages.ts'
@@ -14,6 +15,7 @@ export async function openSqlite(file: string, options: { durability: Durability
   createPrivately(file)
   const client = new SqliteClient({ file, durability: options.durability })
   const db = new Kysely<AnyDatabase>({ dialect: new SqliteWorkerDialect(client) })
+  const changes = new LocalChanges(options.log)
   try {
     await client.ask({ kind: 'query', sql: 'select count(*) from sqlite_schema', parameters: [] })
   } catch (error) {
@@ -22,7 +24,7 @@ export async function openSqlite(file: string, options: { durability: Durability
   return {
     name: 'sqlite',
     db,
-    changes: createLocalChanges(options.log),
+    changes,
     appendRows: createAppendRows(client),
     alone: (work) => db.transaction().execute(work),
     snapshot: (read) => readSnapshot({ file, durability: options.durability }, read),
@@ -30,8 +32,11 @@ export async function openSqlite(file: string, options: { durability: Durability
       await sql`pragma defer_foreign_keys = on`.execute(tx)
       await load()
     },
-    schemaName: async () => undefined,
-    close: () => client.close(),
+    listTables,
+    close: () => {
+      changes.close()
+      return client.close()
+    },
   }
 }
 
@@ -47,6 +52,13 @@ async function readSnapshot<T>(
   } finally {
     await client.close()
   }
+}
+
+async function listTables(tx: Transaction<AnyDatabase>): Promise<TableShape[]> {
+  const { rows } = await sql<{ table: string; column: string }>`
+    select t.name as "table", c.name as "column" from sqlite_schema t, pragma_table_info(t.name) c
+    where t.type = 'table' and t.name not like 'sqlite~_%' escape '~' order by t.name, c.cid`.execute(tx)
+  return toTableShapes(rows)
 }
 
 /** SQLite gives its side files (-wal, -shm) the permissions of the main file. */
