@@ -79,7 +79,7 @@ function judge(guard: Guard, host: string, addresses: readonly string[]): readon
 function blockedAddress(host: string, kind: AddressClass): Problem {
   return new Problem(
     BLOCKED_ADDRESS,
-    `${host} is at a ${kind} address, which this server may not reach. An administrator can allow it by adding "${plainHost(host)}" or its address range to the server's allow_addresses.`,
+    `${host} points to an address that may not be reached from here (${kind}). An administrator can allow it by adding "${plainHost(host)}" or its address range to the server's allow_addresses.`,
     { host, addressClass: kind },
   )
 }

@@ -53,7 +53,8 @@ function parseRange(entry: string): readonly [Uint8Array, number] | undefined {
 }
 
 function hostOf(name: string, entry: string): string {
-  const ascii = domainToASCII(plainHost(name))
+  // The URL parser's host rules cut off what follows these, so they are refused first.
+  const ascii = /[/\\:@?#%\s]/.test(name) ? '' : domainToASCII(plainHost(name))
   if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(ascii)) {
     throw new Problem(
       BAD_EXCEPTION,
