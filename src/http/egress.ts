@@ -21,19 +21,27 @@ export type EgressClient = {
    * For everything else: follows at most three redirects (each address checked again); `credentials` headers are
    * dropped as soon as the origin changes. Rejects with a Problem naming a blocked address.
    */
-  request(request: {
-    url: string
-    method: 'GET' | 'POST' | 'DELETE' | 'PUT' | 'HEAD'
-    headers?: Readonly<Record<string, string>>
-    credentials?: Readonly<Record<string, string>>
-    body?: string | Buffer
-    signal: AbortSignal
-    maxBytes: number
-  }): Promise<{
-    status: number
-    headers: Readonly<Record<string, string | string[] | undefined>>
-    body: Buffer
-    url: string
-  }>
+  request(request: EgressRequest): Promise<EgressResponse>
+  /** Ends every connection, also those with a request under way. */
   close(): Promise<void>
+}
+
+export type EgressRequest = {
+  readonly url: string
+  readonly method: 'GET' | 'POST' | 'DELETE' | 'PUT' | 'HEAD'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly credentials?: Readonly<Record<string, string>>
+  readonly body?: string | Buffer
+  readonly signal: AbortSignal
+  readonly maxBytes: number
+  /** Time without headers, or later without a byte, after which it rejects. Unset: 30 s. */
+  readonly idleTimeoutMs?: number
+}
+
+export type EgressResponse = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Buffer
+  /** Where the last redirect led. */
+  readonly url: string
 }

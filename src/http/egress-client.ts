@@ -1,0 +1,43 @@
+import { Agent } from 'undici'
+import type { Log } from '#telemetry'
+import type { Egress, EgressPolicy } from './egress.ts'
+import { sendFollowing } from './egress-request.ts'
+import { createDialler, type Guard, type Resolve, systemResolve } from './guard/dial.ts'
+import { parseExceptions } from './guard/exceptions.ts'
+
+const CONNECTIONS = 128
+const KEEP_ALIVE_MS = 30_000
+
+/**
+ * Makes the guarded way out. `resolve` replaces the system's name resolution; whatever it answers is judged.
+ * `open` throws a Problem when the policy's exceptions cannot be read.
+ */
+export function createEgress(deps: { log?: Log; resolve?: Resolve } = {}): Egress {
+  return {
+    open: (policy) => {
+      const dispatcher = openAgent(policy, {
+        resolve: deps.resolve ?? systemResolve,
+        exceptions: policy.trusted ? undefined : parseExceptions(policy.allow),
+        log: deps.log,
+      })
+      return {
+        dispatcher,
+        request: (request) => sendFollowing(dispatcher, request),
+        close: () => dispatcher.destroy(),
+      }
+    },
+  }
+}
+
+function openAgent(policy: EgressPolicy, guard: Guard): Agent {
+  return new Agent({
+    connect: createDialler(guard),
+    connections: policy.connections ?? CONNECTIONS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    pipelining: 1,
+    // Callers own their deadlines: streams of this protocol are silent for minutes.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
+}
