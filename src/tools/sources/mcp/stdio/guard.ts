@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 
@@ -22,14 +23,14 @@ const LAST_WAIT_MS = 5_000
 
 export function createGuard(deps: { log: Log; clock: Clock; marker: string }): Guard {
   const groups = new Set<number>()
-  let running: { input: Writable; gone: Promise<void> } | undefined
+  let running: RunningGuard | undefined
   let closing = false
 
   const arm = (): void => {
     if (running !== undefined || closing) return
     const startedAt = deps.clock.now()
     const started = startGuard(deps.marker)
-    running = { input: started.input, gone: started.gone.then(() => undefined) }
+    running = started
     for (const pid of groups) started.input.write(`+ ${pid}\n`)
     void started.gone.then((reason) => {
       running = undefined
@@ -51,14 +52,16 @@ export function createGuard(deps: { log: Log; clock: Clock; marker: string }): G
     },
     async close() {
       closing = true
-      running?.input.end()
-      await Promise.race([running?.gone, timeout(LAST_WAIT_MS)])
+      await running?.letGo()
     },
   }
 }
 
-/** Detached, so that a Ctrl-C at the terminal or a signal to our group does not reach it; `gone` resolves with why. */
-function startGuard(marker: string): { input: Writable; gone: Promise<string> } {
+/** `gone` resolves with why. */
+type RunningGuard = { readonly input: Writable; readonly gone: Promise<string>; letGo(): Promise<void> }
+
+/** Detached, so that a Ctrl-C at the terminal or a signal to our group does not reach it; holds no event loop open. */
+function startGuard(marker: string): RunningGuard {
   const child = spawn('/bin/sh', [PROGRAM, marker], {
     detached: true,
     cwd: '/',
@@ -72,9 +75,10 @@ function startGuard(marker: string): { input: Writable; gone: Promise<string> } 
     ([code, signal]) => `exit code ${String(code)}, signal ${String(signal)}`,
     (error: unknown) => String(error),
   )
-  return { input: child.stdin, gone }
-}
-
-function timeout(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms).unref())
+  const letGo = async (): Promise<void> => {
+    child.ref() // whoever waits for the end of the guard stays alive until then
+    child.stdin.end()
+    await Promise.race([gone, wait(LAST_WAIT_MS, undefined, { ref: false })])
+  }
+  return { input: child.stdin, gone, letGo }
 }

@@ -17,6 +17,10 @@ export type ProcessLinkDeps = {
   readonly events: LinkEvents
   readonly log: Log
   readonly clock: Clock
+  /** Told once, when the link is dead. */
+  onEnd(end: LinkEnd): void
+  /** Told once, when nothing of the process is left. */
+  onGone(): void
 }
 
 /** Why and how a link ended. `asked`: we closed it; `spoke`: it had sent at least one valid message. */
@@ -32,26 +36,25 @@ const SILENT_END_MS = 500
 /** A child process as a link: newline-delimited JSON-RPC, with a limit on everything the child can send. */
 export class ProcessLink implements Link {
   readonly closed: Promise<string>
-  readonly ended: Promise<LinkEnd>
   readonly #deps: ProcessLinkDeps
   readonly #conversation: Conversation
   readonly #stdout: LineCutter
   readonly #stderr = new LineCutter(MAX_STDERR_LINE)
   readonly #noise: PrintedLines
   readonly #errors: PrintedLines
-  readonly #resolveEnded: (end: LinkEnd) => void
+  readonly #resolveClosed: (reason: string) => void
+  #gone: Promise<void> | undefined
   #noiseLines = 0
   #noiseBytes = 0
-  #spoke = false
   #isEnded = false
+  #spoke = false
 
   constructor(deps: ProcessLinkDeps) {
     const { config, process } = deps
-    const { promise, resolve } = Promise.withResolvers<LinkEnd>()
+    const { promise, resolve } = Promise.withResolvers<string>()
     this.#deps = deps
-    this.ended = promise
-    this.closed = promise.then((end) => end.reason)
-    this.#resolveEnded = resolve
+    this.closed = promise
+    this.#resolveClosed = resolve
     this.#stdout = new LineCutter(config.max_result_bytes + ENVELOPE_BYTES)
     this.#noise = this.#printed('printed to stdout what is not MCP')
     this.#errors = this.#printed('stderr')
@@ -73,7 +76,7 @@ export class ProcessLink implements Link {
 
   async close(): Promise<void> {
     this.#end({ asked: true, how: 'was stopped by the gateway' })
-    await this.#deps.process.stop()
+    await this.#gone
   }
 
   #listen(): void {
@@ -153,8 +156,9 @@ export class ProcessLink implements Link {
     this.#isEnded = true
     const reason = this.#inWords(asked, how)
     this.#conversation.end(new Problem(UNREACHABLE, reason))
-    this.#resolveEnded({ asked, spoke: this.#spoke, reason })
-    void this.#deps.process.stop()
+    this.#resolveClosed(reason)
+    this.#deps.onEnd({ asked, spoke: this.#spoke, reason })
+    this.#gone = this.#deps.process.stop().then(() => this.#deps.onGone())
   }
 
   #inWords(asked: boolean, how: string): string {

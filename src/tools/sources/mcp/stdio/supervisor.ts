@@ -59,8 +59,7 @@ class ProcessSupervisor implements Supervisor {
   readonly #entries = new Set<Entry>()
   readonly #starting = new Map<string, number>()
   readonly #backOff = new BackOff()
-  /** Starts, and lives from start to end. */
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #openings = new Set<Promise<Link>>()
   #starts = 0
   #isClosed = false
 
@@ -70,7 +69,11 @@ class ProcessSupervisor implements Supervisor {
   }
 
   openLink(config: StdioServerConfig): OpenLink {
-    return (opening) => this.#track(this.#open(config, opening))
+    return (opening) => {
+      const opened = this.#open(config, opening).finally(() => this.#openings.delete(opened))
+      this.#openings.add(opened)
+      return opened
+    }
   }
 
   running(): readonly RunningProcess[] {
@@ -79,8 +82,8 @@ class ProcessSupervisor implements Supervisor {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const { link } of this.#entries) void link.close()
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+    const stopped = [...this.#entries].map(({ link }) => link.close())
+    await Promise.allSettled([...stopped, ...this.#openings])
     await this.#guard.close()
   }
 
@@ -108,7 +111,7 @@ class ProcessSupervisor implements Supervisor {
     const rest = this.#backOff.restOf(config.name, now) ?? this.#backOff.restOf(nameOf(config, key), now)
     if (rest === undefined) return
     if (rest.retryAt - now > MAX_WAIT_MS) throw resting(config.name, rest)
-    await wait(rest.retryAt - now, undefined, { signal, ref: false }).catch(() => {})
+    await wait(rest.retryAt - now, undefined, { signal }).catch(() => {})
   }
 
   #mayStart(config: StdioServerConfig, signal: AbortSignal): void {
@@ -146,36 +149,35 @@ class ProcessSupervisor implements Supervisor {
     const { clock } = this.#deps
     const { pid } = started
     const log = this.#deps.log.child({ server: config.name, pid, link: key })
-    const link = new ProcessLink({ config, process: started, events, log, clock })
+    const link = new ProcessLink({
+      config,
+      process: started,
+      events,
+      log,
+      clock,
+      onEnd: (end) => this.#ended(config, entry, end, log),
+      onGone: () => this.#gone(entry),
+    })
     const entry: Entry = { pid, server: config.name, key, startedAt: clock.now(), link, isStopping: false }
     this.#entries.add(entry)
     this.#guard.watch(pid)
     log.info({ command: config.command[0] }, 'started')
-    void this.#track(link.ended.then((end) => this.#leave(config, entry, end, log)))
     return entry
   }
 
-  async #leave(config: StdioServerConfig, entry: Entry, end: LinkEnd, log: Log): Promise<void> {
+  #ended(config: StdioServerConfig, entry: Entry, end: LinkEnd, log: Log): void {
     entry.isStopping = true
     const ranForMs = this.#deps.clock.now() - entry.startedAt
     const wasSilent = !end.spoke && ranForMs >= config.start_timeout_ms
-    if (!end.asked || wasSilent) {
-      const name = end.spoke ? nameOf(config, entry.key) : config.name
-      this.#fail(name, ranForMs, end.asked ? 'it did not answer after its start' : end.reason)
-      log.warn({ reason: end.reason }, 'ended')
-    } else log.info({}, 'stopped')
-    await entry.link.close() // waits until the whole group is gone
-    this.#guard.forget(entry.pid)
-    this.#entries.delete(entry)
+    if (end.asked && !wasSilent) return log.info({}, 'stopped')
+    const reason = end.asked ? 'it did not answer after its start' : end.reason
+    this.#fail(end.spoke ? nameOf(config, entry.key) : config.name, ranForMs, reason)
+    log.warn({ reason }, 'ended')
   }
 
-  async #track<T>(work: Promise<T>): Promise<T> {
-    this.#underWay.add(work)
-    try {
-      return await work
-    } finally {
-      this.#underWay.delete(work)
-    }
+  #gone(entry: Entry): void {
+    this.#guard.forget(entry.pid)
+    this.#entries.delete(entry)
   }
 
   #fail(name: string, ranForMs: number, reason: string): void {

@@ -20,10 +20,10 @@ function seeProcess(pid: number): Seen[] {
   }
 }
 
-/** Zombies among the children of this process. */
-export function zombies(): readonly number[] {
+/** Children of a process, zombies included. */
+export function childrenOf(parent: number): readonly number[] {
   return seeProcesses()
-    .filter((seen) => seen.parent === process.pid && seen.state === 'Z')
+    .filter((seen) => seen.parent === parent)
     .map((seen) => seen.pid)
 }
 
@@ -32,6 +32,9 @@ export function isAlive(pid: number): boolean {
   return seeProcess(pid).some((seen) => seen.state !== 'Z')
 }
 
-export function openFileCount(): number {
-  return readdirSync('/proc/self/fd').length
+/** The guards that know this marker. */
+export function guardsOf(marker: string): readonly number[] {
+  return seeProcesses()
+    .filter((seen) => seen.state !== 'Z' && seen.command.includes(`guard.sh ${marker}`))
+    .map((seen) => seen.pid)
 }
