@@ -1,0 +1,103 @@
+import { Problem } from '#kernel'
+import { BROKEN_REPLY, CANCELLED, OVERLOADED, TOO_LARGE } from '../../../problems.ts'
+import type { LinkRequest, LinkResponse } from '../link.ts'
+import type { Incoming } from './messages.ts'
+
+type Pending = { resolve(response: LinkResponse): void; reject(problem: Problem): void; settled(): void }
+
+/** `stray`: it answers nothing we wait for. */
+export type Receipt = 'taken' | 'stray'
+
+/**
+ * Requests and their answers over one byte pipe: ids, cancellation and the end of it all. Knows no process.
+ * `write` hands a message to the pipe and throws a Problem when its queue is full.
+ */
+export class Conversation {
+  readonly #deps: { readonly server: string; readonly maxPending: number; write(message: object): void }
+  readonly #pending = new Map<number, Pending>()
+  #lastId = 0
+  #ended: Problem | undefined
+
+  constructor(deps: { server: string; maxPending: number; write(message: object): void }) {
+    this.#deps = deps
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size
+  }
+
+  /** Resolves with the response; rejects with a Problem when aborted, when too many wait, or when the link ends. */
+  async request({ method, params, signal }: LinkRequest): Promise<LinkResponse> {
+    this.#mayStart(signal)
+    const id = ++this.#lastId
+    this.#deps.write({ jsonrpc: '2.0', id, method, params })
+    return await new Promise((resolve, reject) => {
+      const onAbort = (): void => this.#cancel(id, method, signal.reason)
+      const settled = (): void => signal.removeEventListener('abort', onAbort)
+      this.#pending.set(id, { resolve, reject, settled })
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /** Sends what expects no answer. */
+  send(message: object): void {
+    if (this.#ended) throw this.#ended
+    this.#deps.write({ jsonrpc: '2.0', ...message })
+  }
+
+  /** Gives an answer to whoever waits for it. */
+  answer(incoming: Exclude<Incoming, { kind: 'message' | 'noise' }>): Receipt {
+    const pending = this.#settle(incoming.id)
+    if (pending === undefined) return 'stray'
+    if (incoming.kind === 'response') pending.resolve(incoming.response)
+    else
+      pending.reject(new Problem(BROKEN_REPLY, `server "${this.#deps.server}" sent a broken answer: ${incoming.why}`))
+    return 'taken'
+  }
+
+  /** Fails the one request whose answer was over the limit. */
+  answerTooLarge(id: number, sizes: { bytes: number; maxBytes: number }): Receipt {
+    const pending = this.#settle(id)
+    const detail = `the answer of server "${this.#deps.server}" has ${sizes.bytes} bytes, more than its max_result_bytes ${sizes.maxBytes}`
+    pending?.reject(new Problem(TOO_LARGE, detail))
+    return pending === undefined ? 'stray' : 'taken'
+  }
+
+  /** Rejects everything that waits, and from now on everything that comes. */
+  end(problem: Problem): void {
+    this.#ended ??= problem
+    for (const id of this.#pending.keys()) this.#settle(id)?.reject(problem)
+  }
+
+  #mayStart(signal: AbortSignal): void {
+    if (this.#ended) throw this.#ended
+    if (signal.aborted) throw cancelled(this.#deps.server, signal.reason)
+    if (this.#pending.size < this.#deps.maxPending) return
+    const detail = `${this.#pending.size} calls already wait for server "${this.#deps.server}"; try again later`
+    throw new Problem(OVERLOADED, detail)
+  }
+
+  #cancel(id: number, method: string, reason: unknown): void {
+    const pending = this.#settle(id)
+    if (pending === undefined) return
+    pending.reject(cancelled(this.#deps.server, reason))
+    if (method === 'initialize') return // the one request that must not be cancelled (2025-11-25, cancellation)
+    try {
+      const params = { requestId: id, reason: 'the caller gave up' }
+      this.#deps.write({ jsonrpc: '2.0', method: 'notifications/cancelled', params })
+    } catch {
+      // The queue is full: the server hears nothing of it, and its answer will be a stray one.
+    }
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    pending?.settled()
+    return pending
+  }
+}
+
+function cancelled(server: string, cause: unknown): Problem {
+  return new Problem(CANCELLED, `the call to server "${server}" was cancelled`, { cause })
+}

@@ -1,0 +1,188 @@
+import type { Writable } from 'node:stream'
+import { Problem, type Clock } from '#kernel'
+import type { Log } from '#telemetry'
+import type { StdioServerConfig } from '../../../config.ts'
+import { OVERLOADED, UNREACHABLE } from '../../../problems.ts'
+import type { Link, LinkEvents, LinkRequest, LinkResponse } from '../link.ts'
+import { Conversation, type Receipt } from './conversation.ts'
+import { createRedactor } from './environment.ts'
+import { LineCutter, type Line } from './lines.ts'
+import { findResponseId, readLine, type Incoming } from './messages.ts'
+import { createPrintedLines, type PrintedLines } from './printed-lines.ts'
+import type { ServerProcess } from './server-process.ts'
+
+export type ProcessLinkDeps = {
+  readonly config: StdioServerConfig
+  readonly process: ServerProcess
+  readonly events: LinkEvents
+  readonly log: Log
+  readonly clock: Clock
+  /** Told once, when the link is dead. */
+  onEnd(end: LinkEnd): void
+  /** Told once, when nothing of the process is left. */
+  onGone(): void
+}
+
+/** Why and how a link ended. `asked`: we closed it; `spoke`: it had sent at least one valid message. */
+export type LinkEnd = { readonly asked: boolean; readonly spoke: boolean; readonly reason: string }
+
+const ENVELOPE_BYTES = 4096
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024
+const MAX_STDERR_LINE = 8 * 1024
+const MAX_NOISE_LINES = 1_000
+const MAX_UNENDED_LINES = 4
+const SILENT_END_MS = 500
+
+/** A child process as a link: newline-delimited JSON-RPC, with a limit on everything the child can send. */
+export class ProcessLink implements Link {
+  readonly closed: Promise<string>
+  readonly #deps: ProcessLinkDeps
+  readonly #conversation: Conversation
+  readonly #stdout: LineCutter
+  readonly #stderr = new LineCutter(MAX_STDERR_LINE)
+  readonly #noise: PrintedLines
+  readonly #errors: PrintedLines
+  readonly #resolveClosed: (reason: string) => void
+  #gone: Promise<void> | undefined
+  #noiseLines = 0
+  #noiseBytes = 0
+  #isEnded = false
+  #spoke = false
+
+  constructor(deps: ProcessLinkDeps) {
+    const { config, process } = deps
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.#deps = deps
+    this.closed = promise
+    this.#resolveClosed = resolve
+    this.#stdout = new LineCutter(config.max_result_bytes + ENVELOPE_BYTES)
+    this.#noise = this.#printed('printed to stdout what is not MCP')
+    this.#errors = this.#printed('stderr')
+    this.#conversation = new Conversation({
+      server: config.name,
+      maxPending: config.max_concurrency,
+      write: (message) => writeMessage(process.stdin, message, config.name),
+    })
+    this.#listen()
+  }
+
+  request(request: LinkRequest): Promise<LinkResponse> {
+    return this.#conversation.request(request)
+  }
+
+  async send(message: Parameters<Link['send']>[0]): Promise<void> {
+    this.#conversation.send(message)
+  }
+
+  async close(): Promise<void> {
+    this.#end({ asked: true, how: 'was stopped by the gateway' })
+    await this.#gone
+  }
+
+  #listen(): void {
+    const { stdout, stderr, exited } = this.#deps.process
+    stdout.on('data', (chunk: Buffer) => this.#read(chunk))
+    stdout.on('end', () => this.#readEnd())
+    stderr.on('data', (chunk: Buffer) => this.#readErrors(this.#stderr.push(chunk)))
+    stderr.on('end', () => this.#readErrors(this.#stderr.end()))
+    void exited.then((how) => this.#end({ asked: false, how }))
+  }
+
+  #read(chunk: Buffer): void {
+    for (const line of this.#stdout.push(chunk)) {
+      if (this.#isEnded) return
+      this.#take(line)
+    }
+    const maxUnended = this.#deps.config.max_result_bytes * MAX_UNENDED_LINES
+    if (this.#stdout.openBytes > maxUnended) this.#giveUp(`sent a message of more than ${maxUnended} bytes`)
+  }
+
+  /** A server that closes its stdout can answer nothing any more; mostly it is about to exit. */
+  #readEnd(): void {
+    for (const line of this.#stdout.end()) if (!this.#isEnded) this.#take(line)
+    setTimeout(() => this.#giveUp('closed its stdout'), SILENT_END_MS).unref()
+  }
+
+  #take(line: Line): void {
+    if (line.kind === 'too-long') return this.#takeTooLong(line)
+    for (const incoming of readLine(line.bytes)) this.#deliver(incoming, line.bytes)
+  }
+
+  #deliver(incoming: Incoming, line: Buffer): void {
+    if (incoming.kind === 'noise') return this.#takeNoise(line)
+    this.#spoke = true
+    this.#noiseLines = 0
+    this.#noiseBytes = 0
+    if (incoming.kind === 'message') this.#deps.events.message(incoming.message)
+    else this.#receipt(this.#conversation.answer(incoming), incoming.id)
+  }
+
+  #takeTooLong(line: Extract<Line, { kind: 'too-long' }>): void {
+    const id = findResponseId(line)
+    if (id === undefined) return this.#giveUp(`sent a message of ${line.length} bytes, more than max_result_bytes`)
+    const sizes = { bytes: line.length, maxBytes: this.#deps.config.max_result_bytes }
+    this.#receipt(this.#conversation.answerTooLarge(id, sizes), id)
+  }
+
+  /** Mostly a library that logs to stdout: said in the log and passed over, but not for ever. */
+  #takeNoise(line: Buffer): void {
+    this.#noiseLines += 1
+    this.#noiseBytes += line.length
+    this.#noise.print(line.subarray(0, MAX_STDERR_LINE).toString('utf8'))
+    const tooMuch = this.#noiseLines > MAX_NOISE_LINES || this.#noiseBytes > this.#deps.config.max_result_bytes
+    if (tooMuch) this.#giveUp(`printed ${this.#noiseLines} lines to stdout without one MCP message between them`)
+  }
+
+  #receipt(receipt: Receipt, id: number): void {
+    if (receipt === 'stray') this.#deps.log.debug({ id }, 'an answer to no open request: late, doubled or invented')
+  }
+
+  #readErrors(lines: Iterable<Line>): void {
+    for (const line of lines) {
+      if (line.kind === 'line') this.#errors.print(line.bytes.toString('utf8'))
+      else this.#errors.print(`${line.head.toString('utf8')}… (${line.length} bytes)`)
+    }
+  }
+
+  /** Gives the process up for what it did. It is not listened to any more. */
+  #giveUp(how: string): void {
+    if (this.#isEnded) return
+    this.#deps.process.stdout.destroy()
+    this.#end({ asked: false, how })
+  }
+
+  #end({ asked, how }: { asked: boolean; how: string }): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    const reason = this.#inWords(asked, how)
+    this.#conversation.end(new Problem(UNREACHABLE, reason))
+    this.#resolveClosed(reason)
+    this.#deps.onEnd({ asked, spoke: this.#spoke, reason })
+    this.#gone = this.#deps.process.stop().then(() => this.#deps.onGone())
+  }
+
+  #inWords(asked: boolean, how: string): string {
+    const { config, process } = this.#deps
+    const what = `the process of server "${config.name}" (${config.command[0] ?? ''}, pid ${process.pid}) ${how}`
+    const tail = this.#errors.tail()
+    return asked || tail === '' ? what : `${what}; its last words: ${tail}`
+  }
+
+  #printed(event: string): PrintedLines {
+    const { clock, config, log } = this.#deps
+    return createPrintedLines({
+      clock,
+      redact: createRedactor(config.env),
+      write: (line, leftOut) => log.info({ line, ...(leftOut > 0 && { leftOut }) }, event),
+    })
+  }
+}
+
+/** The stream is the queue: a server that does not read makes it grow, up to a limit. */
+function writeMessage(stdin: Writable, message: object, server: string): void {
+  const line = Buffer.from(`${JSON.stringify(message)}\n`)
+  const queued = stdin.writableLength
+  if (queued > 0 && queued + line.length > MAX_QUEUED_BYTES)
+    throw new Problem(OVERLOADED, `server "${server}" does not read its input; ${queued} bytes wait already`)
+  stdin.write(line)
+}
