@@ -221,3 +221,9 @@ async function note(
     ...(isJsonObject(extra) ? { extra } : {}),
   })
 }
+
+/** A stored server's configuration; null when it was sealed with another house's key or is of another version. */
+export function openServerConfig(seal: Seal, sealed: string): ServerConfig | null {
+  const parsed = serverConfig.safeParse(seal.open('server-config', sealed))
+  return parsed.success ? parsed.data : null
+}

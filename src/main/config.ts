@@ -1,0 +1,130 @@
+import { resolve } from 'node:path'
+import * as z from 'zod'
+import { loadConfig, type HostPort, hostPort } from '#config'
+import { Problem } from '#kernel'
+import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
+
+/** The whole of gatehouse.toml: each room's section, put together here and nowhere else. */
+const server = z.strictObject({
+  listen: hostPort().prefault('127.0.0.1:8600'),
+  /** What clients type; defaults to the listening address. */
+  public_url: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .optional(),
+  /** Where the other replicas reach this one; defaults to the listening address. */
+  peer_url: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .optional(),
+  /** Web origins, besides our own, whose pages may call from a browser. */
+  allowed_origins: z.array(z.url().max(256)).max(64).default([]),
+  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+})
+
+const storage = z.strictObject({
+  url: z.string().max(4096).default('sqlite:./data/gatehouse.db'),
+  /** SQLite: `power` waits for the disk at every commit, `process` survives only `kill -9`. */
+  durability: z.enum(['power', 'process']).default('power'),
+})
+
+const audit = z.strictObject({
+  /** When the store is down: refuse calls, or keep their records in a file until it is back. */
+  on_store_failure: z.enum(['refuse', 'spool']).default('refuse'),
+})
+
+const limits = z.strictObject({
+  max_request_bytes: z.int().min(1_024).max(1_073_741_824).default(4_194_304),
+  max_request_depth: z.int().min(4).max(1_024).default(64),
+  session_idle_ms: z.int().min(1_000).max(86_400_000).default(1_800_000),
+  max_sessions: z.int().min(1).max(1_000_000).default(50_000),
+  resume_ms: z.int().min(0).max(600_000).default(30_000),
+  /** `tools/list` answers at the latest after this, with what there is. */
+  list_deadline_ms: z.int().min(50).max(60_000).default(3_000),
+})
+
+export const fileSchema = z.strictObject({
+  server: server.prefault({}),
+  storage: storage.prefault({}),
+  audit: audit.prefault({}),
+  limits: limits.prefault({}),
+  servers: z.array(serverConfig).max(1_000).default([]),
+  gateways: z.array(gatewayConfig).max(1_000).default([]),
+})
+
+export type GatehouseConfig = z.output<typeof fileSchema>
+
+/** What a newcomer gets without a file: the reference server behind a gateway called `default`. */
+const NEWCOMER: Pick<z.input<typeof fileSchema>, 'servers' | 'gateways'> = {
+  servers: [{ name: 'reference', transport: 'builtin' }],
+  gateways: [{ slug: 'default', title: 'Default', tools: ['reference/*'] }],
+}
+
+export const CONFIG_CONTRADICTION = {
+  code: 'config/contradiction',
+  status: 400,
+  title: 'The configuration contradicts itself',
+} as const
+
+/** Reads and checks the configuration; without a file, the newcomer's. `listen` overrides the file. */
+export function readConfig(options: {
+  file?: string | undefined
+  text?: string | undefined
+  listen?: HostPort | undefined
+  dataDir: string
+  env: NodeJS.ProcessEnv
+}): GatehouseConfig {
+  const { file, text, env } = options
+  const isNewcomer = file === undefined && text === undefined
+  const loaded = isNewcomer
+    ? { value: fileSchema.parse(NEWCOMER), baseDir: process.cwd() }
+    : loadConfig({ schema: fileSchema, file, text, env })
+  const { value, baseDir } = loaded
+  const config: GatehouseConfig = {
+    ...value,
+    server: { ...value.server, listen: options.listen ?? value.server.listen },
+    storage: {
+      ...value.storage,
+      url: placeStorage(value.storage.url, { baseDir, dataDir: options.dataDir, isNewcomer }),
+    },
+  }
+  refuseContradictions(config)
+  return config
+}
+
+/** A relative SQLite path starts at the config file; a newcomer's database lies in the data directory. */
+function placeStorage(url: string, place: { baseDir: string; dataDir: string; isNewcomer: boolean }): string {
+  if (!url.startsWith('sqlite:')) return url
+  if (place.isNewcomer || url === 'sqlite:./data/gatehouse.db')
+    return `sqlite:${resolve(place.dataDir, 'gatehouse.db')}`
+  return `sqlite:${resolve(place.baseDir, url.slice('sqlite:'.length))}`
+}
+
+function refuseContradictions(config: GatehouseConfig): void {
+  const open = config.gateways.find(({ auth }) => auth === 'none')
+  if (open && !isLoopback(config.server.listen.host)) {
+    throw new Problem(
+      CONFIG_CONTRADICTION,
+      `gateway "${open.slug}" has auth = "none", but the house listens on ${config.server.listen.host}, where others reach it. Set auth = "key", or listen on 127.0.0.1.`,
+    )
+  }
+  refuseTwice(
+    'server',
+    config.servers.map(({ name }: ServerConfig) => name),
+  )
+  refuseTwice(
+    'gateway',
+    config.gateways.map(({ slug }: GatewayConfig) => slug),
+  )
+}
+
+function refuseTwice(what: string, names: readonly string[]): void {
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice === undefined) return
+  throw new Problem(CONFIG_CONTRADICTION, `There are two ${what}s named "${twice}"; give each its own name.`)
+}
+
+/** True for an address that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+}

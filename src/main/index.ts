@@ -1,0 +1,10 @@
+/**
+ * The composition root: reads the configuration, makes every room in the order of the floors, hands each what it
+ * needs, and takes all of it down again in the opposite order. The only place that knows every room.
+ *
+ * `openGatehouse` makes the house without a listener (the CLI uses it so when nothing runs); `serve` gives it one.
+ */
+export { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
+export { serve, type RunningGatehouse } from './serve.ts'
+export { readConfig, isLoopback, CONFIG_CONTRADICTION, type GatehouseConfig } from './config.ts'
+export { readRunning } from './running.ts'

@@ -1,0 +1,132 @@
+import { mkdir } from 'node:fs/promises'
+import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
+import { createEgress } from '#http'
+import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type AdminToken, type Identity } from '#identity'
+import { systemClock, type Clock } from '#kernel'
+import { createPolicy } from '#policy'
+import { openStorage, type Storage } from '#storage'
+import { createMetrics, type Log, type Metrics } from '#telemetry'
+import {
+  createSeal,
+  createSource,
+  createTools,
+  createToolsAdmin,
+  openHouse,
+  toolsDb,
+  toolsMigrations,
+  type House,
+  type Tools,
+  type ToolsAdmin,
+} from '#tools'
+import type { GatehouseConfig } from './config.ts'
+import { createHouseApi } from './api.ts'
+import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
+import { HOUSE } from './version.ts'
+
+/** The whole house, without a listener. */
+export type Gatehouse = {
+  readonly config: GatehouseConfig
+  readonly dataDir: string
+  /** The API, for a listener or for a caller in this process. */
+  fetch(request: Request): Promise<Response>
+  readonly adminToken: string
+  readonly tools: Tools & { ownerOf(requestState: string): string | null }
+  readonly toolsAdmin: ToolsAdmin
+  readonly house: House
+  readonly identity: Identity
+  readonly audit: Audit
+  readonly storage: Storage
+  readonly metrics: Metrics
+  readonly replicas: Replicas
+  readonly clock: Clock
+  readonly log: Log
+  /** Where this process is reached; set when it listens. */
+  reachedAt(url: string): void
+  close(): Promise<void>
+}
+
+export type OpenOptions = {
+  readonly config: GatehouseConfig
+  readonly dataDir: string
+  readonly log: Log
+  readonly clock?: Clock
+}
+
+const MIGRATIONS = { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...toolsMigrations, ...REPLICA_MIGRATIONS }
+
+/** Makes every room from the ground up. When one fails, those already made are taken down again. */
+export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
+  await using opened = new AsyncDisposableStack()
+  const { config, dataDir, log, clock = systemClock } = options
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const { url, durability } = config.storage
+  const storage = await openStorage({ url, dataDir, durability, migrations: MIGRATIONS, clock, log: storageLog(log) })
+  opened.defer(() => storage.close())
+  const ground = { storage, clock, log, dataDir, metrics: createMetrics() }
+  const audit = await createAudit({ ...ground, options: { onStoreFailure: config.audit.on_store_failure } })
+  opened.defer(() => audit.close())
+  const identity = await createIdentity({ ...ground, audit })
+  opened.defer(() => identity.close())
+  const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
+  const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
+  opened.defer(() => replicas.close())
+  const adminToken = await ensureAdminToken(dataDir)
+  const rooms = await openTools({ ...ground, config, audit, identity, replicas })
+  opened.defer(() => rooms.house.close())
+  const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, adminToken })
+  const closing = opened.move()
+  return {
+    ...ground,
+    ...rooms,
+    config,
+    audit,
+    identity,
+    replicas,
+    adminToken: adminToken.reveal(),
+    fetch: api,
+    reachedAt: (at) => void (reached.url = at),
+    close: () => closing.disposeAsync(),
+  }
+}
+
+type Ground = { storage: Storage; clock: Clock; log: Log; dataDir: string; metrics: Metrics }
+
+async function openTools(
+  deps: Ground & { config: GatehouseConfig; audit: Audit; identity: Identity; replicas: Replicas },
+) {
+  const { storage, clock, log, metrics, audit, identity, replicas, config } = deps
+  const seal = createSeal(await storage.sharedKey('tools.seal'))
+  const egress = createEgress({ log })
+  const db = toolsDb(storage)
+  const declared = { servers: config.servers, gateways: config.gateways }
+  const house = await openHouse({
+    storage,
+    clock,
+    log,
+    declared,
+    openConfig: (sealed) => openServerConfig(seal, sealed),
+    makeSource: (server, events) => createSource(server, { clock, egress, log, events, house: HOUSE }),
+    onHealth: (server, health) => metrics.serverState(server, health.state),
+  })
+  const call = {
+    clock,
+    audit,
+    metrics,
+    log,
+    seal,
+    db,
+    replicaId: storage.replicaId,
+    running: new Map(),
+    isReplicaAlive: replicas.isAlive,
+  }
+  const policy = createPolicy()
+  const tools = createTools({ house, identity, policy, call, listDeadlineMs: config.limits.list_deadline_ms })
+  const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit, declared })
+  return { house, tools, toolsAdmin }
+}
+
+function storageLog(log: Log) {
+  return (event: object) => log.warn(event, 'storage')
+}
+
+export type { AdminToken }

@@ -1,0 +1,101 @@
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Kysely } from 'kysely'
+import type { Clock } from '#kernel'
+import type { Migrations, Storage } from '#storage'
+
+/**
+ * Several processes as one house. Each says in the database that it is alive and where it is reached; a request that
+ * belongs to another one (its session, or a call that waits there) is handed over whole. Nothing is decided here: the
+ * other replica admits and checks the request exactly as if it had come to it first.
+ */
+export type Replicas = {
+  readonly id: string
+  forward(
+    replicaId: string,
+    req: IncomingMessage,
+    res: ServerResponse,
+    body: Buffer | undefined,
+  ): Promise<'forwarded' | 'gone'>
+  isAlive(replicaId: string): Promise<boolean>
+  close(): Promise<void>
+}
+
+type ReplicaTables = { main_replica: { id: string; url: string; seen_at: number } }
+
+export const REPLICA_MIGRATIONS: Migrations = {
+  '2026-11-21_main_replica': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('main_replica')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('url', 'text', (c) => c.notNull())
+        .addColumn('seen_at', 'bigint', (c) => c.notNull())
+        .execute()
+    },
+  },
+}
+
+const BEAT_MS = 2_000
+const DEAD_AFTER_MS = 7_000
+/** Set on a request that was handed over once, so that it is never handed over again. */
+const FORWARDED = 'gatehouse-forwarded'
+
+/** Joins the replicas under `url`; leaves on close. */
+export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: () => string }): Promise<Replicas> {
+  const { storage, clock } = deps
+  const db = storage.tables<ReplicaTables>()
+  const id = storage.replicaId
+  const beat = async (): Promise<void> => {
+    const row = { id, url: deps.url(), seen_at: clock.now() }
+    await db
+      .insertInto('main_replica')
+      .values(row)
+      .onConflict((c) => c.column('id').doUpdateSet({ url: row.url, seen_at: row.seen_at }))
+      .execute()
+  }
+  const find = async (replicaId: string): Promise<string | null> => {
+    const row = await db.selectFrom('main_replica').selectAll().where('id', '=', replicaId).executeTakeFirst()
+    return row && clock.now() - row.seen_at < DEAD_AFTER_MS ? row.url : null
+  }
+  await beat()
+  const timer = setInterval(() => void beat().catch(() => {}), BEAT_MS) // a missed beat is made up by the next
+  timer.unref()
+  return {
+    id,
+    async forward(replicaId, req, res, body) {
+      if (req.headers[FORWARDED] !== undefined) return 'gone'
+      const url = await find(replicaId)
+      return url === null ? 'gone' : handOver({ url, from: id }, { req, res, body })
+    },
+    isAlive: async (replicaId) => (await find(replicaId)) !== null,
+    async close() {
+      clearInterval(timer)
+      await db.deleteFrom('main_replica').where('id', '=', id).execute()
+    },
+  }
+}
+
+function handOver(
+  peer: { url: string; from: string },
+  exchange: { req: IncomingMessage; res: ServerResponse; body: Buffer | undefined },
+): Promise<'forwarded' | 'gone'> {
+  const { req, res, body } = exchange
+  const target = new URL(req.url ?? '/', peer.url)
+  const send = target.protocol === 'https:' ? httpsRequest : httpRequest
+  return new Promise((resolve) => {
+    const forwarded = send(
+      target,
+      { method: req.method, headers: { ...req.headers, [FORWARDED]: peer.from } },
+      (answer) => {
+        res.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(res)
+        answer.on('error', () => res.destroy())
+        resolve('forwarded')
+      },
+    )
+    forwarded.on('error', () => (res.headersSent ? res.destroy() : resolve('gone')))
+    res.on('close', () => forwarded.destroy())
+    forwarded.end(body)
+  })
+}

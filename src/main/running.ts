@@ -1,0 +1,41 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isJsonObject } from '#kernel'
+
+/** `DATA/running.json`: how the CLI finds the house that runs with this data directory. */
+export type Running = { readonly pid: number; readonly url: string }
+
+export async function writeRunning(dataDir: string, running: Running): Promise<void> {
+  await writeFile(join(dataDir, 'running.json'), `${JSON.stringify(running)}\n`, { mode: 0o600 })
+}
+
+export async function removeRunning(dataDir: string): Promise<void> {
+  await rm(join(dataDir, 'running.json'), { force: true })
+}
+
+/** The house that runs with this data directory, or null; a file left by a killed one counts as none. */
+export async function readRunning(dataDir: string): Promise<Running | null> {
+  const text = await readFile(join(dataDir, 'running.json'), 'utf8').catch(() => '')
+  const value = parse(text)
+  if (!isJsonObject(value)) return null
+  const { pid, url } = value
+  if (typeof pid !== 'number' || typeof url !== 'string' || !isAlive(pid)) return null
+  return { pid, url }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}

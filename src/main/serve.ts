@@ -1,0 +1,112 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { createGatewayFace, type GatewayFaceServer } from '#gateway'
+import { Problem } from '#kernel'
+import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
+import { readRunning, removeRunning, writeRunning } from './running.ts'
+import { HOUSE } from './version.ts'
+
+/** A house that listens. */
+export type RunningGatehouse = Gatehouse & {
+  /** The listening address as a URL, with the port that was really taken. */
+  readonly url: string
+  readonly publicUrl: string
+}
+
+const ALREADY_RUNNING = { code: 'main/already-running', status: 409, title: 'The house runs already' } as const
+
+/** Opens the house and listens. Refuses when another process already serves this data directory. */
+export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
+  const { dataDir, config } = options
+  const other = await readRunning(dataDir)
+  if (other && other.pid !== process.pid) {
+    throw new Problem(
+      ALREADY_RUNNING,
+      `A Gatehouse already runs with the data in ${dataDir}, at ${other.url} (pid ${other.pid}). Stop it first, or use another --data.`,
+    )
+  }
+  const gatehouse = await openGatehouse(options)
+  const reached = { publicUrl: config.server.public_url ?? '' }
+  const face = createGatewayFace({
+    ...gatehouse,
+    house: HOUSE,
+    publicUrl: () => reached.publicUrl,
+    allowedOrigins: config.server.allowed_origins,
+    replica: { ...gatehouse.replicas, ownerOf: gatehouse.tools.ownerOf },
+    limits: {
+      bodyBytes: config.limits.max_request_bytes,
+      bodyDepth: config.limits.max_request_depth,
+      sessionIdleMs: config.limits.session_idle_ms,
+      sessionsTotal: config.limits.max_sessions,
+      resumeMs: config.limits.resume_ms,
+    },
+  })
+  const server = createServer(route(gatehouse, face))
+  try {
+    const url = await listen(server, config.server.listen)
+    reached.publicUrl ||= url
+    gatehouse.reachedAt(url)
+    await writeRunning(dataDir, { pid: process.pid, url })
+    return {
+      ...gatehouse,
+      url,
+      publicUrl: reached.publicUrl,
+      close: () => closeAll({ server, face, gatehouse, dataDir }),
+    }
+  } catch (error) {
+    await gatehouse.close()
+    throw error
+  }
+}
+
+/** MCP goes the straight way; everything else is the API's. */
+function route(gatehouse: Gatehouse, face: GatewayFaceServer): (req: IncomingMessage, res: ServerResponse) => void {
+  const api = getRequestListener((request, { incoming }) =>
+    gatehouse.fetch(withPeer(request, incoming.socket.remoteAddress)),
+  )
+  return (req, res) => {
+    const slug = slugOf(req.url ?? '/')
+    if (slug === null) void api(req, res)
+    else void face.handle(req, res, slug)
+  }
+}
+
+/** The gateway in `/mcp/{slug}`, or null for every other path. */
+function slugOf(path: string): string | null {
+  if (!path.startsWith('/mcp/')) return null
+  const end = path.search(/[?#]/)
+  const slug = path.slice('/mcp/'.length, end < 0 ? undefined : end).replace(/\/$/, '')
+  return slug.includes('/') ? null : slug
+}
+
+/** Tells the API where a request came from, in a header that nobody outside can set. */
+function withPeer(request: Request, address: string | undefined): Request {
+  const headers = new Headers(request.headers)
+  headers.set('gatehouse-peer-address', address ?? 'unknown')
+  return new Request(request, { headers })
+}
+
+async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
+  server.keepAliveTimeout = 65_000
+  server.requestTimeout = 0 // event streams last; bodies have their own deadline
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(new Error(`could not listen on ${at.host}:${at.port}`, { cause: error })))
+    server.listen(at.port, at.host, resolve)
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : at.port
+  return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`
+}
+
+async function closeAll(parts: {
+  server: Server
+  face: GatewayFaceServer
+  gatehouse: Gatehouse
+  dataDir: string
+}): Promise<void> {
+  parts.server.close()
+  await parts.face.close()
+  parts.server.closeAllConnections()
+  await parts.gatehouse.close()
+  await removeRunning(parts.dataDir)
+}
