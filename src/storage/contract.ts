@@ -1,4 +1,5 @@
-import type { Kysely, Migration } from 'kysely'
+import type { Kysely } from 'kysely'
+import type { Migration } from 'kysely/migration'
 
 /** Values both engines store alike. Times are integer milliseconds, JSON is text, ids are text. */
 export type StoredValue = string | number | null | Uint8Array
@@ -17,7 +18,7 @@ export type Storage = {
   readonly changes: ChangeBus
   /** A secret shared by all replicas, made on first use: 32 random bytes per name. */
   sharedKey(name: string): Promise<Buffer>
-  /** A consistent copy while the house runs (SQLite: one file; Postgres: a portable dump). */
+  /** A consistent copy while the house runs: one text file (0600, it holds the shared keys) which either engine restores. */
   backup(toFile: string): Promise<void>
   close(): Promise<void>
 }
