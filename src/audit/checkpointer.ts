@@ -1,0 +1,71 @@
+import type { Clock } from '#kernel'
+import type { Log } from '#telemetry'
+import { appendToFile, signCheckpoint } from './checkpoint.ts'
+import type { Head } from './seal.ts'
+import type { SigningKey } from './signing-key.ts'
+import type { AuditStore } from './store.ts'
+
+export type CheckpointerDeps = {
+  readonly store: AuditStore
+  readonly key: SigningKey
+  readonly clock: Clock
+  readonly log: Log
+  readonly dataDir: string
+  readonly everyRecords: number
+  readonly everyMs: number
+}
+
+/** Decides when the end of the chain is signed: after so many records, or so long after the first unsigned one. */
+export class Checkpointer {
+  readonly #deps: CheckpointerDeps
+  #head: Head | undefined
+  #signed: Head | undefined
+  #timer: NodeJS.Timeout | undefined
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(deps: CheckpointerDeps) {
+    this.#deps = deps
+  }
+
+  /** `head` is in the store. The first one of a chain is signed at once. */
+  note(head: Head): void {
+    this.#head = head
+    const isNewChain = this.#signed?.chain !== head.chain
+    if (isNewChain || head.seq - (this.#signed?.seq ?? 0) >= this.#deps.everyRecords) this.#sign(head, false)
+    else this.#timer ??= setTimeout(() => this.#signLatest(), this.#deps.everyMs).unref()
+  }
+
+  /** Signs the very end of the chain; resolves when all signatures are written or given up. */
+  async close(head: Head | undefined): Promise<void> {
+    if (head) this.#sign(head, true)
+    clearTimeout(this.#timer)
+    await this.#work
+  }
+
+  /** Resolves when the signatures begun so far are written. */
+  settled(): Promise<void> {
+    return this.#work
+  }
+
+  #signLatest(): void {
+    this.#timer = undefined
+    if (this.#head && this.#head.seq !== this.#signed?.seq) this.#sign(this.#head, false)
+  }
+
+  #sign(head: Head, isLast: boolean): void {
+    this.#signed = head
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#work = this.#work.then(() => this.#write(head, isLast))
+  }
+
+  /** Two places, each tried whatever became of the other; a missed one is made up for by the next checkpoint. */
+  async #write(head: Head, isLast: boolean): Promise<void> {
+    const { key, clock, store, dataDir, log } = this.#deps
+    const point = signCheckpoint(key, { head, at: clock.now(), isLast })
+    const outcomes = await Promise.allSettled([appendToFile(dataDir, point), store.addCheckpoint(point)])
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected')
+        log.error({ err: outcome.reason, chain: head.chain, seq: head.seq }, 'could not keep an audit checkpoint')
+  }
+}

@@ -1,0 +1,84 @@
+import type { Storage } from '#storage'
+import type { AuditFilter, AuditRecord } from './schema.ts'
+import { readable } from './search.ts'
+import type { AuditStore } from './store.ts'
+
+export const TOPIC = 'audit'
+
+const PAGE_ROWS = 500
+
+export type FollowRequest = { readonly filter?: AuditFilter | undefined; readonly signal: AbortSignal }
+
+/**
+ * The matching records of all replicas from now on, each once, in order within a chain; ends when `signal` aborts.
+ * Asks the store only when something was written, so nothing is lost when the reader is slow.
+ */
+export async function* followTrail(
+  deps: { store: AuditStore; storage: Storage },
+  request: FollowRequest,
+): AsyncGenerator<AuditRecord> {
+  const { signal, filter = {} } = request
+  const bell = new Bell(signal)
+  const unsubscribe = deps.storage.changes.subscribe(TOPIC, (chain) => bell.ring(chain))
+  try {
+    const read = await readPositions(deps.store)
+    while (!signal.aborted)
+      for (const chain of await chainsToRead(deps.store, await bell.heard()))
+        yield* readOn(deps.store, { chain, read, filter, signal })
+  } finally {
+    unsubscribe()
+  }
+}
+
+/** Where each chain ends now. */
+async function readPositions(store: AuditStore): Promise<Map<string, number>> {
+  const read = new Map<string, number>()
+  for (const { chain } of await store.chains()) read.set(chain, (await store.lastRow(chain))?.seq ?? 0)
+  return read
+}
+
+/** An empty name says that any chain may have grown. */
+async function chainsToRead(store: AuditStore, heard: ReadonlySet<string>): Promise<Iterable<string>> {
+  return heard.has('') ? (await store.chains()).map((row) => row.chain) : heard
+}
+
+async function* readOn(
+  store: AuditStore,
+  request: { chain: string; read: Map<string, number>; filter: AuditFilter; signal: AbortSignal },
+): AsyncGenerator<AuditRecord> {
+  const { chain, read, filter, signal } = request
+  const upTo = (await store.lastRow(chain))?.seq ?? 0
+  let after = read.get(chain) ?? 0
+  while (after < upTo && !signal.aborted) {
+    const rows = await store.since(filter, { chain, after, upTo, limit: PAGE_ROWS })
+    after = rows.length < PAGE_ROWS ? upTo : (rows.at(-1)?.seq ?? upTo)
+    read.set(chain, after)
+    yield* rows.flatMap(readable)
+  }
+}
+
+/** Remembers who rang until someone listens. */
+class Bell {
+  #heard = new Set<string>()
+  #wake: () => void = () => {}
+  readonly #signal: AbortSignal
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener('abort', () => this.#wake(), { once: true })
+  }
+
+  ring(chain: string): void {
+    // So many chains at once are not worth telling apart.
+    this.#heard.add(this.#heard.size < 100 ? chain : '')
+    this.#wake()
+  }
+
+  /** Resolves with what rang since the last time, at once or when something rings; with nothing on abort. */
+  async heard(): Promise<ReadonlySet<string>> {
+    if (this.#heard.size === 0 && !this.#signal.aborted) await new Promise<void>((resolve) => (this.#wake = resolve))
+    const heard = this.#heard
+    this.#heard = new Set()
+    return heard
+  }
+}

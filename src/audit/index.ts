@@ -1,0 +1,34 @@
+/**
+ * What happened. Every attempt at anything (a call, a change, a sign-in) leaves one record, and it is durable before
+ * the answer leaves the house.
+ *
+ * - `recorder.ts` gathers events while a commit runs (*group commit*); `ledger.ts` seals them into this process's
+ *   *chain*, in which each record's hash covers the one before it, and stores them, or spools them to disk
+ *   (`spool.ts`) while the store is down.
+ * - `checkpointer.ts` signs the end of the chain now and then, in the database and in a file beside it.
+ * - `verify.ts` reads it all again and names the first record that was edited, removed, reordered or inserted.
+ * - `search.ts` and `follow.ts` are for people who look for something.
+ *
+ * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one.
+ */
+export { createAudit, type Audit, type AuditDeps, type AuditOptions, type AuditState } from './service.ts'
+export {
+  auditFault,
+  auditFilter,
+  auditPage,
+  auditPageRequest,
+  auditRecord,
+  auditVerdict,
+  type AuditEvent,
+  type AuditFault,
+  type AuditFilter,
+  type AuditPage,
+  type AuditPageRequest,
+  type AuditRecord,
+  type AuditVerdict,
+  type Decision,
+} from './schema.ts'
+export type { VerifyRequest } from './verify.ts'
+export type { FollowRequest } from './follow.ts'
+export { AUDIT_MIGRATIONS } from './migrations.ts'
+export { BAD_CURSOR, BAD_PUBLIC_KEY, OVERLOADED, UNAVAILABLE } from './problems.ts'

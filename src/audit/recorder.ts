@@ -1,0 +1,83 @@
+import { Problem, type Clock } from '#kernel'
+import type { Ledger, TimedEvent } from './ledger.ts'
+import { OVERLOADED, UNAVAILABLE } from './problems.ts'
+import type { AuditEvent } from './schema.ts'
+
+type Waiting = TimedEvent & { resolve(): void; reject(error: Problem): void }
+
+export type RecorderOptions = { readonly maxWaiting: number; readonly maxBatch: number }
+
+/** Group commit: while one batch is written, the next one gathers. */
+export class Recorder {
+  readonly #ledger: Ledger
+  readonly #clock: Clock
+  readonly #options: RecorderOptions
+  readonly #onStored: () => void
+  #waiting: Waiting[] = []
+  #isWriting = false
+  #isClosed = false
+  #idle: Promise<void> = Promise.resolve()
+
+  constructor(deps: { ledger: Ledger; clock: Clock; options: RecorderOptions; onStored(): void }) {
+    this.#ledger = deps.ledger
+    this.#clock = deps.clock
+    this.#options = deps.options
+    this.#onStored = deps.onStored
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  record(event: AuditEvent): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new Problem(UNAVAILABLE, 'The house is stopping; try again in a moment.'))
+    if (this.#waiting.length >= this.#options.maxWaiting) return Promise.reject(overloaded(this.#waiting.length))
+    const at = this.#clock.now()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ at, event, resolve, reject })
+      if (!this.#isWriting) this.#idle = this.#write()
+    })
+  }
+
+  /** Accepts nothing more; resolves when all that was accepted is written or refused. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#idle
+  }
+
+  async #write(): Promise<void> {
+    this.#isWriting = true
+    while (this.#waiting.length > 0) {
+      // One turn of the event loop, so that all that arrives in it shares a commit.
+      await new Promise((resolve) => setImmediate(resolve))
+      const batch = this.#waiting.splice(0, this.#options.maxBatch)
+      await this.#commit(batch)
+    }
+    this.#isWriting = false
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#ledger.append(batch)
+    } catch (cause) {
+      for (const waiting of batch) waiting.reject(unavailable(cause))
+      return
+    }
+    for (const waiting of batch) waiting.resolve()
+    this.#onStored()
+  }
+}
+
+function overloaded(count: number): Problem {
+  return new Problem(OVERLOADED, `${count} records wait to be stored, so nothing more is done; try again in a moment.`)
+}
+
+function unavailable(cause: unknown): Problem {
+  return new Problem(
+    UNAVAILABLE,
+    'What cannot be recorded is not done: the audit trail cannot be stored now. Try again in a moment.',
+    {
+      cause,
+    },
+  )
+}

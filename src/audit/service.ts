@@ -1,0 +1,122 @@
+import type { Clock } from '#kernel'
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import { Announcer } from './announcer.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { followTrail, type FollowRequest } from './follow.ts'
+import { Ledger } from './ledger.ts'
+import { Recorder } from './recorder.ts'
+import type { AuditEvent, AuditFilter, AuditPage, AuditPageRequest, AuditRecord, AuditVerdict } from './schema.ts'
+import { searchTrail } from './search.ts'
+import { readSigningKey } from './signing-key.ts'
+import { Spool } from './spool.ts'
+import { createAuditStore } from './store.ts'
+import { verifyTrail, type VerifyRequest } from './verify.ts'
+
+export type AuditOptions = {
+  /** When the store is down: refuse what cannot be recorded, or keep records on disk until it is back. */
+  readonly onStoreFailure?: 'refuse' | 'spool'
+  readonly maxWaiting?: number
+  readonly maxBatch?: number
+  readonly checkpointEveryRecords?: number
+  readonly checkpointEveryMs?: number
+  /** How long a batch may take before the store counts as down. */
+  readonly storeTimeoutMs?: number
+  /** How long a store that is down is left alone. */
+  readonly retryMs?: number
+  readonly spoolMaxBytes?: number
+}
+
+export type AuditDeps = {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  readonly dataDir: string
+  readonly options?: AuditOptions
+}
+
+export type Audit = {
+  /**
+   * Resolves once the record survives `kill -9`. Rejects with a Problem (`audit/overloaded`, `audit/unavailable`) when
+   * it cannot be kept; what was to be recorded must then not be done, or its result not be handed out.
+   */
+  record(event: AuditEvent): Promise<void>
+  /** The matching records, newest first. Rejects with `audit/bad-cursor` for a cursor that no answer gave. */
+  search(filter: AuditFilter, request?: AuditPageRequest): Promise<AuditPage>
+  /** The matching records of all replicas from now on; ends when the signal aborts. */
+  follow(request: FollowRequest): AsyncIterable<AuditRecord>
+  /** Reads the trail and names the first record that is not as it was written. */
+  verify(request?: VerifyRequest): Promise<AuditVerdict>
+  /** PEM of the key that signs this replica's checkpoints. Keep a copy where the house cannot reach it. */
+  publicKey(): string
+  /** For health pages: where records go now, and how many wait. */
+  state(): AuditState
+  /** Writes what was accepted, signs the end of the chain and accepts nothing more. */
+  close(): Promise<void>
+}
+
+export type AuditState = { readonly writesTo: 'store' | 'spool' | 'nowhere'; readonly waiting: number }
+
+const DEFAULTS = {
+  onStoreFailure: 'refuse',
+  maxWaiting: 10_000,
+  maxBatch: 512,
+  checkpointEveryRecords: 1_000,
+  checkpointEveryMs: 60_000,
+  storeTimeoutMs: 5_000,
+  retryMs: 1_000,
+  spoolMaxBytes: 1_073_741_824,
+} as const satisfies Required<AuditOptions>
+
+/** Opens the trail and starts this process's chain. Rejects when the store is down: a house that cannot record does not start. */
+export async function createAudit(deps: AuditDeps): Promise<Audit> {
+  const { storage, clock, log, dataDir } = deps
+  const options = { ...DEFAULTS, ...deps.options }
+  const store = createAuditStore(storage)
+  const key = await readSigningKey(dataDir)
+  await store.addKey({
+    key_id: key.id,
+    public_key: key.publicKey.pem,
+    replica: storage.replicaId,
+    created_at: clock.now(),
+  })
+  const checkpointer = new Checkpointer({
+    ...{ store, key, clock, log, dataDir },
+    everyRecords: options.checkpointEveryRecords,
+    everyMs: options.checkpointEveryMs,
+  })
+  const spool = new Spool(dataDir, options.spoolMaxBytes)
+  const ledger = await Ledger.open({
+    ...{ store, spool, checkpointer, clock, log },
+    ...options,
+    replica: storage.replicaId,
+    signingKeyId: key.id,
+  })
+  const announcer = new Announcer(storage.changes, log)
+  const recorder = new Recorder({ ledger, clock, options, onStored: () => announcer.note(ledger.chain) })
+  return {
+    record: (event) => recorder.record(event),
+    search: (filter, request = {}) => searchTrail(store, filter, request),
+    follow: (request) => followTrail({ store, storage }, request),
+    verify: (request) =>
+      verifyTrail({ store, clock, dataDir, ownKey: key.publicKey, liveHead: () => ledger.storedHead() }, request),
+    publicKey: () => key.publicKey.pem,
+    state: () => ({ writesTo: writesTo(ledger.state), waiting: recorder.waiting }),
+    close: async () => {
+      await recorder.close()
+      await ledger.close()
+      await announcer.close()
+    },
+  }
+}
+
+function writesTo(state: Ledger['state']): AuditState['writesTo'] {
+  switch (state) {
+    case 'store':
+    case 'spool':
+      return state
+    case 'unsure':
+    case 'broken':
+      return 'nowhere'
+  }
+}
