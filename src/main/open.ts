@@ -12,6 +12,7 @@ import {
   createTools,
   createToolsAdmin,
   openHouse,
+  openServerConfig,
   toolsDb,
   toolsMigrations,
   type House,

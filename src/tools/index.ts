@@ -12,9 +12,9 @@ export { serverConfig, gatewayConfig, type ServerConfig, type GatewayConfig } fr
 export { createSeal, type Seal } from './seal.ts'
 export { createSource } from './sources/index.ts'
 export { createTools } from './service.ts'
-export { createToolsAdmin, type AdminActor, type ServerInfo, type ToolsAdmin } from './admin.ts'
+export { createToolsAdmin, openServerConfig, type AdminActor, type ServerInfo, type ToolsAdmin } from './admin.ts'
 export { openHouse, type House } from './house.ts'
 export type { HealthState, ServerHealth } from './servers.ts'
 export { toolsDb } from './store.ts'
-export { openServerConfig } from './admin.ts'
+
 export { toolsMigrations } from './migrations.ts'

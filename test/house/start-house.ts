@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Log } from '#telemetry'
+import { readConfig, serve, type RunningGatehouse } from '../../src/main/index.ts'
+
+/** A whole house as `./gatehouse up` makes it, in this process, on a port of its own, with its own data directory. */
+export type TestHouse = {
+  readonly url: string
+  readonly adminToken: string
+  readonly dataDir: string
+  readonly gatehouse: RunningGatehouse
+  /** Every log line, for tests that look for what must not be there. */
+  readonly logs: readonly string[]
+  createKey(options: { user?: string; gateway: string }): Promise<string>
+  /** Resolves when every server has been listed once, well or not. */
+  listed(): Promise<void>
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export async function startHouse(options: {
+  toml: string
+  dataDir?: string
+  storageUrl?: string
+  env?: NodeJS.ProcessEnv
+}): Promise<TestHouse> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'gatehouse-house-')))
+  const logs: string[] = []
+  const storage = options.storageUrl === undefined ? '' : `[storage]\nurl = "${options.storageUrl}"\n`
+  const server = options.toml.includes('[server]') ? '' : '[server]\nlisten = "127.0.0.1:0"\n'
+  const text = `${server}${storage}${options.toml}`
+  const config = readConfig({ text, dataDir, env: options.env ?? process.env })
+  const gatehouse = await serve({ config, dataDir, log: memoryLog(logs) })
+  const close = async (): Promise<void> => {
+    await gatehouse.close()
+    if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
+  }
+  return {
+    url: gatehouse.url,
+    adminToken: gatehouse.adminToken,
+    dataDir,
+    gatehouse,
+    logs,
+    createKey: async ({ user, gateway }) => {
+      const made = await gatehouse.identity.createKey({ userId: user ?? null, gateways: [gateway], role: 'user' }, SYSTEM)
+      return made.key
+    },
+    listed: async () => {
+      await Promise.all(gatehouse.house.servers().map((server) => server.firstListing))
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const SYSTEM = { userId: 'test', keyId: null, face: 'cli' } as const
+
+function memoryLog(lines: string[]): Log {
+  const write =
+    (level: string, base: object) =>
+    (fields: object, message?: string): void => {
+      lines.push(JSON.stringify({ level, ...base, ...fields, message }, plainErrors))
+    }
+  const make = (base: object): Log => ({
+    debug: write('debug', base),
+    info: write('info', base),
+    warn: write('warn', base),
+    error: write('error', base),
+    child: (fields) => make({ ...base, ...fields }),
+  })
+  return make({})
+}
+
+function plainErrors(_key: string, value: unknown): unknown {
+  return value instanceof Error ? { message: value.message, stack: value.stack, cause: value.cause } : value
+}
