@@ -66,12 +66,12 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const ground = { storage, clock, log, dataDir, metrics: createMetrics() }
   const audit = await createAudit({ ...ground, options: { onStoreFailure: config.audit.on_store_failure } })
   opened.defer(() => audit.close())
-  const identity = await createIdentity({ ...ground, audit })
+  const adminToken = await ensureAdminToken(dataDir)
+  const identity = await createIdentity({ ...ground, audit, adminToken })
   opened.defer(() => identity.close())
   const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
-  const adminToken = await ensureAdminToken(dataDir)
   const rooms = await openTools({ ...ground, config, audit, identity, replicas })
   opened.defer(() => rooms.house.close())
   const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, adminToken })
@@ -83,7 +83,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     audit,
     identity,
     replicas,
-    adminToken: adminToken.reveal(),
+    adminToken: adminToken.token.reveal(),
     fetch: api,
     reachedAt: (at) => void (reached.url = at),
     close: () => closing.disposeAsync(),
@@ -107,7 +107,11 @@ async function openTools(
     declared,
     openConfig: (sealed) => openServerConfig(seal, sealed),
     makeSource: (server, events) => createSource(server, { clock, egress, log, events, house: HOUSE }),
-    onHealth: (server, health) => metrics.serverState(server, health.state),
+    onHealth: (server, { state }) =>
+      metrics.upstreamState(
+        server,
+        state === 'starting' ? 'unreachable' : state === 'needs_consent' ? 'needs-consent' : state,
+      ),
   })
   const call = {
     clock,

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
-import { createGatewayFace, type GatewayFaceServer } from '#gateway'
+import { createGatewayFace, type GatewayFace } from '#gateway'
 import { Problem } from '#kernel'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
 import { readRunning, removeRunning, writeRunning } from './running.ts'
@@ -60,7 +60,7 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
 }
 
 /** MCP goes the straight way; everything else is the API's. */
-function route(gatehouse: Gatehouse, face: GatewayFaceServer): (req: IncomingMessage, res: ServerResponse) => void {
+function route(gatehouse: Gatehouse, face: GatewayFace): (req: IncomingMessage, res: ServerResponse) => void {
   const api = getRequestListener((request, { incoming }) =>
     gatehouse.fetch(withPeer(request, incoming.socket.remoteAddress)),
   )
@@ -100,7 +100,7 @@ async function listen(server: Server, at: { host: string; port: number }): Promi
 
 async function closeAll(parts: {
   server: Server
-  face: GatewayFaceServer
+  face: GatewayFace
   gatehouse: Gatehouse
   dataDir: string
 }): Promise<void> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '#kernel'
+import type { Trace } from '#telemetry'
 import type { GatewayView, ToolBinding } from '../view.ts'
 import type { KeptServer } from '../servers.ts'
 import type { CallRequest } from '../tools.ts'
@@ -9,7 +10,7 @@ export type Attempt = {
   readonly request: CallRequest
   readonly startedAt: number
   readonly traceId: string
-  readonly traceparent: string
+  readonly trace: Trace
   target: Target | null
   /** SHA-256 over the canonical arguments; never the arguments themselves. */
   argsHash: string | null

@@ -1,17 +1,11 @@
-import { newTraceId, newTraceparent, readTraceId } from '#telemetry'
+import { childTrace } from '#telemetry'
 import type { CallRequest } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 
-/** Opens the attempt: its time, and the trace it belongs to (W3C Trace Context; the caller's, or a new one). */
+/** Opens the attempt: its time, and its place in the caller's trace or in a new one (W3C Trace Context). */
 export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Attempt {
-  const traceId = readTraceId(request.trace?.traceparent) ?? newTraceId()
-  return {
-    request,
-    startedAt: deps.clock.now(),
-    traceId,
-    traceparent: newTraceparent(traceId, request.trace?.traceparent),
-    target: null,
-    argsHash: null,
-  }
+  const trace = childTrace(request.trace ?? {})
+  const [, traceId = ''] = trace.traceparent.split('-')
+  return { request, startedAt: deps.clock.now(), traceId, trace, target: null, argsHash: null }
 }

@@ -72,7 +72,7 @@ function toSourceCall(
     wantsProgress: request.wantsProgress,
     signal: request.signal,
     timeoutMs: going.target.server.config.timeout_ms,
-    trace: { ...request.trace, traceparent: attempt.traceparent },
+    trace: attempt.trace,
     ...(round.answers === undefined ? {} : { inputResponses: round.answers }),
     ...(round.state === undefined ? {} : { state: round.state }),
     ...(request.logLevel === undefined ? {} : { logLevel: request.logLevel }),
