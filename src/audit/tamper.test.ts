@@ -5,7 +5,7 @@ import { sql, type Kysely } from 'kysely'
 import { describe, expect, it } from 'vitest'
 import { forEachEngine } from '../storage/testing.ts'
 import { isProblem } from '#kernel'
-import { BAD_PUBLIC_KEY } from './index.ts'
+import { BAD_PUBLIC_KEY, type Decision } from './index.ts'
 import { GENESIS, sealRecord } from './seal.ts'
 import type { RecordRow } from './store.ts'
 import { callOf, openTestTrail, recordCalls, type TestTrail } from './testing.ts'
@@ -240,7 +240,7 @@ describe('on sqlite', () => {
       fc.record(
         {
           what: text,
-          decision: fc.constantFrom('allowed', 'denied'),
+          decision: fc.constantFrom<Decision>('allowed', 'denied'),
           userId: text,
           tool: text,
           reason: text,
@@ -259,7 +259,7 @@ describe('on sqlite', () => {
     await fc.assert(
       fc.asyncProperty(events, change, async (list, { kind, at, to, column }) => {
         await using trail = await openTestTrail('sqlite')
-        for (const event of list) await trail.audit.record(event as Parameters<typeof trail.audit.record>[0])
+        for (const event of list) await trail.audit.record(event)
         const db = trail.storage.tables<Tables>()
         const { chain } = (await trail.audit.search({})).records[0] ?? { chain: '' }
         await trail.restart()

@@ -143,7 +143,7 @@ it.each([
   const free = await make({ gateways: ['*'] })
   const expired = await make({ userId: 'alice', gateways: ['demo'], expiresAt: START + 1_000 })
   house.clock.at += 1_000
-  const sent = {
+  const sent: Record<string, string | undefined> = {
     bound: `Bearer ${bound}`,
     free: `bearer  ${free}`,
     expired,
@@ -154,7 +154,7 @@ it.each([
     huge: `Bearer ${'gh_'.repeat(333_333)}`,
   }
 
-  const answer = house.identity.authenticate({ authorization: sent[which as keyof typeof sent], userId, gateway })
+  const answer = house.identity.authenticate({ authorization: sent[which], userId, gateway })
 
   expect(codeOf(answer)).toBe(outcome)
   const text = answer.ok ? '' : answer.problem.message
