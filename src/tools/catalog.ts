@@ -65,7 +65,8 @@ export function planChanges(
   for (const [name, tool] of offered) {
     const row = byName.get(name)
     const before = row ? parseDefinition(row.definition) : null
-    if (!row) changes.push({ kind: 'added', name, before, after: tool, state, isBaseline: rule.isFirst })
+    if (!row || row.fingerprint === '')
+      changes.push({ kind: 'added', name, before, after: tool, state, isBaseline: rule.isFirst })
     else if (row.fingerprint !== fingerprint(tool))
       changes.push({ kind: 'changed', name, before, after: tool, state, isBaseline: false })
     else if (row.state === 'held')

@@ -43,7 +43,10 @@ export async function startHouse(options: {
     gatehouse,
     logs,
     createKey: async ({ user, gateway }) => {
-      const made = await gatehouse.identity.createKey({ userId: user ?? null, gateways: [gateway], role: 'user' }, SYSTEM)
+      const made = await gatehouse.identity.createKey(
+        { userId: user ?? null, gateways: [gateway], role: 'user' },
+        SYSTEM,
+      )
       return made.key
     },
     listed: async () => {

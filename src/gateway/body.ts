@@ -1,0 +1,96 @@
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
+import { Problem } from '#kernel'
+import type { GatewayLimits } from './limits.ts'
+import { BODY_TOO_LARGE, INVALID_REQUEST, PARSE_ERROR, WRONG_CONTENT_TYPE } from './problems.ts'
+
+/** Reads a JSON body within the limits: size 413, type 415, encoding, nesting and syntax 400. Never answers by itself. */
+export async function readBody(
+  req: IncomingMessage,
+  limits: GatewayLimits,
+): Promise<{ bytes: Buffer; value: unknown }> {
+  requireJson(req.headers['content-type'])
+  const bytes = await readBytes(req, limits.bodyBytes)
+  return { bytes, value: parseJson(bytes, limits.bodyDepth) }
+}
+
+/** Parses UTF-8 JSON of bounded nesting, or throws a Problem. */
+export function parseJson(bytes: Buffer, maxDepth: number): unknown {
+  if (!isUtf8(bytes)) throw new Problem(PARSE_ERROR, 'The body is not valid UTF-8.')
+  if (isDeeperThan(bytes, maxDepth)) {
+    throw new Problem(INVALID_REQUEST, `The body is nested deeper than ${maxDepth} levels. Send it flatter.`)
+  }
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    return value
+  } catch {
+    // The parser's own words quote the body, which may hold secrets.
+    throw new Problem(PARSE_ERROR, 'The body is not valid JSON.')
+  }
+}
+
+function requireJson(contentType: string | undefined): void {
+  const [type = '', ...parameters] = (contentType ?? '').split(';')
+  const charset = parameters.map((parameter) => parameter.trim().toLowerCase()).find((p) => p.startsWith('charset='))
+  const isJson = type.trim().toLowerCase() === 'application/json'
+  if (isJson && (charset === undefined || /^charset="?utf-?8"?$/.test(charset))) return
+  throw new Problem(
+    WRONG_CONTENT_TYPE,
+    `The body must be sent as "Content-Type: application/json" in UTF-8, not as "${(contentType ?? '').slice(0, 100)}".`,
+  )
+}
+
+async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const chunks: Buffer[] = []
+  let size = 0
+  req.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > maxBytes) return reject(tooLarge(maxBytes))
+    chunks.push(chunk)
+  })
+  req.on('end', () => {
+    const [only] = chunks
+    resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks))
+  })
+  req.on('close', () => {
+    if (!req.complete) reject(new Problem(PARSE_ERROR, 'The body ended too early.'))
+  })
+  req.on('error', reject)
+  return await promise
+}
+
+/** Counts brackets outside strings; stops at the first level too deep. */
+function isDeeperThan(bytes: Buffer, maxDepth: number): boolean {
+  let depth = 0
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at]
+    if (byte === 0x22) {
+      at = endOfString(bytes, at)
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1
+      if (depth > maxDepth) return true
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth -= 1
+    }
+  }
+  return false
+}
+
+/** The index of the quote that ends the string starting at `at`, or the last index when none does. */
+export function endOfString(bytes: Buffer, at: number): number {
+  let end = bytes.indexOf(0x22, at + 1)
+  while (end !== -1 && isEscaped(bytes, end)) end = bytes.indexOf(0x22, end + 1)
+  return end === -1 ? bytes.length : end
+}
+
+function isEscaped(bytes: Buffer, at: number): boolean {
+  let backslashes = 0
+  while (bytes[at - 1 - backslashes] === 0x5c) backslashes += 1
+  return backslashes % 2 === 1
+}
+
+function tooLarge(maxBytes: number): Problem {
+  return new Problem(BODY_TOO_LARGE, `The body is larger than ${maxBytes} bytes. Send less at once.`)
+}

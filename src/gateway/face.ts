@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '#kernel'
+import type { Log } from '#telemetry'
+import type { Tools } from '#tools'
+import type { FaceContext, ReplicaRouting } from './context.ts'
+import { handleRequest, type Face } from './handle.ts'
+import { Sessions } from './legacy/sessions.ts'
+import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts'
+import { Pulse } from './pulse.ts'
+import { Listens } from './subscriptions/listens.ts'
+
+export type GatewayFaceDeps = {
+  readonly tools: Tools
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits?: Partial<GatewayLimits>
+  readonly publicUrl: () => string
+  /** Origins of web pages that may use the gateway, besides its own and loopback. */
+  readonly allowedOrigins?: readonly string[]
+  readonly house: { readonly name: string; readonly version: string }
+  readonly replica?: ReplicaRouting
+}
+
+export type GatewayFace = {
+  /** Answers one request at `/mcp/{slug}`; never rejects. */
+  handle(req: IncomingMessage, res: ServerResponse, slug: string): Promise<void>
+  /** What is held right now, for health pages and leak tests. */
+  sessions(): { count: number; streams: number; calls: number; listens: number; keptBytes: number }
+  /** Ends all streams and sessions gracefully; requests that come later are told to try again. */
+  close(): Promise<void>
+}
+
+/** The MCP face of all gateways: both eras at one URL each. */
+export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
+  const limits = { ...DEFAULT_LIMITS, ...deps.limits }
+  const { tools, clock, log, house, replica } = deps
+  const pulse = new Pulse(clock, Math.min(limits.silenceMs, limits.keepAliveMs, limits.resumeMs, limits.sessionIdleMs))
+  const context: FaceContext = { tools, clock, log, limits, house, replica, pulse }
+  const sessions = new Sessions(context)
+  const listens = new Listens()
+  const { publicUrl, allowedOrigins = [] } = deps
+  const face: Face = { context, sessions, listens, publicUrl, allowedOrigins, isClosing: false }
+  return {
+    handle: async (req, res, slug) => await handleRequest(face, req, res, slug),
+    sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),
+    close: async () => {
+      face.isClosing = true
+      listens.endAll()
+      sessions.endAll()
+      pulse.close()
+    },
+  }
+}
+
+function countOpen(sessions: Sessions): { streams: number; calls: number; keptBytes: number } {
+  let streams = 0
+  let calls = 0
+  for (const session of sessions.list) {
+    streams += session.streams?.size ?? 0
+    calls += session.calls?.size ?? 0
+  }
+  return { streams, calls, keptBytes: sessions.budget.usedBytes }
+}

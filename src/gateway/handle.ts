@@ -1,0 +1,99 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isProblem, Problem, type JsonObject } from '#kernel'
+import type { Credentials } from '#tools'
+import { readBody } from './body.ts'
+import { headerOf, type Exchange, type FaceContext } from './context.ts'
+import { guardOrigin } from './guard.ts'
+import { handleLegacy } from './legacy/handle.ts'
+import type { Sessions } from './legacy/sessions.ts'
+import { isModern } from './modern/envelope.ts'
+import { handleModern } from './modern/handle.ts'
+import { CLOSING, INTERNAL_ERROR, INVALID_REQUEST } from './problems.ts'
+import { idOf, parseMessage, type Messages, type RpcId } from './rpc.ts'
+import type { Listens } from './subscriptions/listens.ts'
+import { errorMessage, sendEmpty, sendJson, sendProblem } from './write.ts'
+
+/** The face with everything it holds. */
+export type Face = {
+  readonly context: FaceContext
+  readonly sessions: Sessions
+  readonly listens: Listens
+  readonly publicUrl: () => string
+  readonly allowedOrigins: readonly string[]
+  isClosing: boolean
+}
+
+/** One HTTP request at `/mcp/{slug}`: guard → body → admit → era → leg. Always ends with an answer. */
+export async function handleRequest(
+  face: Face,
+  req: IncomingMessage,
+  res: ServerResponse,
+  slug: string,
+): Promise<void> {
+  const seen: { id: RpcId | null } = { id: null }
+  res.on('error', () => {}) // A client that left; 'close' follows and is acted upon.
+  try {
+    guardOrigin(req, { publicUrl: face.publicUrl(), origins: face.allowedOrigins })
+    if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
+    const { bytes, value } = await readMessageBody(face, req)
+    seen.id = idOf(value)
+    const messages = parseBody(value, face.context.limits.batchMessages)
+    const credentials = credentialsOf(req)
+    const admission = face.context.tools.admit({ gateway: slug, credentials })
+    await answer(face, { req, res, gateway: slug, credentials, admission, body: bytes }, messages)
+  } catch (error) {
+    answerFailure(face, { res, id: seen.id }, error)
+  }
+}
+
+async function answer(face: Face, exchange: Exchange, messages: Messages): Promise<void> {
+  const [first] = messages.list
+  if (first === undefined || messages.isBatch || !isModern(exchange.req, first)) {
+    return await handleLegacy(face.context, face.sessions, exchange, messages)
+  }
+  // Nothing that a stateless client may tell outside a call is of use here: cancelling is closing the response.
+  if (first.kind !== 'request') return sendEmpty(exchange.res, 202)
+  if (await isForwarded(face.context, exchange, first.params)) return
+  await handleModern(face.context, face.listens, exchange, first)
+}
+
+/** A parked call lives in one replica; the state that the client brings back says which. */
+async function isForwarded({ replica }: FaceContext, exchange: Exchange, params: JsonObject): Promise<boolean> {
+  if (replica?.ownerOf === undefined || typeof params.requestState !== 'string') return false
+  const owner = replica.ownerOf(params.requestState)
+  if (owner === null || owner === replica.id) return false
+  return (await replica.forward(owner, exchange.req, exchange.res, exchange.body)) === 'forwarded'
+}
+
+const NO_BODY = { bytes: Buffer.alloc(0), value: undefined }
+
+async function readMessageBody(face: Face, req: IncomingMessage): Promise<{ bytes: Buffer; value: unknown }> {
+  return req.method === 'POST' ? await readBody(req, face.context.limits) : NO_BODY
+}
+
+function parseBody(value: unknown, maxMessages: number): Messages {
+  if (value === undefined) return { list: [], isBatch: false }
+  if (!Array.isArray(value)) return { list: [parseMessage(value)], isBatch: false }
+  if (value.length === 0 || value.length > maxMessages) {
+    throw new Problem(INVALID_REQUEST, `A batch must hold 1–${maxMessages} messages.`)
+  }
+  return { list: value.map(parseMessage), isBatch: true }
+}
+
+function credentialsOf(req: IncomingMessage): Credentials {
+  return {
+    authorization: req.headers.authorization,
+    userId: headerOf(req, 'gatehouse-user-id') ?? headerOf(req, 'arcade-user-id'),
+    remoteAddress: req.socket.remoteAddress ?? '',
+  }
+}
+
+function answerFailure(face: Face, to: { res: ServerResponse; id: RpcId | null }, error: unknown): void {
+  if (isProblem(error)) return sendProblem(to.res, error, to.id)
+  face.context.log.error({ err: error }, 'an MCP request failed')
+  if (to.res.headersSent) {
+    to.res.destroy()
+    return
+  }
+  sendJson(to.res, { status: 500, body: errorMessage(to.id, INTERNAL_ERROR) })
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import { Problem } from '#kernel'
+import type { Admission } from '#tools'
+import type { FaceContext } from '../context.ts'
+import { TOO_MANY } from '../problems.ts'
+import type { Beating } from '../pulse.ts'
+import { ReplayBudget } from './replay-budget.ts'
+import { LegacySession, type ClientProfile } from './session.ts'
+
+const PROFILES_KEPT = 256
+
+/**
+ * All sessions of this replica, the one that was silent longest first. One sweep ends those that were idle for too
+ * long; at the limits the longest idle one makes room.
+ */
+export class Sessions implements Beating {
+  readonly budget: ReplayBudget
+  readonly #face: FaceContext
+  readonly #byId = new Map<string, LegacySession>()
+  readonly #byKey = new Map<string, Set<LegacySession>>()
+  readonly #profiles = new Map<string, ClientProfile>()
+
+  constructor(face: FaceContext) {
+    this.#face = face
+    this.budget = new ReplayBudget(face.limits.resumeBytesTotal)
+  }
+
+  get count(): number {
+    return this.#byId.size
+  }
+
+  get list(): IterableIterator<LegacySession> {
+    return this.#byId.values()
+  }
+
+  open(admission: Admission, client: { protocolVersion: string; profile: ClientProfile }): LegacySession {
+    const { limits, clock, replica } = this.#face
+    this.#makeRoom(this.#byId.values(), this.#byId.size - limits.sessionsTotal)
+    const ofKey = this.#byKey.get(keyOf(admission)) ?? new Set<LegacySession>()
+    this.#makeRoom(ofKey.values(), ofKey.size - limits.sessionsPerKey)
+    const { gateway, userId, keyId } = admission
+    const session = new LegacySession({
+      id: `${replica === undefined ? '' : `${replica.id}.`}${randomBytes(24).toString('base64url')}`,
+      owner: { gateway, userId, keyId },
+      protocolVersion: client.protocolVersion,
+      profile: this.#share(client.profile),
+      now: clock.now(),
+    })
+    this.#byId.set(session.id, session)
+    ofKey.add(session)
+    this.#byKey.set(keyOf(admission), ofKey)
+    this.#face.pulse.add(this)
+    return session
+  }
+
+  /** The caller's own session, marked as used now; null for an unknown one and for anybody else's. */
+  find(id: string, admission: Admission): LegacySession | null {
+    const session = this.#byId.get(id)
+    if (session === undefined || !session.belongsTo(admission)) return null
+    this.touch(session)
+    return session
+  }
+
+  touch(session: LegacySession): void {
+    session.lastSeenAt = this.#face.clock.now()
+    // Maps and sets keep their order, so the front is always the one that was silent longest.
+    this.#byId.delete(session.id)
+    this.#byId.set(session.id, session)
+    const ofKey = this.#byKey.get(keyOf(session.owner))
+    ofKey?.delete(session)
+    ofKey?.add(session)
+  }
+
+  /** Ends a session and everything that hangs on it, here and at the servers behind. */
+  end(session: LegacySession): void {
+    if (!this.#byId.delete(session.id)) return
+    const ofKey = this.#byKey.get(keyOf(session.owner))
+    ofKey?.delete(session)
+    if (ofKey?.size === 0) this.#byKey.delete(keyOf(session.owner))
+    for (const release of session.release()) this.#settle(release())
+    this.#settle(this.#face.tools.endSession(session.key))
+  }
+
+  endAll(): void {
+    for (const session of this.#byId.values()) this.end(session)
+    this.#face.pulse.remove(this)
+  }
+
+  beat(now: number): void {
+    for (const session of this.#byId.values()) {
+      if (now - session.lastSeenAt < this.#face.limits.sessionIdleMs) break
+      if (session.isIdle) this.end(session)
+      else this.touch(session)
+    }
+    if (this.#byId.size === 0) this.#face.pulse.remove(this)
+  }
+
+  /** Logs what fails in the background; there is nobody left to tell. */
+  #settle(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#face.log.warn({ err: error }, 'could not end a session cleanly'))
+  }
+
+  #makeRoom(oldestFirst: Iterable<LegacySession>, over: number): void {
+    if (over < 0) return
+    for (const session of oldestFirst) {
+      if (session.isIdle) return this.end(session)
+    }
+    throw new Problem(TOO_MANY, 'All sessions that may be open at once are in use. End one or try again later.')
+  }
+
+  #share(profile: ClientProfile): ClientProfile {
+    const text = JSON.stringify(profile)
+    const known = this.#profiles.get(text)
+    if (known !== undefined) return known
+    const [oldest] = this.#profiles.keys()
+    if (this.#profiles.size >= PROFILES_KEPT && oldest !== undefined) this.#profiles.delete(oldest)
+    this.#profiles.set(text, profile)
+    return profile
+  }
+}
+
+/** Sessions are counted per key; where there is none, per user. */
+function keyOf(owner: Pick<Admission, 'userId' | 'keyId' | 'gateway'>): string {
+  return owner.keyId ?? `${owner.gateway}\n${owner.userId}`
+}

@@ -1,0 +1,21 @@
+import { isUtf8 } from 'node:buffer'
+
+/**
+ * The text of an `Mcp-Name` or `Mcp-Param-*` header: visible ASCII and inner blanks as they are, everything else as
+ * `=?base64?…?=` of its UTF-8. Null when it is neither.
+ */
+export function decodeHeader(value: string): string | null {
+  const coded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value)
+  if (coded === null) return /^[\x20-\x7e\t]*$/.test(value) && !value.startsWith('=?base64?') ? value : null
+  const base64 = coded[1] ?? ''
+  const bytes = Buffer.from(base64, 'base64')
+  // Padding may be left out, but nothing else may differ: one text has one coded form.
+  if (bytes.toString('base64').replaceAll('=', '') !== base64.replaceAll('=', '')) return null
+  return isUtf8(bytes) ? bytes.toString('utf8') : null
+}
+
+/** The coded form of a text, plain where it may be. */
+export function encodeHeader(text: string): string {
+  const isPlain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith('=?')
+  return isPlain ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`
+}

@@ -1,0 +1,247 @@
+import { isJsonObject, type JsonObject } from '#kernel'
+import type { CallerSession, ResourceSubscription, SourceCall } from '../../../source.ts'
+import type { Log } from '#telemetry'
+import { deadline } from '../deadline.ts'
+import { objectAt, stringAt } from '../json.ts'
+import type { Link, LinkResponse, ServerMessage } from '../link.ts'
+import { brokenReply } from '../reasons.ts'
+import { moreVerbose } from '../relay.ts'
+import { refusalOf } from './capabilities.ts'
+import type { Introduced } from './handshake.ts'
+import { LiveCall, type Respond } from './live-call.ts'
+
+const SMALL_REQUEST_MS = 10_000
+
+/**
+ * One upstream session of a server of the session era: the calls that run on it, and to whom among its callers each
+ * message of the server belongs. Where that cannot be told for certain, nobody gets it.
+ */
+export class Conversation {
+  readonly key: string
+  readonly #server: string
+  readonly #log: Log
+  readonly #onListChanged: () => void
+  /** In the order in which they began. */
+  readonly #calls = new Set<LiveCall>()
+  readonly #callers = new Map<string, CallerSession>()
+  readonly #followers = new Map<string, Set<ResourceSubscription>>()
+  readonly #outsideAsks = new Map<string | number, AbortController>()
+  #peer: Introduced | undefined
+  #level: string | undefined
+  #nextToken = 0
+
+  constructor(talk: { key: string; server: string; log: Log; onListChanged: () => void }) {
+    this.key = talk.key
+    this.#server = talk.server
+    this.#log = talk.log
+    this.#onListChanged = talk.onListChanged
+  }
+
+  /** Must be called once, before anything but `receive`. */
+  begin(peer: Introduced): void {
+    this.#peer = peer
+  }
+
+  get peer(): Introduced {
+    if (this.#peer === undefined) throw new Error('the conversation has not begun')
+    return this.#peer
+  }
+
+  get link(): Link {
+    return this.peer.link
+  }
+
+  get isIdle(): boolean {
+    return this.#calls.size === 0 && this.#followers.size === 0
+  }
+
+  get callCount(): number {
+    return this.#calls.size
+  }
+
+  get subscriptionCount(): number {
+    return this.#followers.values().reduce((sum, followers) => sum + followers.size, 0)
+  }
+
+  /** A caller may use this conversation from now on. */
+  join(caller: CallerSession): void {
+    this.#callers.set(caller.key, caller)
+  }
+
+  /** Ends what one caller has here; the conversation goes on for others. */
+  async part(sessionKey: string, reason: Error): Promise<void> {
+    this.#callers.delete(sessionKey)
+    for (const live of this.#calls) if (live.caller.key === sessionKey) live.abort(reason)
+    const theirs = [...this.#followers.values()].flatMap((set) => [...set].filter((f) => f.session.key === sessionKey))
+    await Promise.all(theirs.map((follower) => this.unfollow(follower)))
+  }
+
+  get callerCount(): number {
+    return this.#callers.size
+  }
+
+  async startCall(call: SourceCall, params: JsonObject): Promise<LiveCall> {
+    if (call.logLevel !== undefined) await this.#raiseLevel(call.logLevel, call.signal)
+    this.#nextToken += 1
+    const token = this.#nextToken
+    const live = new LiveCall({ caller: call.session, token, server: this.#server, silenceMs: call.timeoutMs })
+    live.watch.resume(call.signal)
+    const meta = { ...objectAt(params, '_meta'), ...call.trace, ...(call.wantsProgress && { progressToken: token }) }
+    const sent = Object.keys(meta).length === 0 ? params : { ...params, _meta: meta }
+    this.#calls.add(live)
+    const request = this.link.request({
+      method: call.method,
+      params: sent,
+      signal: live.watch.signal,
+      onMessage: (message) => this.receive(message, live),
+    })
+    live.carry(request.finally(() => this.#calls.delete(live)))
+    return live
+  }
+
+  /** A message of the server; `live` is the call on whose own stream it came, if it came on one. */
+  receive(message: ServerMessage, live?: LiveCall): void {
+    const { id, method, params } = message
+    if (id !== undefined) return this.#receiveRequest({ id, method, params }, live)
+    switch (method) {
+      case 'notifications/progress':
+        return (live ?? this.#callWithToken(params['progressToken']))?.hear(method, params)
+      case 'notifications/cancelled':
+        return this.#withdraw(params['requestId'])
+      case 'notifications/resources/updated':
+        return this.#tellFollowers(params)
+      case 'notifications/tools/list_changed':
+      case 'notifications/prompts/list_changed':
+      case 'notifications/resources/list_changed':
+        return this.#onListChanged()
+      default:
+        return this.#receiveOther(message, live)
+    }
+  }
+
+  async follow(follower: ResourceSubscription, signal: AbortSignal): Promise<void> {
+    const { uri } = follower
+    const followers = this.#followers.get(uri) ?? new Set()
+    this.#followers.set(uri, followers)
+    followers.add(follower)
+    if (followers.size > 1) return
+    try {
+      const response = await this.link.request({ method: 'resources/subscribe', params: { uri }, signal })
+      if ('error' in response)
+        throw brokenReply(this.#server, `does not let ${uri} be followed: ${response.error.message}`)
+    } catch (error) {
+      this.#forget(follower)
+      throw error
+    }
+  }
+
+  async unfollow(follower: ResourceSubscription): Promise<void> {
+    if (this.#forget(follower) !== 'last') return
+    const signal = deadline(this.#server, SMALL_REQUEST_MS)
+    const params = { uri: follower.uri }
+    await this.link.request({ method: 'resources/unsubscribe', params, signal }).catch((error: unknown) => {
+      this.#log.debug({ server: this.#server, reason: String(error) }, 'a resource could not be unfollowed')
+    })
+  }
+
+  followers(): readonly ResourceSubscription[] {
+    return [...this.#followers.values()].flatMap((set) => [...set])
+  }
+
+  async announce(method: string, params: JsonObject): Promise<void> {
+    if (method === 'logging/setLevel')
+      return this.#setLevel(stringAt(params, 'level') ?? 'info', deadline(this.#server, SMALL_REQUEST_MS))
+    await this.link.send({ method, params })
+  }
+
+  #forget(follower: ResourceSubscription): 'last' | 'others-follow' | 'unknown' {
+    const followers = this.#followers.get(follower.uri)
+    if (followers?.delete(follower) !== true) return 'unknown'
+    if (followers.size > 0) return 'others-follow'
+    this.#followers.delete(follower.uri)
+    return 'last'
+  }
+
+  #receiveRequest(request: ServerMessage & { readonly id: string | number }, own: LiveCall | undefined): void {
+    const { id, method, params } = request
+    const respond: Respond = (answer) => {
+      this.link.send({ id, ...answer }).catch((error: unknown) => {
+        this.#log.warn({ server: this.#server, reason: String(error) }, 'an answer could not be delivered to a server')
+      })
+    }
+    if (method === 'ping') return respond({ result: {} })
+    const live = own ?? this.#callThatMeans(method, params)
+    const caller = live?.caller ?? this.#onlyCaller()
+    const refusal = refusalOf(caller?.clientCapabilities ?? {}, method, params)
+    if (refusal !== undefined) return respond({ error: refusal })
+    if (live !== undefined) return live.ask(request, respond)
+    void this.#askOutside(request, caller, respond)
+  }
+
+  async #askOutside(
+    { id, method, params }: ServerMessage & { readonly id: string | number },
+    caller: CallerSession | undefined,
+    respond: Respond,
+  ): Promise<void> {
+    const outside = caller?.outside
+    if (outside === undefined)
+      return respond({ error: { code: -32000, message: 'nobody can be asked outside a call' } })
+    const withdrawn = new AbortController()
+    this.#outsideAsks.set(id, withdrawn)
+    try {
+      const result = await outside.ask(method, params, withdrawn.signal)
+      if (!withdrawn.signal.aborted) respond({ result })
+    } catch {
+      // Whatever the client's side failed with is not for the server to read.
+      if (!withdrawn.signal.aborted) respond({ error: { code: -32000, message: 'the client could not be asked' } })
+    } finally {
+      this.#outsideAsks.delete(id)
+    }
+  }
+
+  /** A question that came on no call's stream: certain with one call in flight, the latest able one of a sole caller. */
+  #callThatMeans(method: string, params: JsonObject): LiveCall | undefined {
+    const calls = [...this.#calls]
+    if (calls.length <= 1) return calls[0]
+    if (new Set(calls.map((live) => live.caller.key)).size > 1) return undefined
+    return calls.findLast((live) => refusalOf(live.caller.clientCapabilities, method, params) === undefined)
+  }
+
+  #receiveOther({ method, params }: ServerMessage, own: LiveCall | undefined): void {
+    const live = own ?? (this.#calls.size === 1 ? [...this.#calls][0] : undefined)
+    const isMessage = method === 'notifications/message'
+    if (own !== undefined || (live !== undefined && isMessage)) return live?.hear(method, params)
+    this.#onlyCaller()?.outside?.notify(method, params)
+  }
+
+  #onlyCaller(): CallerSession | undefined {
+    return this.#callers.size === 1 ? [...this.#callers.values()][0] : undefined
+  }
+
+  #callWithToken(token: unknown): LiveCall | undefined {
+    for (const live of this.#calls) if (live.token === token) return live
+    return undefined
+  }
+
+  #withdraw(rpcId: unknown): void {
+    for (const live of this.#calls) live.withdraw(rpcId)
+    if (typeof rpcId === 'string' || typeof rpcId === 'number') this.#outsideAsks.get(rpcId)?.abort()
+  }
+
+  #tellFollowers(params: JsonObject): void {
+    for (const follower of this.#followers.get(stringAt(params, 'uri') ?? '') ?? []) follower.onUpdated(params)
+  }
+
+  async #raiseLevel(wanted: string, signal: AbortSignal): Promise<void> {
+    const level = moreVerbose(this.#level, wanted)
+    if (level === this.#level || !isJsonObject(this.peer.capabilities['logging'])) return
+    await this.#setLevel(level, signal)
+  }
+
+  async #setLevel(level: string, signal: AbortSignal): Promise<void> {
+    const before = this.#level
+    this.#level = level
+    const response = await this.link.request({ method: 'logging/setLevel', params: { level }, signal })
+    if ('error' in response) this.#level = before
+  }
+}

@@ -1,0 +1,152 @@
+import type { Link, LinkEvents, LinkRequest, LinkResponse, OpenLink, ServerMessage } from '../link.ts'
+import { stringAt } from '../json.ts'
+import { brokenReply, refused } from '../reasons.ts'
+import { exchange, type Wire, type WireEnd } from '../wire/exchange.ts'
+import type { Answer } from '../wire/message.ts'
+import type { PostEnd } from '../wire/post.ts'
+import { WrongEra } from '../wrong-era.ts'
+import { judgeRefusal } from './judge-refusal.ts'
+import { postAndResume } from './resume.ts'
+import { ServerStream, type StreamOffer } from './server-stream.ts'
+import { SessionGone } from './session-gone.ts'
+import { toServerMessage } from './to-server-message.ts'
+
+/** Streamable HTTP, 2025-03-26 to 2025-11-25. `offer` remembers over all links whether the server has a GET stream. */
+export function createHttpOpenLink(wire: Wire, offer: StreamOffer): OpenLink {
+  return async ({ events }) => new HttpLink(wire, offer, events)
+}
+
+const CLOSE_WAIT_MS = 5_000
+
+class HttpLink implements Link {
+  readonly closed: Promise<string>
+  readonly #wire: Wire
+  readonly #offer: StreamOffer
+  readonly #events: LinkEvents
+  readonly #die: (reason: string) => void
+  #nextId = 0
+  #session: Readonly<Record<string, string>> = {}
+  #stream: ServerStream | undefined
+  #isClosed = false
+
+  constructor(wire: Wire, offer: StreamOffer, events: LinkEvents) {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.closed = promise
+    this.#die = resolve
+    this.#wire = wire
+    this.#offer = offer
+    this.#events = events
+  }
+
+  async request(request: LinkRequest): Promise<LinkResponse> {
+    this.#nextId += 1
+    const id = this.#nextId
+    const { method, signal } = request
+    const isCancellable = method !== 'initialize'
+    const cancel = () => void this.#cancel(id, signal.reason)
+    if (isCancellable) signal.addEventListener('abort', cancel, { once: true })
+    try {
+      const end = await this.#post(id, request)
+      if (end.kind === 'refused') return this.#readRefusal(end, method)
+      if (end.kind === 'unanswered') throw brokenReply(this.#wire.server, 'ended its answer before the result')
+      if (method === 'initialize') this.#learn(end)
+      return toResponse(end.answer)
+    } finally {
+      signal.removeEventListener('abort', cancel)
+    }
+  }
+
+  async send(message: Parameters<Link['send']>[0]): Promise<void> {
+    if ('method' in message && message.method === 'notifications/initialized') this.#openStream()
+    const end = await this.#deliver({ jsonrpc: '2.0', ...message })
+    if (end.kind === 'failed') throw end.error
+    if (end.kind === 'refused') throw refused(this.#wire.server, end.status)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#end('closed by us')
+    if (this.#session['mcp-session-id'] === undefined) return
+    await new Promise<void>((resolve) => {
+      const close = exchange(this.#wire, { method: 'DELETE', headers: this.#session }, { ended: () => resolve() })
+      setTimeout(() => close(new Error('the server did not answer DELETE')), CLOSE_WAIT_MS).unref()
+    })
+  }
+
+  #deliver(message: object): Promise<WireEnd> {
+    return new Promise((resolve) => {
+      const headers = {
+        ...this.#session,
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+      }
+      exchange(this.#wire, { method: 'POST', headers, body: JSON.stringify(message) }, { ended: resolve })
+    })
+  }
+
+  #post(id: number, request: LinkRequest): Promise<PostEnd> {
+    const { method, params, signal } = request
+    return postAndResume(this.#wire, {
+      id,
+      headers: this.#session,
+      body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
+      signal,
+      onMessage: (message) => {
+        const received = toServerMessage(message)
+        if (received !== undefined) request.onMessage?.(received)
+      },
+    })
+  }
+
+  #readRefusal({ status, error }: Extract<PostEnd, { kind: 'refused' }>, method: string): LinkResponse {
+    const { server } = this.#wire
+    const hasSession = this.#session['mcp-session-id'] !== undefined
+    switch (judgeRefusal({ status, error, hasSession, isInitialize: method === 'initialize' })) {
+      case 'gone':
+        this.#end('the server no longer knows the session')
+        throw new SessionGone(server)
+      case 'wrong-era':
+        throw new WrongEra(server)
+      case 'error':
+        if (error !== undefined) return { error }
+    }
+    throw refused(server, status)
+  }
+
+  #learn(end: Extract<PostEnd, { kind: 'answer' }>): void {
+    if (end.answer.kind === 'error') return
+    const version = stringAt(end.answer.result.value(), 'protocolVersion')
+    const id = end.headers['mcp-session-id']
+    this.#session = {
+      ...(typeof id === 'string' && { 'mcp-session-id': id }),
+      ...(version !== undefined && { 'mcp-protocol-version': version }),
+    }
+  }
+
+  /** Before `initialized` is delivered: some servers ask at once, on the GET stream, and lose what finds none. */
+  #openStream(): void {
+    if (this.#session['mcp-session-id'] === undefined || this.#offer.isRefused) return
+    this.#stream = new ServerStream(this.#wire, this.#session, {
+      offer: this.#offer,
+      message: (message: ServerMessage) => this.#events.message(message),
+      gone: () => this.#end('the server no longer knows the session'),
+    })
+    this.#stream.open()
+  }
+
+  async #cancel(requestId: number, reason: unknown): Promise<void> {
+    if (this.#isClosed) return
+    const params = { requestId, reason: reason instanceof Error ? reason.message : 'cancelled' }
+    await this.#deliver({ jsonrpc: '2.0', method: 'notifications/cancelled', params })
+  }
+
+  #end(reason: string): void {
+    this.#isClosed = true
+    this.#stream?.close()
+    this.#die(reason)
+  }
+}
+
+function toResponse(answer: Answer): LinkResponse {
+  return answer.kind === 'error' ? { error: answer.error } : { result: answer.result, isError: answer.isError }
+}

@@ -1,0 +1,104 @@
+import { Problem } from '#kernel'
+import { OVERLOADED } from '../../../problems.ts'
+import type { Conversation } from './conversation.ts'
+
+type Slot = { readonly opening: Promise<Conversation>; conversation: Conversation | undefined; lastUsedAt: number }
+
+export type PoolLimits = { readonly max: number; readonly idleMs: number }
+
+/**
+ * The upstream sessions of one server, one per key, opened at the first use. A session that nobody uses is closed
+ * after a while, or at once when another needs its place; one that is in use never is.
+ */
+export class Pool {
+  readonly #server: string
+  readonly #limits: PoolLimits
+  /** Least recently used first. */
+  readonly #slots = new Map<string, Slot>()
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(server: string, limits: PoolLimits) {
+    this.#server = server
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#slots.size
+  }
+
+  conversations(): readonly Conversation[] {
+    return [...this.#slots.values()].flatMap(({ conversation }) => conversation ?? [])
+  }
+
+  find(key: string): Conversation | undefined {
+    return this.#slots.get(key)?.conversation
+  }
+
+  /** The conversation of this key; all who ask while it is being opened get the same one. */
+  async acquire(key: string, open: () => Promise<Conversation>): Promise<Conversation> {
+    const slot = this.#slots.get(key) ?? this.#add(key, open)
+    slot.lastUsedAt = performance.now()
+    this.#slots.delete(key)
+    this.#slots.set(key, slot)
+    return slot.conversation ?? slot.opening
+  }
+
+  /** Takes it out, if it is still the one that is held; whoever asks next opens a new one. */
+  drop(conversation: Conversation): void {
+    if (this.#slots.get(conversation.key)?.conversation === conversation) this.#remove(conversation.key)
+  }
+
+  async end(key: string): Promise<void> {
+    const slot = this.#slots.get(key)
+    if (slot === undefined) return
+    this.#remove(key)
+    await slot.opening.then((conversation) => conversation.link.close()).catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#slots.keys()].map((key) => this.end(key)))
+  }
+
+  #add(key: string, open: () => Promise<Conversation>): Slot {
+    if (this.#slots.size >= this.#limits.max) this.#makeRoom()
+    const slot: Slot = { opening: open(), conversation: undefined, lastUsedAt: 0 }
+    this.#slots.set(key, slot)
+    slot.opening.then(
+      (conversation) => {
+        slot.conversation = conversation
+        void conversation.link.closed.then(() => this.drop(conversation))
+      },
+      () => {
+        if (this.#slots.get(key) === slot) this.#remove(key)
+      },
+    )
+    const { idleMs } = this.#limits
+    this.#sweep ??= setInterval(() => this.#closeIdle(), Math.max(10, Math.min(idleMs / 4, 30_000))).unref()
+    return slot
+  }
+
+  #makeRoom(): void {
+    for (const [key, { conversation }] of this.#slots) {
+      if (conversation?.isIdle !== true) continue
+      void this.end(key)
+      return
+    }
+    const detail = `server "${this.#server}" already holds ${this.#limits.max} sessions, all in use; try again later`
+    throw new Problem(OVERLOADED, detail)
+  }
+
+  #closeIdle(): void {
+    const before = performance.now() - this.#limits.idleMs
+    for (const [key, { conversation, lastUsedAt }] of this.#slots) {
+      if (lastUsedAt > before) return
+      if (conversation?.isIdle === true) void this.end(key)
+    }
+  }
+
+  #remove(key: string): void {
+    this.#slots.delete(key)
+    if (this.#slots.size > 0) return
+    clearInterval(this.#sweep)
+    this.#sweep = undefined
+  }
+}

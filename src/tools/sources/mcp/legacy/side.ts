@@ -1,0 +1,231 @@
+import type { JsonObject } from '#kernel'
+import type {
+  CallerPort,
+  CallerSession,
+  Era,
+  Offer,
+  Reply,
+  ResourceSubscription,
+  SourceCall,
+  SourceUsage,
+} from '../../../source.ts'
+import type { SourceDeps } from '../../deps.ts'
+import type { Adapter } from '../adapter.ts'
+import type { OpenLink } from '../link.ts'
+import { listAll } from '../list-all.ts'
+import { ALL_CAPABILITIES, legacyCapabilities } from './capabilities.ts'
+import { cannotOpenPages, declined, judgeVisits, pagesToVisit } from './consent.ts'
+import { Conversation } from './conversation.ts'
+import { introduce } from './handshake.ts'
+import { deadline } from '../deadline.ts'
+import { sessionEnded, type LegEnd, LiveCall } from './live-call.ts'
+import { Parking } from './parking.ts'
+import { Pool, type PoolLimits } from './pool.ts'
+import { SessionGone } from './session-gone.ts'
+import { untilAborted } from './until-aborted.ts'
+
+export type LegacySide = {
+  readonly server: string
+  readonly era: Era
+  readonly openLink: OpenLink
+  readonly maxBytes: number
+  readonly openTimeoutMs: number
+  readonly limits: PoolLimits
+  readonly deps: SourceDeps
+  listChanged(): void
+  close(): Promise<void>
+}
+
+/** What is parked: a request the server works on, or one that it refused until the user has visited pages. */
+type Held = { readonly live: LiveCall } | { readonly pages: NonNullable<ReturnType<typeof pagesToVisit>> }
+
+/** A server of the session era (2024-11-05 to 2025-11-25), whatever carries it. */
+export function createLegacySide(side: LegacySide): Adapter {
+  return new Legacy(side)
+}
+
+const PROBE_KEY = 'probe'
+
+class Legacy implements Adapter {
+  readonly era: Era
+  readonly #side: LegacySide
+  readonly #pool: Pool
+  readonly #probe: Pool
+  readonly #parking: Parking<Held>
+  #isClosed = false
+
+  constructor(side: LegacySide) {
+    this.era = side.era
+    this.#side = side
+    this.#pool = new Pool(side.server, side.limits)
+    this.#probe = new Pool(side.server, { max: 1, idleMs: Number.MAX_SAFE_INTEGER })
+    this.#parking = new Parking<Held>((held, reason) => {
+      if ('live' in held) held.live.abort(reason)
+    })
+  }
+
+  async sync(signal: AbortSignal): Promise<Offer> {
+    const house = { clientInfo: { ...this.#side.deps.house }, capabilities: ALL_CAPABILITIES }
+    const acquire = () => this.#probe.acquire(PROBE_KEY, () => this.#open(PROBE_KEY, house))
+    return this.#using(this.#probe, acquire, (conversation) => this.#list(conversation, signal))
+  }
+
+  async call(call: SourceCall, port: CallerPort): Promise<Reply> {
+    if (call.state !== undefined) return this.#resume(call, call.state, port)
+    return this.#start(call, port)
+  }
+
+  async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
+    const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
+    const acquire = () => this.#conversationOf(subscription.session)
+    await this.#using(this.#pool, acquire, (conversation) => conversation.follow(subscription, signal))
+    return async () => {
+      await this.#pool.find(subscription.session.key)?.unfollow(subscription)
+    }
+  }
+
+  async announce(session: CallerSession, method: string, params: JsonObject): Promise<void> {
+    await this.#pool.find(session.key)?.announce(method, params)
+  }
+
+  async endSession(sessionKey: string): Promise<void> {
+    this.#parking.dropSession(sessionKey)
+    const conversation = this.#pool.find(sessionKey)
+    if (conversation !== undefined) await conversation.part(sessionKey, sessionEnded(this.#side.server))
+    await this.#pool.end(sessionKey)
+  }
+
+  usage(): SourceUsage {
+    const conversations = this.#pool.conversations()
+    const subscriptions = conversations.reduce((sum, conversation) => sum + conversation.subscriptionCount, 0)
+    return { sessions: this.#pool.size, parkedCalls: this.#parking.size, processes: 0, subscriptions }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#parking.dropSession()
+    await Promise.all([this.#pool.close(), this.#probe.close()])
+    await this.#side.close()
+  }
+
+  async #start(call: SourceCall, port: CallerPort): Promise<Reply> {
+    const acquire = () => untilAborted(this.#conversationOf(call.session), call.signal, this.#side.server)
+    return this.#using(this.#pool, acquire, async (conversation) => {
+      const live = await conversation.startCall(call, call.params)
+      return this.#reply({ call, port, held: { live }, end: await live.leg(call, port) })
+    })
+  }
+
+  async #resume(call: SourceCall, state: string, port: CallerPort): Promise<Reply> {
+    const { held, id } = this.#parking.take(state, call.session.key)
+    const answers = call.inputResponses ?? {}
+    if ('live' in held) {
+      held.live.answer(answers)
+      const end = await held.live.leg(call, port).catch((error: unknown) => {
+        this.#parking.leave(id)
+        throw error
+      })
+      return this.#reply({ call, port, held, end, id })
+    }
+    const verdict = judgeVisits(held.pages, answers)
+    if (verdict === 'missing') return this.#park(call, held, id)
+    this.#parking.leave(id)
+    return verdict === 'accepted' ? this.#start(call, port) : declined(call)
+  }
+
+  #reply(leg: {
+    call: SourceCall
+    port: CallerPort
+    held: Held & { live: LiveCall }
+    end: LegEnd
+    id?: string
+  }): Reply {
+    const { call, held, end, id } = leg
+    if (end.kind === 'asked') return this.#park(call, held, id)
+    if (id !== undefined) this.#parking.leave(id)
+    const { response } = end
+    if (!('error' in response)) return { kind: 'complete', ...response }
+    const pages = call.session.era === 'modern' ? pagesToVisit(response.error) : undefined
+    if (pages === undefined) return { kind: 'error', error: response.error }
+    return cannotOpenPages(call, response.error) ?? this.#park(call, { pages })
+  }
+
+  #park(call: SourceCall, held: Held, id?: string): Reply {
+    const requests = 'pages' in held ? held.pages : held.live.questions()
+    const state = this.#parking.park(held, call.session.key, id)
+    return { kind: 'input', requests, state, pinned: true }
+  }
+
+  async #conversationOf(caller: CallerSession): Promise<Conversation> {
+    const { key, clientInfo } = caller
+    const conversation = await this.#pool.acquire(key, () =>
+      this.#open(key, { clientInfo, capabilities: legacyCapabilities(caller) }),
+    )
+    conversation.join(caller)
+    return conversation
+  }
+
+  async #open(key: string, who: { clientInfo: JsonObject; capabilities: JsonObject }): Promise<Conversation> {
+    const { server, deps, openLink } = this.#side
+    const conversation = new Conversation({ key, server, log: deps.log, onListChanged: () => this.#listChanged(key) })
+    const events = { message: conversation.receive.bind(conversation) }
+    const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
+    conversation.begin(await introduce(server, openLink, { key, ...who, signal, events }))
+    void conversation.link.closed.then(() => this.#mend(conversation))
+    return conversation
+  }
+
+  /** After a session was lost: what was followed in it is followed anew, and lists may have changed unheard. */
+  async #mend(lost: Conversation): Promise<void> {
+    if (this.#isClosed) return
+    this.#pool.drop(lost)
+    if (lost.key === PROBE_KEY) return this.#side.listChanged()
+    const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
+    for (const follower of lost.followers()) {
+      const again = this.#conversationOf(follower.session).then((conversation) => conversation.follow(follower, signal))
+      await again.catch((error: unknown) => {
+        this.#side.deps.log.warn(
+          { server: this.#side.server, reason: String(error) },
+          'a resource is no longer followed',
+        )
+      })
+    }
+  }
+
+  /** The probe's own session hears of every change; other sessions would only say it again. */
+  #listChanged(key: string): void {
+    if (key === PROBE_KEY || this.#probe.size === 0) this.#side.listChanged()
+  }
+
+  /** A request that found its session gone was not executed: it is made again once, in a new session. */
+  async #using<Result>(
+    pool: Pool,
+    acquire: () => Promise<Conversation>,
+    use: (conversation: Conversation) => Promise<Result>,
+  ): Promise<Result> {
+    const conversation = await acquire()
+    try {
+      return await use(conversation)
+    } catch (error) {
+      if (!(error instanceof SessionGone)) throw error
+      pool.drop(conversation)
+      return use(await acquire())
+    }
+  }
+
+  async #list(conversation: Conversation, signal: AbortSignal): Promise<Offer> {
+    const { server, maxBytes } = this.#side
+    const { capabilities, serverInfo, instructions, link } = conversation.peer
+    const lists = await listAll({
+      server,
+      capabilities,
+      maxBytes,
+      page: async (method, params) => {
+        const response = await link.request({ method, params, signal })
+        if ('error' in response) return response.error
+        return { result: response.result.value(), bytes: response.result.bytes().length }
+      },
+    })
+    return { era: this.era, serverInfo, capabilities, ...(instructions !== undefined && { instructions }), ...lists }
+  }
+}

@@ -1,0 +1,200 @@
+import { Problem, type JsonObject } from '#kernel'
+import { BROKEN_REPLY } from '../../../problems.ts'
+import type { Definition, Offer, ResourceSubscription } from '../../../source.ts'
+import type { SourceDeps } from '../../deps.ts'
+import type { Adapter } from '../adapter.ts'
+import { objectAt, stringAt } from '../json.ts'
+import { listAll, serverInfoOf, type Lists } from '../list-all.ts'
+import { brokenReply } from '../reasons.ts'
+import { callModern, type ModernCalls } from './call.ts'
+import type { ModernCarrier } from './carrier.ts'
+import { modernCapabilities, withEnvelope } from './envelope.ts'
+import { listen } from './listen.ts'
+import { readParamHeaders, type ParamHeader } from './param-headers.ts'
+
+export type ModernSide = {
+  readonly server: string
+  readonly carrier: ModernCarrier
+  readonly maxBytes: number
+  readonly deps: SourceDeps
+  listChanged(): void
+  close(): Promise<void>
+}
+
+/** A server of the stateless era (2026-07-28). All that is held here: what it offers, and the streams we listen to. */
+export function createModernSide(side: ModernSide): Adapter {
+  return new Modern(side)
+}
+
+const SUBSCRIBE_WAIT_MS = 30_000
+const HEADER_MISMATCH = -32020
+const LIST_CHANGES = { toolsListChanged: 'tools', promptsListChanged: 'prompts', resourcesListChanged: 'resources' }
+
+class Modern implements Adapter {
+  readonly era = 'modern'
+  readonly #side: ModernSide
+  readonly #paramHeaders = new Map<string, readonly ParamHeader[]>()
+  readonly #calls: ModernCalls
+  readonly #subscriptions = new Map<AbortController, string>()
+  #listening: AbortController | undefined
+  #lastToken = 0
+
+  constructor(side: ModernSide) {
+    this.#side = side
+    const { server, carrier } = side
+    this.#calls = {
+      server,
+      carrier,
+      paramHeaders: this.#paramHeaders,
+      nextToken: () => {
+        this.#lastToken += 1
+        return this.#lastToken
+      },
+    }
+  }
+
+  async sync(signal: AbortSignal): Promise<Offer> {
+    const { server, maxBytes } = this.#side
+    const discovered = await this.#ask('server/discover', {}, signal)
+    if ('code' in discovered)
+      throw brokenReply(server, `answered server/discover with error ${String(discovered.code)}`)
+    const capabilities = objectAt(discovered.result, 'capabilities')
+    const lists = await listAll({
+      server,
+      capabilities,
+      maxBytes,
+      page: (method, params) => this.#ask(method, params, signal),
+    })
+    this.#listenToLists(capabilities)
+    const instructions = stringAt(discovered.result, 'instructions')
+    return {
+      era: 'modern',
+      serverInfo: serverInfoOf(discovered.result),
+      capabilities,
+      ...(instructions !== undefined && { instructions }),
+      ...this.#checked(lists),
+    }
+  }
+
+  async call(...[call, port]: Parameters<Adapter['call']>): ReturnType<Adapter['call']> {
+    const reply = await callModern(this.#calls, call, port)
+    // The tool's annotations are not what we knew: whoever lists again will get it right the next time.
+    if (reply.kind === 'error' && reply.error.code === HEADER_MISMATCH) this.#side.listChanged()
+    return reply
+  }
+
+  async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
+    const { session, uri } = subscription
+    const stop = new AbortController()
+    const params = withEnvelope(
+      { notifications: { resourceSubscriptions: [uri] } },
+      { clientInfo: session.clientInfo, clientCapabilities: modernCapabilities(session, false) },
+    )
+    this.#subscriptions.set(stop, session.key)
+    const started = Promise.withResolvers<void>()
+    const sink = {
+      acknowledged: (honoured: JsonObject) => {
+        const uris = honoured['resourceSubscriptions']
+        if (Array.isArray(uris) && uris.includes(uri)) return started.resolve()
+        started.reject(new Problem(BROKEN_REPLY, `server "${this.#side.server}" does not tell about changes of ${uri}`))
+      },
+      notification: (method: string, updated: JsonObject) => {
+        if (method === 'notifications/resources/updated' && updated['uri'] === uri) subscription.onUpdated(updated)
+      },
+      lost: () => undefined,
+    }
+    const late = setTimeout(() => started.reject(this.#noSubscription()), SUBSCRIBE_WAIT_MS)
+    void listen(this.#side.carrier, params, { sink, signal: stop.signal }).then(() =>
+      started.reject(this.#noSubscription()),
+    )
+    try {
+      await started.promise
+    } catch (error) {
+      this.#endSubscription(stop)
+      throw error
+    } finally {
+      clearTimeout(late)
+    }
+    return async () => this.#endSubscription(stop)
+  }
+
+  async announce(): Promise<void> {
+    // Nothing to tell: each request of this era carries roots and log level by itself.
+  }
+
+  async endSession(sessionKey: string): Promise<void> {
+    for (const [stop, key] of this.#subscriptions) if (key === sessionKey) this.#endSubscription(stop)
+  }
+
+  usage() {
+    return { sessions: 0, parkedCalls: 0, processes: 0, subscriptions: this.#subscriptions.size }
+  }
+
+  async close(): Promise<void> {
+    this.#listening?.abort()
+    for (const stop of this.#subscriptions.keys()) this.#endSubscription(stop)
+    await this.#side.close()
+  }
+
+  async #ask(method: string, params: JsonObject, signal: AbortSignal) {
+    const answer = await this.#side.carrier.request({ method, params: this.#ownEnvelope(params), signal })
+    if (answer.kind === 'error') return answer.error
+    return { result: answer.result.value(), bytes: answer.result.bytes().length }
+  }
+
+  #ownEnvelope(params: JsonObject): JsonObject {
+    return withEnvelope(params, { clientInfo: { ...this.#side.deps.house }, clientCapabilities: {} })
+  }
+
+  /** A tool whose annotations are invalid is left out whole (2026-07-28 server/tools). */
+  #checked(lists: Lists): Lists {
+    const { deps, server } = this.#side
+    this.#paramHeaders.clear()
+    const tools = lists.tools.filter((tool: Definition) => {
+      const name = stringAt(tool, 'name')
+      const headers = readParamHeaders(tool)
+      if ('invalid' in headers) {
+        deps.log.warn(
+          { server, tool: name, reason: headers.invalid },
+          'a tool is left out: its header annotations are invalid',
+        )
+        return false
+      }
+      if (name !== undefined) this.#paramHeaders.set(name, headers)
+      return true
+    })
+    return { ...lists, tools }
+  }
+
+  #listenToLists(capabilities: JsonObject): void {
+    const wanted = Object.entries(LIST_CHANGES).filter(
+      ([, name]) => objectAt(capabilities, name)['listChanged'] === true,
+    )
+    if (this.#listening !== undefined || wanted.length === 0) return
+    const stop = new AbortController()
+    this.#listening = stop
+    const { events } = this.#side.deps
+    const notifications = Object.fromEntries(wanted.map(([filter]) => [filter, true]))
+    const sink = {
+      acknowledged: (_honoured: JsonObject, isReconnection: boolean) => {
+        if (!isReconnection) return
+        events.connection('up', 'the server is back')
+        this.#side.listChanged()
+      },
+      notification: (method: string) => {
+        if (method.endsWith('/list_changed')) this.#side.listChanged()
+      },
+      lost: (reason: string) => events.connection('down', reason),
+    }
+    void listen(this.#side.carrier, this.#ownEnvelope({ notifications }), { sink, signal: stop.signal })
+  }
+
+  #endSubscription(stop: AbortController): void {
+    this.#subscriptions.delete(stop)
+    stop.abort(new Error('the subscription ended'))
+  }
+
+  #noSubscription(): Problem {
+    return new Problem(BROKEN_REPLY, `server "${this.#side.server}" does not tell about changes of resources`)
+  }
+}
