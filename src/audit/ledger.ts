@@ -135,7 +135,7 @@ export class Ledger {
 
   async #storeFailed(sealed: readonly Sealed[], error: unknown): Promise<void> {
     const { log, onStoreFailure } = this.#deps
-    log.error({ err: error, then: onStoreFailure }, 'the audit trail could not be stored')
+    log.error({ err: error, onStoreFailure }, 'the audit trail could not be stored')
     if (onStoreFailure === 'spool') {
       this.#state = { kind: 'spool' }
       this.#retryLater()

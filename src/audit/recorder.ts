@@ -18,7 +18,7 @@ export class Recorder {
   #isClosed = false
   #idle: Promise<void> = Promise.resolve()
 
-  constructor(deps: { ledger: Ledger; clock: Clock; options: RecorderOptions; onStored(): void }) {
+  constructor(deps: { ledger: Ledger; clock: Clock; options: RecorderOptions; onStored: () => void }) {
     this.#ledger = deps.ledger
     this.#clock = deps.clock
     this.#options = deps.options

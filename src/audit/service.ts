@@ -81,14 +81,22 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     created_at: clock.now(),
   })
   const checkpointer = new Checkpointer({
-    ...{ store, key, clock, log, dataDir },
+    store,
+    key,
+    clock,
+    log,
+    dataDir,
     everyRecords: options.checkpointEveryRecords,
     everyMs: options.checkpointEveryMs,
   })
   const spool = new Spool(dataDir, options.spoolMaxBytes)
   const ledger = await Ledger.open({
-    ...{ store, spool, checkpointer, clock, log },
     ...options,
+    store,
+    spool,
+    checkpointer,
+    clock,
+    log,
     replica: storage.replicaId,
     signingKeyId: key.id,
   })

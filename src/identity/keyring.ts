@@ -1,0 +1,151 @@
+import { Problem } from '#kernel'
+import { hashKey, judgeForm, MAX_KEY_CHARS } from './key-text.ts'
+import { BAD_USER, FORBIDDEN, KEY_EXPIRED, KEY_REVOKED, UNAUTHENTICATED, USER_NEEDED } from './problems.ts'
+import type { ApiKey } from './schema.ts'
+import { isUserId } from './user-id.ts'
+
+export type Credentials = {
+  /** The `Authorization` header as sent: `Bearer <key>` or the bare key. */
+  readonly authorization?: string | undefined
+  /** The user header as sent. */
+  readonly userId?: string | undefined
+  /** Slug of the gateway to be used. */
+  readonly gateway: string
+}
+export type Refused = { readonly ok: false; readonly problem: Problem }
+/** `gateways`: all that the key may be used at; "*" stands for every one. */
+export type Authentication =
+  | { readonly ok: true; readonly keyId: string; readonly userId: string; readonly gateways: readonly string[] }
+  | Refused
+export type AdminAuthentication =
+  | { readonly ok: true; readonly keyId: string | null; readonly userId: string | null }
+  | Refused
+
+/** All keys as they are now; never changes. A change makes the next one. */
+export type Keyring = {
+  readonly size: number
+  /** Whom the request is made for, or why it is refused: one hash and one look-up, no waiting. */
+  authenticate(credentials: Credentials): Authentication
+  /** Like `authenticate`, for the admin API. */
+  authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
+}
+
+export type HashedKey = { readonly hash: string; readonly key: ApiKey }
+
+type Entry = {
+  readonly id: string
+  readonly userId: string | null
+  readonly gateways: readonly string[]
+  readonly mayUse: ReadonlySet<string>
+  readonly isAdmin: boolean
+  readonly isRevoked: boolean
+  readonly expiresAt: number
+}
+
+export type KeyringDeps = {
+  now(): number
+  /** Told of each key that was accepted. */
+  onUse(keyId: string, at: number): void
+}
+
+export function buildKeyring(keys: readonly HashedKey[], deps: KeyringDeps): Keyring {
+  const entries = new Map(keys.map(({ hash, key }) => [hash, toEntry(key)]))
+  return {
+    size: entries.size,
+    authenticate: (credentials) => {
+      const entry = findEntry(entries, credentials.authorization, deps)
+      return entry instanceof Problem ? { ok: false, problem: entry } : admit(entry, credentials)
+    },
+    authenticateAdmin: ({ authorization }) => {
+      const entry = findEntry(entries, authorization, deps)
+      if (entry instanceof Problem) return { ok: false, problem: entry }
+      if (entry.isAdmin) return { ok: true, keyId: entry.id, userId: entry.userId }
+      return refuse(FORBIDDEN, 'This API key may not be used for the admin API; use one with the role "admin".')
+    },
+  }
+}
+
+function toEntry(key: ApiKey): Entry {
+  return {
+    id: key.id,
+    userId: key.userId,
+    gateways: key.gateways,
+    mayUse: new Set(key.gateways),
+    isAdmin: key.role === 'admin',
+    isRevoked: key.revokedAt !== null,
+    expiresAt: key.expiresAt ?? Infinity,
+  }
+}
+
+/** The key that was sent, if it is valid now. */
+function findEntry(
+  entries: ReadonlyMap<string, Entry>,
+  authorization: string | undefined,
+  deps: KeyringDeps,
+): Entry | Problem {
+  const text = keyTextOf(authorization)
+  if (text === '') return new Problem(UNAUTHENTICATED, `No API key was sent. ${HOW}`)
+  if (text.length > MAX_KEY_CHARS)
+    return new Problem(UNAUTHENTICATED, `What was sent is too long to be an API key. ${HOW}`)
+  // Looked up by its hash: how long that takes tells nothing about the keys there are.
+  const entry = entries.get(hashKey(text))
+  if (!entry) return new Problem(UNAUTHENTICATED, unknownKey(text))
+  // Whoever sent it holds the key itself, and may know what became of it.
+  if (entry.isRevoked) return new Problem(KEY_REVOKED, `The API key ${entry.id} was revoked. ${ASK}`)
+  const now = deps.now()
+  if (entry.expiresAt <= now)
+    return new Problem(
+      KEY_EXPIRED,
+      `The API key ${entry.id} expired at ${new Date(entry.expiresAt).toISOString()}. ${ASK}`,
+    )
+  deps.onUse(entry.id, now)
+  return entry
+}
+
+const HOW = 'Send the header "Authorization: Bearer <key>" with a key that begins with "gh_".'
+const ASK = 'Ask an administrator for a new one (`gatehouse key create`).'
+
+/** RFC 9110 §11.1: the scheme's name is in any case. Without a scheme, the whole value is the key. */
+export function keyTextOf(authorization: string | undefined): string {
+  if (authorization === undefined) return ''
+  if (authorization.startsWith('gh_')) return authorization
+  return authorization.replace(/^bearer(?: +|$)/i, '').trim()
+}
+
+function unknownKey(text: string): string {
+  switch (judgeForm(text)) {
+    case 'not-a-key':
+      return `What was sent is not an API key of this house. ${HOW}`
+    case 'mistyped':
+      return 'The API key is mistyped or cut off: its checksum does not fit. Copy it once more, whole.'
+    case 'well-formed':
+      return `The API key is not valid here. Check that it was made by this house. ${ASK}`
+  }
+}
+
+function admit(entry: Entry, { gateway, userId }: Credentials): Authentication {
+  if (!entry.mayUse.has(gateway) && !entry.mayUse.has('*'))
+    return refuse(FORBIDDEN, `This API key may not be used at the gateway "${gateway.slice(0, 63)}".`)
+  if (entry.userId === null) return admitNamed(entry, userId)
+  if (userId === undefined || userId === '' || userId === entry.userId)
+    return { ok: true, keyId: entry.id, userId: entry.userId, gateways: entry.gateways }
+  return refuse(
+    FORBIDDEN,
+    'This API key belongs to one user and may not be used for another; leave the user header out, or name its own user.',
+  )
+}
+
+/** The key is bound to no user, so the request names one. */
+function admitNamed(entry: Entry, userId: string | undefined): Authentication {
+  if (userId === undefined || userId === '')
+    return refuse(USER_NEEDED, 'This API key is bound to no user; say for whom with the header "Gatehouse-User-ID".')
+  if (isUserId(userId)) return { ok: true, keyId: entry.id, userId, gateways: entry.gateways }
+  return refuse(
+    BAD_USER,
+    'The user header holds something that cannot name a user; use 1 to 256 printable characters, such as an e-mail address.',
+  )
+}
+
+function refuse(kind: Problem['kind'], detail: string): Refused {
+  return { ok: false, problem: new Problem(kind, detail) }
+}

@@ -1,0 +1,50 @@
+import type { ProblemKind } from '#kernel'
+
+/** No valid key came with the request. */
+export const UNAUTHENTICATED = {
+  code: 'identity/unauthenticated',
+  status: 401,
+  title: 'Authentication is needed',
+} as const satisfies ProblemKind
+/** Told only to someone who holds the key itself. */
+export const KEY_EXPIRED = {
+  code: 'identity/key-expired',
+  status: 401,
+  title: 'The API key has expired',
+} as const satisfies ProblemKind
+/** Told only to someone who holds the key itself. */
+export const KEY_REVOKED = {
+  code: 'identity/key-revoked',
+  status: 401,
+  title: 'The API key was revoked',
+} as const satisfies ProblemKind
+export const USER_NEEDED = {
+  code: 'identity/user-needed',
+  status: 401,
+  title: 'The request names no user',
+} as const satisfies ProblemKind
+export const BAD_USER = {
+  code: 'identity/bad-user',
+  status: 400,
+  title: 'The user id cannot be used',
+} as const satisfies ProblemKind
+export const FORBIDDEN = {
+  code: 'identity/forbidden',
+  status: 403,
+  title: 'The API key may not be used like this',
+} as const satisfies ProblemKind
+export const BAD_KEY_REQUEST = {
+  code: 'identity/bad-key-request',
+  status: 400,
+  title: 'The API key cannot be made like this',
+} as const satisfies ProblemKind
+export const NO_SUCH_KEY = {
+  code: 'identity/no-such-key',
+  status: 404,
+  title: 'There is no such API key',
+} as const satisfies ProblemKind
+export const BAD_ADMIN_TOKEN = {
+  code: 'identity/bad-admin-token',
+  status: 500,
+  title: 'The admin token cannot be read',
+} as const satisfies ProblemKind

@@ -1,0 +1,140 @@
+import type { Audit, AuditEvent } from '#audit'
+import { newId, Problem, type Clock } from '#kernel'
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import type { AdminToken } from './admin-token.ts'
+import { hashKey, mintKey } from './key-text.ts'
+import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
+import { LastUse } from './last-use.ts'
+import { LiveKeyring, TOPIC } from './live-keyring.ts'
+import { BAD_KEY_REQUEST, NO_SUCH_KEY } from './problems.ts'
+import {
+  createKeyRequest,
+  type Actor,
+  type ApiKey,
+  type CreatedKey,
+  type CreateKeyRequest,
+  type KeyPage,
+  type ListKeysRequest,
+} from './schema.ts'
+import { createIdentityStore, type IdentityStore } from './store.ts'
+
+export type IdentityDeps = {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly audit: Pick<Audit, 'record'>
+  readonly log: Log
+  readonly adminToken?: AdminToken
+}
+
+export type Identity = {
+  /** Makes a key, usable here at once and on every replica within a second. The key itself is told only now. */
+  createKey(request: CreateKeyRequest, by: Actor): Promise<CreatedKey>
+  /** Keys in the order of their making, never with anything that opens a door. */
+  listKeys(request?: ListKeysRequest): Promise<KeyPage>
+  /** Ends a key for good: here at once, on every replica within a second. Ending it twice changes nothing. */
+  revokeKey(id: string, by: Actor): Promise<ApiKey>
+  /** All keys as they are now. Ask for it at every use; it costs nothing. */
+  keyring(): Keyring
+  /** The newest keyring's `authenticate`. */
+  authenticate(credentials: Credentials): Authentication
+  /** Who may use the admin API: the admin token of this machine, or a key with the role "admin". */
+  authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
+  close(): Promise<void>
+}
+
+type Parts = IdentityDeps & { readonly store: IdentityStore; readonly live: LiveKeyring; readonly lastUse: LastUse }
+
+/** Reads all keys, and from then on follows every change. Rejects when the store is down. */
+export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
+  const store = createIdentityStore(deps.storage)
+  const lastUse = new LastUse({ save: (uses) => store.saveLastUse(uses), log: deps.log })
+  const live = await LiveKeyring.open({ ...deps, store, onUse: (keyId, at) => lastUse.note(keyId, at) })
+  const parts: Parts = { ...deps, store, live, lastUse }
+  return {
+    createKey: (request, by) => createKey(parts, request, by),
+    listKeys: (request = {}) => listKeys(parts, request),
+    revokeKey: (id, by) => revokeKey(parts, id, by),
+    keyring: () => live.current,
+    authenticate: (credentials) => live.current.authenticate(credentials),
+    authenticateAdmin: (credentials) =>
+      deps.adminToken?.matches(credentials.authorization)
+        ? { ok: true, keyId: null, userId: null }
+        : live.current.authenticateAdmin(credentials),
+    close: async () => {
+      await live.close()
+      await lastUse.flush()
+    },
+  }
+}
+
+async function createKey(parts: Parts, request: CreateKeyRequest, by: Actor): Promise<CreatedKey> {
+  const now = parts.clock.now()
+  const wish = parseRequest(request, now)
+  const id = newId('key')
+  const text = mintKey(id).reveal()
+  const key: ApiKey = { id, ...wish, createdAt: now, revokedAt: null, lastUsedAt: null }
+  const { userId, gateways, role, expiresAt } = key
+  await audited(parts, { what: 'key.created', by, extra: { key: id, userId, gateways, role, expiresAt } }, () =>
+    parts.store.insert({ hash: hashKey(text), key }),
+  )
+  await parts.live.announce(id)
+  return { ...key, key: text }
+}
+
+function parseRequest(request: CreateKeyRequest, now: number) {
+  const parsed = createKeyRequest.safeParse(request)
+  if (!parsed.success) throw new Problem(BAD_KEY_REQUEST, wordsOf(parsed.error.issues))
+  const { expiresAt } = parsed.data
+  if (expiresAt !== null && expiresAt <= now)
+    throw new Problem(
+      BAD_KEY_REQUEST,
+      `The key would have expired at ${expiresAt}, before it was made; give a time to come.`,
+    )
+  return parsed.data
+}
+
+function wordsOf(issues: readonly { path: readonly PropertyKey[]; message: string }[]): string {
+  return issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ')
+}
+
+async function listKeys(parts: Parts, request: ListKeysRequest): Promise<KeyPage> {
+  const limit = Math.min(Math.max(request.limit ?? 100, 1), 1_000)
+  const found = await parts.store.list({ userId: request.userId, after: request.cursor, limit: limit + 1 })
+  const keys = found.slice(0, limit).map((key) => withLastUse(parts, key))
+  return { keys, next: found.length > limit ? (keys.at(-1)?.id ?? null) : null }
+}
+
+function withLastUse(parts: Parts, key: ApiKey): ApiKey {
+  return { ...key, lastUsedAt: parts.lastUse.pending(key.id) ?? key.lastUsedAt }
+}
+
+async function revokeKey(parts: Parts, id: string, by: Actor): Promise<ApiKey> {
+  const key = await parts.store.find(id)
+  if (!key)
+    throw new Problem(NO_SUCH_KEY, `There is no API key "${id.slice(0, 64)}"; \`key list\` shows those there are.`)
+  if (key.revokedAt !== null) return withLastUse(parts, key)
+  const revokedAt = parts.clock.now()
+  await audited(parts, { what: 'key.revoked', by, extra: { key: id, userId: key.userId } }, () =>
+    parts.store.revoke(id, revokedAt),
+  )
+  await parts.live.announce(id)
+  return withLastUse(parts, { ...key, revokedAt })
+}
+
+/** Records the change before it is made, and once more if it then fails: a change without its record cannot happen. */
+async function audited(
+  parts: Parts,
+  change: { what: string; by: Actor; extra: NonNullable<AuditEvent['extra']> },
+  make: () => Promise<unknown>,
+): Promise<void> {
+  const { what, by, extra } = change
+  const event = { what, userId: by.userId, keyId: by.keyId, face: by.face, extra }
+  await parts.audit.record({ ...event, decision: 'allowed' })
+  try {
+    await make()
+  } catch (cause) {
+    await parts.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
+    throw new Error(`could not store the change ${what}`, { cause })
+  }
+}
