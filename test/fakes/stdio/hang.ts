@@ -9,6 +9,7 @@ if (option('stubborn') !== undefined) {
   process.on('SIGTERM', () => process.stderr.write('SIGTERM ignored\n'))
   process.on('SIGINT', () => undefined)
   setInterval(() => undefined, 60_000)
+  process.stderr.write('ready\n')
 } else {
   process.stdin.on('end', () => process.exit(0))
 }
