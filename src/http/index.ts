@@ -3,4 +3,4 @@ export type { Egress, EgressClient, EgressPolicy, EgressRequest, EgressResponse 
 export { createEgress } from './egress-client.ts'
 export { classifyAddress, type AddressClass } from './guard/classify.ts'
 export type { Resolve } from './guard/dial.ts'
-export { BLOCKED_ADDRESS } from './problems.ts'
+export { BLOCKED_ADDRESS, RESPONSE_TOO_LARGE } from './problems.ts'

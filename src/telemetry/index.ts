@@ -1,2 +1,17 @@
-/** How the house is seen from outside: logs, metrics and trace ids. Nothing here ever receives a secret or a body. */
-export type { Log } from './log.ts'
+/**
+ * How the house is seen from outside: logs, metrics and trace ids. Nothing here ever receives a secret or a body.
+ *
+ * `createLog` writes one JSON line an event and blanks what is named like a secret; `createMetrics` keeps a bounded
+ * number of series for `/metrics`; `readTrace` and `childTrace` carry the caller's W3C trace to the servers behind us.
+ */
+export { createLog, type Log, type LogDestination, type LogLevel } from './log.ts'
+export { createMetrics, type CallOutcomeLabel, type Metrics, type UpstreamState, type WatchedGauge } from './metrics.ts'
+export {
+  childTrace,
+  newSpanId,
+  newTraceId,
+  parseTraceparent,
+  readTrace,
+  type Trace,
+  type TraceParent,
+} from './trace.ts'

@@ -1,3 +1,7 @@
+import { destination as openDestination, pino } from 'pino'
+import { humanLines } from './human.ts'
+import { redact } from './redact.ts'
+
 /** One line an event, fields first. The shape is pino's, so a pino logger is a `Log`. */
 export type Log = {
   debug(fields: object, message?: string): void
@@ -5,4 +9,32 @@ export type Log = {
   warn(fields: object, message?: string): void
   error(fields: object, message?: string): void
   child(fields: object): Log
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Where lines go: a file that is appended to, or anything that takes lines. */
+export type LogDestination = { readonly file: string } | { write(line: string): void }
+
+/**
+ * Opens the log: JSON lines, to stderr unless told otherwise; on a terminal, short lines for people instead.
+ * Fields that are named like secrets are blanked at any depth. Lines are written before the call returns, so a crash loses none.
+ */
+export function createLog(options: { level: LogLevel; destination?: LogDestination }): Log {
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (level) => ({ level }), log: redact, bindings: redact },
+    },
+    streamFor(options.destination),
+  )
+}
+
+function streamFor(destination: LogDestination | undefined): { write(line: string): void } {
+  if (destination && 'file' in destination) return openDestination({ dest: destination.file, mkdir: true, sync: true })
+  if (destination) return destination
+  const stderr = openDestination({ dest: 2, sync: true })
+  return process.stderr.isTTY ? humanLines(stderr) : stderr
 }
