@@ -9,7 +9,13 @@ const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () =>
 
 const [url = '', dataDir = ''] = process.argv.slice(2)
 const storage = await openStorage({ url, dataDir, migrations: AUDIT_MIGRATIONS })
-const audit = await createAudit({ storage, clock: systemClock, log: SILENT, dataDir, options: { checkpointEveryRecords: 50 } })
+const audit = await createAudit({
+  storage,
+  clock: systemClock,
+  log: SILENT,
+  dataDir,
+  options: { checkpointEveryRecords: 50 },
+})
 
 async function recordForever(lane: number): Promise<never> {
   for (let count = 0; ; count++) {

@@ -37,9 +37,20 @@ forEachEngine((engine) => {
     const outcomes = await Promise.allSettled([1, 2, 3].map((number) => trail.audit.record(callOf(number))))
     const state = trail.audit.state()
     await mendStore(trail.storage)
-    await expect.poll(() => trail.audit.record(callOf(4)).then(() => 'stored', () => 'refused')).toBe('stored')
+    await expect
+      .poll(() =>
+        trail.audit.record(callOf(4)).then(
+          () => 'stored',
+          () => 'refused',
+        ),
+      )
+      .toBe('stored')
 
-    expect(outcomes.map((outcome) => outcome.status === 'rejected' && isProblem(outcome.reason, UNAVAILABLE))).toEqual([true, true, true])
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && isProblem(outcome.reason, UNAVAILABLE))).toEqual([
+      true,
+      true,
+      true,
+    ])
     expect(state.writesTo).toBe('nowhere')
     expect(await trail.audit.verify()).toMatchObject({ ok: true, records: 5, chains: 1 })
   })
@@ -115,22 +126,43 @@ forEachEngine((engine) => {
     const blocker = await trail.place.openReplica()
     const held = Promise.withResolvers<void>()
     const isHeld = Promise.withResolvers<void>()
-    const holding = blocker.tables<object>().transaction().execute(async (tx) => {
-      // A write on SQLite keeps all other writers out; on Postgres it takes a lock.
-      const hold = engine === 'sqlite' ? sql`delete from audit_chain where chain = ''` : sql`lock table audit_record in exclusive mode`
-      await hold.execute(tx)
-      isHeld.resolve()
-      await held.promise
-    })
+    const holding = blocker
+      .tables<object>()
+      .transaction()
+      .execute(async (tx) => {
+        // A write on SQLite keeps all other writers out; on Postgres it takes a lock.
+        const hold =
+          engine === 'sqlite'
+            ? sql`delete from audit_chain where chain = ''`
+            : sql`lock table audit_record in exclusive mode`
+        await hold.execute(tx)
+        isHeld.resolve()
+        await held.promise
+      })
     await isHeld.promise
 
-    const late = await trail.audit.record(callOf(7, { userId: 'late' })).catch((error: unknown) => isProblem(error, UNAVAILABLE))
+    const late = await trail.audit
+      .record(callOf(7, { userId: 'late' }))
+      .catch((error: unknown) => isProblem(error, UNAVAILABLE))
     held.resolve()
     await holding
-    await expect.poll(() => trail.audit.record(callOf(8, { userId: 'next' })).then(() => 'stored', () => 'refused')).toBe('stored')
+    await expect
+      .poll(() =>
+        trail.audit.record(callOf(8, { userId: 'next' })).then(
+          () => 'stored',
+          () => 'refused',
+        ),
+      )
+      .toBe('stored')
 
     expect(late).toBe(true)
-    expect(await users(trail.audit)).toEqual(['user0@example.com', 'user1@example.com', 'user2@example.com', 'late', 'next'])
+    expect(await users(trail.audit)).toEqual([
+      'user0@example.com',
+      'user1@example.com',
+      'user2@example.com',
+      'late',
+      'next',
+    ])
     expect(await trail.audit.verify()).toMatchObject({ ok: true, chains: 1 })
   })
 
@@ -145,8 +177,16 @@ forEachEngine((engine) => {
     await unlink(spool)
     await mkdir(spool)
 
-    refused.push(await trail.audit.record(callOf(1, { userId: 'refused' })).catch((error: unknown) => isProblem(error, UNAVAILABLE)))
-    refused.push(await trail.audit.record(callOf(1, { userId: 'refused' })).catch((error: unknown) => isProblem(error, UNAVAILABLE)))
+    refused.push(
+      await trail.audit
+        .record(callOf(1, { userId: 'refused' }))
+        .catch((error: unknown) => isProblem(error, UNAVAILABLE)),
+    )
+    refused.push(
+      await trail.audit
+        .record(callOf(1, { userId: 'refused' }))
+        .catch((error: unknown) => isProblem(error, UNAVAILABLE)),
+    )
     const state = trail.audit.state().writesTo
     await rmdir(spool)
     await writeFile(spool, kept)
@@ -178,7 +218,12 @@ it('spool: it has a limit, and past it nothing is accepted', async () => {
 
   const accepted: boolean[] = []
   for (let number = 0; number < 10; number++)
-    accepted.push(await trail.audit.record(callOf(number)).then(() => true, () => false))
+    accepted.push(
+      await trail.audit.record(callOf(number)).then(
+        () => true,
+        () => false,
+      ),
+    )
   await mendStore(trail.storage)
   await expect.poll(() => trail.audit.state().writesTo).toBe('store')
 

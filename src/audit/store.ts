@@ -161,7 +161,10 @@ async function chainsInUse(db: Db): Promise<string[]> {
 async function page(db: Db, range: { chain: string; afterSeq: number; limit: number }): Promise<RecordRow[]> {
   const { chain, afterSeq, limit } = range
   const query = db.selectFrom('audit_record').selectAll().where('chain', '=', chain).where('seq', '>', afterSeq)
-  const rows = await query.where('seq', '<=', afterSeq + limit).orderBy('seq').execute()
+  const rows = await query
+    .where('seq', '<=', afterSeq + limit)
+    .orderBy('seq')
+    .execute()
   // Fewer: the end of the chain, or records are missing and others come after them.
   return rows.length === limit ? rows : query.orderBy('seq').limit(limit).execute()
 }

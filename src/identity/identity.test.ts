@@ -135,7 +135,7 @@ it.each([
   ['a mistyped key', 'mistyped', 'bob', 'demo', '401 identity/unauthenticated'],
   ['a well-formed key that nobody made', 'unknown', 'bob', 'demo', '401 identity/unauthenticated'],
   ['something of a megabyte', 'huge', 'bob', 'demo', '401 identity/unauthenticated'],
-])('%s', async (_case, which, userId, gateway, outcome) => {
+])('%s', async (...[, which, userId, gateway, outcome]) => {
   await using house = await openTestIdentity('sqlite')
   const make = async (request: Parameters<typeof house.identity.createKey>[0]) =>
     (await house.identity.createKey(request, ADMIN)).key
@@ -244,7 +244,7 @@ it('a key that is not there cannot be revoked, and revoking twice changes nothin
 
 it('no change to a key goes unnoticed by its checksum', () => {
   const position = fc.nat({ max: 100 })
-  const letter = fc.constantFrom(...'0123456789abcdefghijklmnopqrstuvwxyz_')
+  const letter = fc.constantFrom(...Array.from('0123456789abcdefghijklmnopqrstuvwxyz_'))
   fc.assert(
     fc.property(position, letter, fc.constantFrom('change', 'insert', 'remove', 'swap'), (at, other, kind) => {
       const key = mintKey('key_01a1fcdb0123456789abcdef01234567').reveal()
@@ -292,7 +292,9 @@ it('any header at all gets an answer', async () => {
     fc.property(header, fc.string({ unit: 'binary' }), fc.string(), (authorization, userId, gateway) => {
       const answer = house.identity.authenticate({ authorization, userId, gateway })
 
-expect(answer.ok ? `identity/ok ${answer.userId === userId}` : answer.problem.kind.code).toMatch(/^identity\/(ok true$|[a-z-]+$)/)
+      expect(answer.ok ? `identity/ok ${answer.userId === userId}` : answer.problem.kind.code).toMatch(
+        /^identity\/(ok true$|[a-z-]+$)/,
+      )
     }),
   )
 })

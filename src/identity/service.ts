@@ -6,7 +6,7 @@ import type { AdminToken } from './admin-token.ts'
 import { hashKey, mintKey } from './key-text.ts'
 import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
 import { LastUse } from './last-use.ts'
-import { LiveKeyring, TOPIC } from './live-keyring.ts'
+import { LiveKeyring } from './live-keyring.ts'
 import { BAD_KEY_REQUEST, NO_SUCH_KEY } from './problems.ts'
 import {
   createKeyRequest,
