@@ -3,7 +3,7 @@ import type { CallerSession, ResourceSubscription, SourceCall } from '../../../s
 import type { Log } from '#telemetry'
 import { deadline } from '../deadline.ts'
 import { objectAt, stringAt } from '../json.ts'
-import type { Link, LinkResponse, ServerMessage } from '../link.ts'
+import type { Link, ServerMessage } from '../link.ts'
 import { brokenReply } from '../reasons.ts'
 import { moreVerbose } from '../relay.ts'
 import { refusalOf } from './capabilities.ts'

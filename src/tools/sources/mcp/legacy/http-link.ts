@@ -109,8 +109,10 @@ class HttpLink implements Link {
         throw new WrongEra(server)
       case 'error':
         if (error !== undefined) return { error }
+        throw refused(server, status)
+      case 'refused':
+        throw refused(server, status)
     }
-    throw refused(server, status)
   }
 
   #learn(end: Extract<PostEnd, { kind: 'answer' }>): void {

@@ -14,19 +14,28 @@ export function judgeRefusal(refusal: {
   isInitialize: boolean
 }): 'gone' | 'wrong-era' | 'error' | 'refused' {
   const { status, error, hasSession } = refusal
-  if (status === 401 || status === 403) return 'refused'
   const isVague = error === undefined || isMadeUp(error.code)
-  if (hasSession && (status === 404 || (status === 400 && isVague))) return 'gone'
-  const isMisfit = status === 400 || status === 404 || status === 405
-  if (isMisfit && (isVague || refusal.isInitialize || isOtherVersion(error))) return 'wrong-era'
-  return error === undefined ? 'refused' : 'error'
+  switch (status) {
+    case 401:
+    case 403:
+      return 'refused'
+    case 404:
+      if (hasSession) return 'gone'
+      break
+    case 400:
+      if (hasSession && isVague) return 'gone'
+      break
+    case 405:
+      break
+    default:
+      return error === undefined ? 'refused' : 'error'
+  }
+  return isVague || refusal.isInitialize || error.code === UNSUPPORTED_VERSION ? 'wrong-era' : 'error'
 }
+
+const UNSUPPORTED_VERSION = -32022
 
 /** Codes that servers chose for themselves; the standard gives them no meaning. */
 function isMadeUp(code: number): boolean {
   return code <= -32000 && code > -32020
-}
-
-function isOtherVersion(error: RpcError | undefined): boolean {
-  return error?.code === -32022
 }
