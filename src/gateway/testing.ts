@@ -47,7 +47,7 @@ export class TinyTools implements Tools {
   }
 
   admit({ gateway, credentials }: Parameters<Tools['admit']>[0]): Admission {
-    if (gateway === 'open') return { gateway, userId: 'anonymous', keyId: null }
+    if (gateway === 'open') return { gateway, userId: 'anonymous', keyId: null, gateways: ['*'] }
     if (gateway !== 'demo') throw new Problem(NOT_FOUND, `There is no gateway "${gateway}".`)
     const userId = this.keys.get(credentials.authorization ?? '')
     if (userId === undefined)

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
 import { createEgress } from '#http'
-import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type AdminToken, type Identity } from '#identity'
+import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
 import { systemClock, type Clock } from '#kernel'
 import { createPolicy } from '#policy'
 import { openStorage, type Storage } from '#storage'
@@ -83,7 +83,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     audit,
     identity,
     replicas,
-    adminToken: adminToken.token.reveal(),
+    adminToken: adminToken.reveal(),
     fetch: api,
     reachedAt: (at) => void (reached.url = at),
     close: () => closing.disposeAsync(),
@@ -133,5 +133,3 @@ async function openTools(
 function storageLog(log: Log) {
   return (event: object) => log.warn(event, 'storage')
 }
-
-export type { AdminToken }

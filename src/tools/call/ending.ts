@@ -1,10 +1,10 @@
 import { isProblem, type Json, type Problem } from '#kernel'
 import { Payload } from '../payload.ts'
-import { CANCELLED } from '../problems.ts'
+import { CANCELLED, INPUT_EXPIRED } from '../problems.ts'
 import { reasonOf } from '../reason.ts'
 import type { CallOutcome } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
-import { INTERNAL_ERROR, Refused } from './refused.ts'
+import { INTERNAL_ERROR, INVALID_PARAMS, Refused } from './refused.ts'
 
 /** How an attempt ended: what the caller hears, and what the audit says. */
 export type Ending = {
@@ -42,6 +42,9 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
 
 /** A tool's failure is a result that the model can read; everything else fails as a JSON-RPC error. */
 function failedOutcome(attempt: Attempt, text: string, problem: Problem | null): CallOutcome {
+  // A state that is not valid is the client's mistake, not the tool's: no model should read it.
+  if (problem?.kind.code === INPUT_EXPIRED.code)
+    return { kind: 'error', error: { code: INVALID_PARAMS, message: text } }
   const code = problem?.kind.code ?? 'tools/upstream-failed'
   const retryAt = problem?.extra['retryAt']
   const details: Json = { code, ...(typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}) }

@@ -43,14 +43,25 @@ describe('a worker tool as an MCP tool', () => {
   })
 
   it('without requirements has no _meta', () => {
-    expect(mcp({ requirements: { authorization: null, secrets: null, metadata: null }, metadata: null })).not.toHaveProperty('_meta')
+    expect(
+      mcp({ requirements: { authorization: null, secrets: null, metadata: null }, metadata: null }),
+    ).not.toHaveProperty('_meta')
   })
 
   it.each([
-    [{ val_type: 'string', enum: ['a', 'b'] }, { type: 'string', enum: ['a', 'b'] }],
+    [
+      { val_type: 'string', enum: ['a', 'b'] },
+      { type: 'string', enum: ['a', 'b'] },
+    ],
     [{ val_type: 'integer', nullable: true }, { type: ['integer', 'null'] }],
-    [{ val_type: 'string', enum: ['a'], nullable: true }, { type: ['string', 'null'], enum: ['a', null] }],
-    [{ val_type: 'array', inner_val_type: 'string', enum: ['a'] }, { type: 'array', items: { type: 'string', enum: ['a'] } }],
+    [
+      { val_type: 'string', enum: ['a'], nullable: true },
+      { type: ['string', 'null'], enum: ['a', null] },
+    ],
+    [
+      { val_type: 'array', inner_val_type: 'string', enum: ['a'] },
+      { type: 'array', items: { type: 'string', enum: ['a'] } },
+    ],
     [{ val_type: 'array' }, { type: 'array' }],
     [{ val_type: 'json' }, { type: 'object' }],
     [
@@ -95,7 +106,10 @@ describe('a worker tool as an MCP tool', () => {
   it.each([
     [{ val_type: 'string' }, { type: 'object', properties: { result: { type: 'string' } } }],
     [{ val_type: 'json' }, { type: 'object' }],
-    [{ val_type: 'json', nullable: true }, { type: 'object', properties: { result: { type: ['object', 'null'] } } }],
+    [
+      { val_type: 'json', nullable: true },
+      { type: 'object', properties: { result: { type: ['object', 'null'] } } },
+    ],
   ])('output %j', (value_schema, schema) => {
     expect(output(value_schema)).toEqual(schema)
   })

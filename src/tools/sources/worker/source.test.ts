@@ -49,7 +49,8 @@ async function startWorker({ tools = [tool({})], answer, secret = SECRET, health
       expect(request.headers.authorization).toBeUndefined()
       return reply(health ?? { status: 'ok', tool_count: String(tools.length) })
     }
-    if (!(await isAuthorized(request, secret))) return response.writeHead(401).end('{"detail":"Invalid token. Error: x"}')
+    if (!(await isAuthorized(request, secret)))
+      return response.writeHead(401).end('{"detail":"Invalid token. Error: x"}')
     headers.push(request.headers)
     if (request.url === '/worker/tools') return reply(tools)
     const asked = invocation.parse(JSON.parse(body))
@@ -178,7 +179,12 @@ describe('sync', () => {
 
   it.each([
     { why: 'another secret', parts: { secret: 'other' }, code: 'tools/needs-consent', says: /refused our secret/ },
-    { why: 'bad health', parts: { health: { status: 'starting' } }, code: 'tools/upstream-unreachable', says: /"starting"/ },
+    {
+      why: 'bad health',
+      parts: { health: { status: 'starting' } },
+      code: 'tools/upstream-unreachable',
+      says: /"starting"/,
+    },
     { why: 'no health', parts: { health: { ok: true } }, code: 'tools/upstream-unreachable', says: /no status/ },
   ])('is refused with the reason: $why', async ({ parts, code, says }) => {
     const worker = await startWorker(parts)
@@ -228,7 +234,10 @@ describe('a call', () => {
 
   it('carries the secrets and the metadata that this tool asks for, and no others', async () => {
     const requirements = { secrets: [{ key: 'api_key' }], metadata: [{ key: 'client_id' }, { key: 'coordinator_url' }] }
-    const worker = await startWorker({ tools: [tool({ requirements })], answer: () => ({ success: true, output: null }) })
+    const worker = await startWorker({
+      tools: [tool({ requirements })],
+      answer: () => ({ success: true, output: null }),
+    })
     const { source } = sourceFor(worker.url, { secrets: { API_KEY: 'k', OTHER: 'o' } })
 
     await source.call(call(), silent)
@@ -241,7 +250,9 @@ describe('a call', () => {
   })
 
   it('without a needed secret never reaches the worker', async () => {
-    const worker = await startWorker({ tools: [tool({ requirements: { secrets: [{ key: 'API_KEY' }, { key: 'B' }] } })] })
+    const worker = await startWorker({
+      tools: [tool({ requirements: { secrets: [{ key: 'API_KEY' }, { key: 'B' }] } })],
+    })
 
     const reply = await sourceFor(worker.url, { secrets: { B: 'b' } }).source.call(call(), silent)
 
@@ -276,7 +287,12 @@ describe('a call', () => {
     { value_schema: { val_type: 'json' }, value: [1], text: '[1]', structured: { result: [1] } },
     { value_schema: { val_type: 'string' }, value: null, text: '', structured: {} },
     { value_schema: { val_type: 'string', nullable: true }, value: null, text: '', structured: { result: null } },
-    { value_schema: { val_type: 'json', nullable: true }, value: { a: 1 }, text: '{"a":1}', structured: { result: { a: 1 } } },
+    {
+      value_schema: { val_type: 'json', nullable: true },
+      value: { a: 1 },
+      text: '{"a":1}',
+      structured: { result: { a: 1 } },
+    },
     { value_schema: null, value: 'hi', text: 'hi', structured: { result: 'hi' } },
     { value_schema: null, value: null, text: '', structured: undefined },
   ])('whose $value_schema.val_type is $value', async ({ value_schema, value, text, structured }) => {
