@@ -8,7 +8,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
  * Counts calls. The label children are made once per (gateway, server, outcome) and then only looked up; what is not
  * among the first names or pairs is counted as `other`, so a flood of names cannot grow the registry.
  */
-export function createCallMeter(registry: Registry, maxNames: number): { observe: Metrics['call'] } {
+export function createCallMeter(registry: Registry, maxNames: number): Metrics['call'] {
   const calls = new Counter({
     name: 'gatehouse_calls_total',
     help: 'Calls by how they ended.',
@@ -39,17 +39,15 @@ export function createCallMeter(registry: Registry, maxNames: number): { observe
     return { known: made, gatewayName, serverName }
   }
 
-  return {
-    observe({ gateway, server, outcome, seconds }) {
-      const { known, gatewayName, serverName } = childrenOf(gateway, server)
-      let counter = known.get(outcome)
-      if (!counter) {
-        counter = calls.labels(gatewayName, serverName, outcome)
-        known.set(outcome, counter)
-      }
-      counter.inc()
-      servers.entry(server, (name) => durations.labels(name))[1].observe(seconds)
-    },
+  return ({ gateway, server, outcome, seconds }) => {
+    const { known, gatewayName, serverName } = childrenOf(gateway, server)
+    let counter = known.get(outcome)
+    if (!counter) {
+      counter = calls.labels(gatewayName, serverName, outcome)
+      known.set(outcome, counter)
+    }
+    counter.inc()
+    servers.entry(server, (name) => durations.labels(name))[1].observe(seconds)
   }
 }
 

@@ -1,6 +1,6 @@
 /** Rewrites JSON log lines as short ones for a person at a terminal: time, level, message, fields. */
 export function humanLines(to: { write(line: string): void }): { write(line: string): void } {
-  return { write: (line) => void to.write(humanLine(line)) }
+  return { write: (line) => to.write(humanLine(line)) }
 }
 
 /** One JSON log line as one short line. What is not such a line passes unchanged. */

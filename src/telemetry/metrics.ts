@@ -38,10 +38,9 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const maxNames = options.maxNames ?? MAX_NAMES
-  const calls = createCallMeter(registry, maxNames)
   const states = createStateGauge(registry, maxNames)
   return {
-    call: calls.observe,
+    call: createCallMeter(registry, maxNames),
     upstreamState: states.set,
     forgetServer: states.forget,
     auditCommit: createAuditMeter(registry),
@@ -62,12 +61,12 @@ function createStateGauge(registry: Registry, maxServers: number) {
     registers: [registry],
   })
   return {
-    set(server: string, state: UpstreamState) {
+    set: (server: string, state: UpstreamState) => {
       if (!servers.has(server) && servers.size >= maxServers) return
       servers.add(server)
       for (const each of STATES) gauge.set({ server, state: each }, each === state ? 1 : 0)
     },
-    forget(server: string) {
+    forget: (server: string) => {
       servers.delete(server)
       for (const state of STATES) gauge.remove({ server, state })
     },
