@@ -56,7 +56,7 @@ async function startWorker({ tools = [tool({})], answer, secret = SECRET, health
     const asked = invocation.parse(JSON.parse(body))
     invocations.push(asked)
     const answered = answer?.(asked, response)
-    if (answered) reply({ execution_id: asked.execution_id, finished_at: 'x', duration: 1, ...answered })
+    return answered && reply({ execution_id: asked.execution_id, finished_at: 'x', duration: 1, ...answered })
   }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -147,7 +147,7 @@ function resultOf(reply: Reply): JsonObject {
 function textIn(reply: Reply): string {
   const { content } = resultOf(reply)
   const [first] = Array.isArray(content) ? content : []
-  return isJsonObject(first) ? String(first.text) : ''
+  return isJsonObject(first) && typeof first.text === 'string' ? first.text : ''
 }
 
 describe('sync', () => {
