@@ -4,6 +4,8 @@ import { expect, it } from 'vitest'
 import { isProblem, systemClock } from '#kernel'
 import { forEachEngine } from '../storage/testing.ts'
 import { AUDIT_MIGRATIONS, BAD_CURSOR, createAudit, OVERLOADED, UNAVAILABLE, type AuditRecord } from './index.ts'
+import { searchTrail } from './search.ts'
+import { createAuditStore } from './store.ts'
 import { callOf, openTestTrail, recordCalls, SILENT } from './testing.ts'
 
 it('has migrations with keys of its own', () => {
@@ -96,6 +98,24 @@ forEachEngine((engine) => {
     } while (cursor !== undefined)
 
     expect(seen.map(({ seq }) => seq)).toEqual(Array.from({ length: 25 }, (_, index) => 26 - index))
+  })
+
+  it('a long search answers in between, and its cursor goes on', async () => {
+    await using trail = await openTestTrail(engine)
+    for (let number = 0; number < 20; number++)
+      await trail.audit.record(callOf(number, { gateway: number % 9 === 0 ? 'rare' : 'demo' }))
+    const store = createAuditStore(trail.storage)
+
+    const pages: (string | undefined)[][] = []
+    let cursor: string | undefined
+    do {
+      const page = await searchTrail(store, { gateway: 'rare' }, { cursor, steps: { rows: 3, max: 2 } })
+      pages.push(page.records.map(({ traceId }) => traceId?.slice(-2)))
+      cursor = page.next ?? undefined
+    } while (cursor !== undefined)
+
+    expect(pages.flat()).toEqual(['12', '09', '00'])
+    expect(pages.length).toBeGreaterThan(2)
   })
 
   it('refuses a cursor it did not give', async () => {

@@ -47,11 +47,12 @@ async function* readOn(
   request: { chain: string; read: Map<string, number>; filter: AuditFilter; signal: AbortSignal },
 ): AsyncGenerator<AuditRecord> {
   const { chain, read, filter, signal } = request
-  const upTo = (await store.lastRow(chain))?.seq ?? 0
+  const last = (await store.lastRow(chain))?.seq ?? 0
   let after = read.get(chain) ?? 0
-  while (after < upTo && !signal.aborted) {
-    const rows = await store.since(filter, { chain, after, upTo, limit: PAGE_ROWS })
-    after = rows.length < PAGE_ROWS ? upTo : (rows.at(-1)?.seq ?? upTo)
+  while (after < last && !signal.aborted) {
+    const upTo = Math.min(last, after + PAGE_ROWS)
+    const rows = await store.since(filter, { chain, after, upTo })
+    after = upTo
     read.set(chain, after)
     yield* rows.flatMap(readable)
   }

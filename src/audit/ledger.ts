@@ -207,6 +207,7 @@ export class Ledger {
     const store = (rows: readonly RecordRow[]) => storeSpooled(this.#deps, rows)
     this.#isResting = false
     try {
+      await this.#inTime(this.#deps.store.lastRow(this.#head.chain))
       do await spool.drain(store)
       while ((await spool.sizeBytes()) > SMALL_SPOOL_BYTES)
       await this.#inTurn(async () => {

@@ -121,7 +121,7 @@ forEachEngine((engine) => {
   })
 
   it('a batch that is stored after it was given up is not stored twice', async () => {
-    await using trail = await openTestTrail(engine, { ...FAST, storeTimeoutMs: 100 })
+    await using trail = await openTestTrail(engine, { ...FAST, storeTimeoutMs: 1_000 })
     await recordCalls(trail.audit, 3)
     const blocker = await trail.place.openReplica()
     const held = Promise.withResolvers<void>()

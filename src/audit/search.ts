@@ -3,25 +3,40 @@ import { Problem } from '#kernel'
 import { parseRecord } from './check-row.ts'
 import { BAD_CURSOR } from './problems.ts'
 import type { AuditFilter, AuditPage, AuditPageRequest, AuditRecord } from './schema.ts'
-import type { AuditStore, RecordRow } from './store.ts'
+import type { AuditStore, Position, RecordRow } from './store.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
+const STEPS = { rows: 5_000, max: 20 }
 
 const position = z.object({ at: z.int(), chain: z.string().max(200), seq: z.int() })
 
-/** The matching records, newest first. Refuses a cursor that no answer gave. */
+/**
+ * The matching records, newest first. Reads in steps, so that no search holds up the calls that are recorded meanwhile;
+ * after enough steps it answers with what it has, and `next` goes on from there. Refuses a cursor that no answer gave.
+ */
 export async function searchTrail(
   store: AuditStore,
   filter: AuditFilter,
-  request: AuditPageRequest,
+  request: AuditPageRequest & { readonly steps?: typeof STEPS },
 ): Promise<AuditPage> {
+  const { steps = STEPS } = request
   const limit = Math.min(Math.max(request.limit ?? DEFAULT_LIMIT, 1), MAX_LIMIT)
-  const after = request.cursor === undefined ? null : parseCursor(request.cursor)
-  const rows = await store.search(filter, { after, limit: limit + 1 })
-  const shown = rows.slice(0, limit)
-  const last = shown.at(-1)
-  return { records: shown.flatMap(readable), next: rows.length > limit && last ? cursorOf(last) : null }
+  const rows: RecordRow[] = []
+  let after: Position | null = request.cursor === undefined ? null : parseCursor(request.cursor)
+  for (let step = 0; step < steps.max; step++) {
+    const end = await store.windowEnd(filter, { after, rows: steps.rows })
+    rows.push(...(await store.search(filter, { after, end, limit: limit + 1 - rows.length })))
+    const shown = rows.slice(0, limit)
+    if (rows.length > limit) return pageOf(shown, shown.at(-1))
+    if (!end) return pageOf(shown, undefined)
+    after = end
+  }
+  return pageOf(rows, after ?? undefined)
+}
+
+function pageOf(rows: readonly RecordRow[], goOnAfter: Position | undefined): AuditPage {
+  return { records: rows.flatMap(readable), next: goOnAfter ? cursorOf(goOnAfter) : null }
 }
 
 /** A record that was edited into something else is not shown; verifying names it. */
@@ -30,7 +45,7 @@ export function readable(row: RecordRow): AuditRecord[] {
   return record ? [record] : []
 }
 
-function cursorOf({ at, chain, seq }: RecordRow): string {
+function cursorOf({ at, chain, seq }: Position): string {
   return Buffer.from(JSON.stringify({ at, chain, seq })).toString('base64url')
 }
 

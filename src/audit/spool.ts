@@ -40,12 +40,20 @@ export class Spool {
 
   /** Hands over everything there is, oldest first, and forgets it once `store` has resolved. Returns how many. */
   async drain(store: (rows: readonly RecordRow[]) => Promise<void>): Promise<number> {
+    // What an earlier try has left comes first; while it cannot be stored, nothing more is claimed.
+    const left = await this.#drainClaimed(store)
     await this.#claim()
+    return left + (await this.#drainClaimed(store))
+  }
+
+  async #drainClaimed(store: (rows: readonly RecordRow[]) => Promise<void>): Promise<number> {
     let count = 0
     for (const name of (await this.#names()).filter((name) => CLAIMED.test(name)).sort()) {
-      const rows = parseSpool(await readFile(join(this.#dataDir, name), 'utf8'))
+      const file = join(this.#dataDir, name)
+      // Gone: another process that starts now has stored it.
+      const rows = parseSpool((await readFile(file, 'utf8').catch(unlessMissing)) ?? '')
       for (let index = 0; index < rows.length; index += 500) await store(rows.slice(index, index + 500))
-      await unlink(join(this.#dataDir, name))
+      await unlink(file).catch(unlessMissing)
       count += rows.length
     }
     return count

@@ -1,4 +1,4 @@
-import { sql, type Kysely, type SelectQueryBuilder, type Transaction } from 'kysely'
+import { sql, type ExpressionBuilder, type Kysely, type SelectQueryBuilder, type Transaction } from 'kysely'
 import type { Storage } from '#storage'
 import type { Checkpoint } from './checkpoint.ts'
 import type { AuditFilter } from './schema.ts'
@@ -36,8 +36,7 @@ type AuditTables = {
   audit_checkpoint: CheckpointRow
   audit_key: KeyRow
 }
-type Records = SelectQueryBuilder<AuditTables, 'audit_record', object>
-type Position = { readonly at: number; readonly chain: string; readonly seq: number }
+export type Position = { readonly at: number; readonly chain: string; readonly seq: number }
 
 const CHECKPOINT_COLUMNS = ['chain', 'seq', 'hash', 'at', 'is_last', 'key_id', 'signature'] as const
 
@@ -72,16 +71,15 @@ export function createAuditStore(storage: Storage) {
     /** Chains that hold records or checkpoints, listed or not. */
     chainsInUse: () => chainsInUse(db),
     page: (chain: string, afterSeq: number, limit: number) => page(db, { chain, afterSeq, limit }),
-    search: (filter: AuditFilter, request: { after: Position | null; limit: number }) => search(db, filter, request),
+    windowEnd: (filter: AuditFilter, window: { after: Position | null; rows: number }) => windowEnd(db, filter, window),
+    search: (filter: AuditFilter, window: Window) => search(db, filter, window),
     /** The matching records of one chain in (after, upTo], oldest first. */
-    since: (filter: AuditFilter, range: { chain: string; after: number; upTo: number; limit: number }) =>
-      matching(db.selectFrom('audit_record'), filter)
+    since: (filter: AuditFilter, range: { chain: string; after: number; upTo: number }) =>
+      matching(db.selectFrom('audit_record').selectAll(), filter)
         .where('chain', '=', range.chain)
         .where('seq', '>', range.after)
         .where('seq', '<=', range.upTo)
-        .selectAll()
         .orderBy('seq')
-        .limit(range.limit)
         .execute(),
   }
 }
@@ -169,48 +167,97 @@ async function page(db: Db, range: { chain: string; afterSeq: number; limit: num
   return rows.length === limit ? rows : query.orderBy('seq').limit(limit).execute()
 }
 
-function search(db: Db, filter: AuditFilter, request: { after: Position | null; limit: number }): Promise<RecordRow[]> {
-  let query = matching(db.selectFrom('audit_record'), filter).selectAll()
-  const after = request.after
-  if (after)
-    query = query
-      .where('at', '<=', after.at)
-      .where((eb) =>
-        eb.or([
-          eb('at', '<', after.at),
-          eb('chain', '<', after.chain),
-          eb.and([eb('chain', '=', after.chain), eb('seq', '<', after.seq)]),
-        ]),
-      )
-  return query.orderBy('at', 'desc').orderBy('chain', 'desc').orderBy('seq', 'desc').limit(request.limit).execute()
+/** Where the next `rows` records of the search end, whether they match or not; nothing when fewer are left. */
+async function windowEnd(db: Db, filter: AuditFilter, window: { after: Position | null; rows: number }) {
+  const query = db
+    .selectFrom('audit_record')
+    .select(['at', 'chain', 'seq'])
+    .where((eb) => eb.and([...within(eb, filter), ...leading(eb, filter), ...older(eb, window.after)]))
+  return newestFirst(query)
+    .limit(1)
+    .offset(window.rows - 1)
+    .executeTakeFirst()
 }
 
-function matching(records: Records, filter: AuditFilter): Records {
-  return records.where((eb) => {
-    const is = (column: 'user_id' | 'server' | 'gateway' | 'tool' | 'trace_id' | 'decision' | 'what', value?: string) =>
-      value === undefined ? [] : [eb(column, '=', value)]
-    return eb.and([
-      ...is('user_id', filter.user),
-      ...is('server', filter.server),
-      ...is('gateway', filter.gateway),
-      ...is('tool', filter.tool),
-      ...is('trace_id', filter.traceId),
-      ...is('decision', filter.decision),
-      ...is('what', filter.what),
-      ...(filter.since === undefined ? [] : [eb('at', '>=', filter.since)]),
-      ...(filter.until === undefined ? [] : [eb('at', '<=', filter.until)]),
-      ...rareOnes(filter),
-      ...(filter.text === undefined ? [] : [holdsText(filter.text)]),
-    ])
-  })
+type Window = { readonly after: Position | null; readonly end: Position | undefined; readonly limit: number }
+
+/** The matching records of one window, newest first. */
+function search(db: Db, filter: AuditFilter, { after, end, limit }: Window): Promise<RecordRow[]> {
+  const query = matching(db.selectFrom('audit_record').selectAll(), filter)
+  const range = query.where((eb) => eb.and([...older(eb, after), ...notOlder(eb, end)]))
+  return newestFirst(range).limit(limit).execute()
 }
 
-/** Says once more, word for word as the partial indexes do, what makes these records rare. */
-function rareOnes(filter: AuditFilter) {
+function newestFirst<T>(query: SelectQueryBuilder<AuditTables, 'audit_record', T>) {
+  return query.orderBy('at', 'desc').orderBy('chain', 'desc').orderBy('seq', 'desc')
+}
+
+type Conditions = ExpressionBuilder<AuditTables, 'audit_record'>
+
+function older(eb: Conditions, than: Position | null) {
+  if (!than) return []
+  const { at, chain, seq } = than
+  const sameAt = eb.or([
+    eb('at', '<', at),
+    eb('chain', '<', chain),
+    eb.and([eb('chain', '=', chain), eb('seq', '<', seq)]),
+  ])
+  return [eb('at', '<=', at), sameAt]
+}
+
+function notOlder(eb: Conditions, than: Position | undefined) {
+  if (!than) return []
+  const { at, chain, seq } = than
+  const sameAt = eb.or([
+    eb('at', '>', at),
+    eb('chain', '>', chain),
+    eb.and([eb('chain', '=', chain), eb('seq', '>=', seq)]),
+  ])
+  return [eb('at', '>=', at), sameAt]
+}
+
+/** The time asked for. */
+function within(eb: Conditions, { since, until }: AuditFilter) {
   return [
-    ...(filter.decision === undefined || filter.decision === 'allowed' ? [] : [sql<boolean>`decision <> 'allowed'`]),
-    ...(filter.what === undefined || filter.what === 'tools/call' ? [] : [sql<boolean>`what <> 'tools/call'`]),
+    ...(since === undefined ? [] : [eb('at', '>=', since)]),
+    ...(until === undefined ? [] : [eb('at', '<=', until)]),
   ]
+}
+
+/** The one condition whose index the search walks along; without any, it walks along time. */
+function leading(eb: Conditions, filter: AuditFilter) {
+  if (filter.traceId !== undefined) return [eb('trace_id', '=', filter.traceId)]
+  if (filter.user !== undefined) return [eb('user_id', '=', filter.user)]
+  if (filter.tool !== undefined) return [eb('tool', '=', filter.tool)]
+  if (isRefusal(filter)) return [eb('decision', '=', filter.decision), sql<boolean>`decision <> 'allowed'`]
+  if (isChange(filter)) return [eb('what', '=', filter.what), sql<boolean>`what <> 'tools/call'`]
+  return []
+}
+
+/** Records of these are few and have partial indexes, whose condition a query must repeat word for word. */
+const isRefusal = (filter: AuditFilter): filter is AuditFilter & { decision: string } =>
+  filter.decision !== undefined && filter.decision !== 'allowed'
+const isChange = (filter: AuditFilter): filter is AuditFilter & { what: string } =>
+  filter.what !== undefined && filter.what !== 'tools/call'
+
+function matching<T>(records: SelectQueryBuilder<AuditTables, 'audit_record', T>, filter: AuditFilter) {
+  const columns = [
+    ['server', filter.server],
+    ['gateway', filter.gateway],
+    ['user_id', filter.user],
+    ['tool', filter.tool],
+    ['trace_id', filter.traceId],
+    ['decision', filter.decision],
+    ['what', filter.what],
+  ] as const
+  return records.where((eb) =>
+    eb.and([
+      ...within(eb, filter),
+      ...leading(eb, filter),
+      ...columns.flatMap(([column, value]) => (value === undefined ? [] : [eb(column, '=', value)])),
+      ...(filter.text === undefined ? [] : [holdsText(filter.text)]),
+    ]),
+  )
 }
 
 function holdsText(text: string) {
