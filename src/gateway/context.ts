@@ -27,6 +27,8 @@ export type FaceContext = {
   readonly log: Log
   readonly limits: GatewayLimits
   readonly house: { readonly name: string; readonly version: string }
+  /** `house` as JSON, for results that are carried as bytes. */
+  readonly houseJson: string
   readonly replica: ReplicaRouting | undefined
   readonly pulse: Pulse
 }

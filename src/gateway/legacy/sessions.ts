@@ -8,6 +8,8 @@ import { ReplayBudget } from './replay-budget.ts'
 import { LegacySession, type ClientProfile } from './session.ts'
 
 const PROFILES_KEPT = 256
+/** Ending a session may reach out to servers; thousands at once would be a storm. */
+const SWEPT_AT_ONCE = 2_000
 
 /**
  * All sessions of this replica, the one that was silent longest first. One sweep ends those that were idle for too
@@ -87,8 +89,10 @@ export class Sessions implements Beating {
   }
 
   beat(now: number): void {
+    let looks = 0
     for (const session of this.#byId.values()) {
-      if (now - session.lastSeenAt < this.#face.limits.sessionIdleMs) break
+      looks += 1
+      if (looks > SWEPT_AT_ONCE || now - session.lastSeenAt < this.#face.limits.sessionIdleMs) break
       if (session.isIdle) this.end(session)
       else this.touch(session)
     }

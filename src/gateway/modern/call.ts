@@ -128,7 +128,7 @@ type Input = {
 }
 
 function resultOptions(request: ModernRequest, method: CallMethod): Parameters<typeof modernResult>[1] {
-  const serverInfo = JSON.stringify(request.face.house)
+  const serverInfo = request.face.houseJson
   if (method !== 'resources/read') return { serverInfo }
   const isRetry =
     request.message.params.inputResponses !== undefined || request.message.params.requestState !== undefined
