@@ -2,11 +2,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Admission } from '#tools'
 import type { FaceContext } from '../context.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
 import { Pulse } from '../pulse.ts'
 import { HandClock, silentLog, TinyTools } from '../testing.ts'
+import type { Owner } from './session.ts'
 import { Sessions } from './sessions.ts'
 
 function createSessions(limits: Partial<typeof DEFAULT_LIMITS> = {}) {
@@ -26,7 +26,7 @@ function createSessions(limits: Partial<typeof DEFAULT_LIMITS> = {}) {
   return { sessions: new Sessions(face), clock, tools, pulse }
 }
 
-const admission = (n: number): Admission => ({ gateway: 'demo', userId: `user-${n}`, keyId: `key_${n}` })
+const admission = (n: number): Owner => ({ gateway: 'demo', userId: `user-${n}`, keyId: `key_${n}` })
 const client = () => ({
   protocolVersion: '2025-11-25',
   profile: {
