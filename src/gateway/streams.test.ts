@@ -47,6 +47,14 @@ describe('a call of a session', () => {
     expect(told.text).toMatch(/^id: c\d+-1\ndata: \{/)
   })
 
+  it('is a stream from the start for a client that names it first', async () => {
+    const headers = { ...(await beginSession(url)), accept: 'text/event-stream, application/json' }
+
+    const reply = await send({ url, headers, body: legacy('tools/list') })
+
+    expect(reply.text).toMatch(/^id: c\d+-0\nretry: \d+\ndata: \n\nid: c\d+-1\ndata: \{/)
+  })
+
   it('says nothing to a client that takes JSON only', async () => {
     const headers = { ...(await beginSession(url)), accept: 'application/json' }
 

@@ -76,6 +76,7 @@ function callRequest(request: LegacyRequest, method: CallMethod, sent: JsonObjec
     params: method === 'tasks/update' ? { ...params, inputResponses: sent.inputResponses } : params,
     session,
     port: callPort(answer, { progressToken, logLevel, era: 'legacy' }),
+    requestBytes: exchange.body.length,
     wantsProgress: progressToken !== undefined,
     logLevel,
     ...(method === 'tools/call' && isJsonObject(sent.task) ? { task: taskWish(sent.task) } : {}),

@@ -49,6 +49,7 @@ function callRequest(request: ModernRequest, method: CallMethod, answer: Answer)
     ...(paramHeaders === undefined ? {} : { paramHeaders }),
     ...(trace === undefined ? {} : { trace }),
     signal: answer.signal,
+    requestBytes: exchange.body.length,
   }
 }
 
