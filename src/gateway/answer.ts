@@ -68,6 +68,11 @@ export class Answer implements Beating {
     if (now - this.#startedAt >= this.#options.silenceMs) this.#open()
   }
 
+  /** Opens the event stream before there is anything to say, so that the client can come back from the start. */
+  openNow(): void {
+    this.#open()
+  }
+
   /** Ends everything that depends on this answer, as if the client had left. */
   abandon(): void {
     this.#options.pulse.remove(this)

@@ -104,6 +104,34 @@ describe.each([
   })
 })
 
+describe('the SDK v2 client in the modern era', () => {
+  it('listens for changes and followed resources until it stops', async () => {
+    const client = await connectV2('auto')
+    const heard: string[] = []
+    client.setNotificationHandler('notifications/tools/list_changed', () => void heard.push('tools'))
+    client.setNotificationHandler('notifications/resources/updated', ({ params }) => void heard.push(params.uri))
+
+    const listening = await client.listen({ toolsListChanged: true, resourceSubscriptions: ['test://note'] })
+    served.tools.change('tools')
+    for (const follower of served.tools.subscriptions.get('test://note') ?? []) follower({ uri: 'test://note' })
+    await expect.poll(() => heard).toEqual(['tools', 'test://note'])
+    await listening.close()
+
+    await expect.poll(() => served.face.sessions().listens).toBe(0)
+    expect(served.tools.listeners).toBe(0)
+    await client.close()
+  })
+
+  it('opens a page that a call wants, and calls again', async () => {
+    const client = await connectV2('auto')
+
+    const result = await client.callTool({ name: 'open-page', arguments: {} })
+
+    expect(JSON.stringify(result.content)).toContain('accept')
+    await client.close()
+  })
+})
+
 describe('the SDK v1 client', () => {
   it('lists, calls, is asked, and hears of changed lists', async () => {
     const client = await connectV1()

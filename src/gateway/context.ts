@@ -27,6 +27,8 @@ export type FaceContext = {
   readonly log: Log
   readonly limits: GatewayLimits
   readonly house: { readonly name: string; readonly version: string }
+  /** `house` as JSON, for results that are carried as bytes. */
+  readonly houseJson: string
   readonly replica: ReplicaRouting | undefined
   readonly pulse: Pulse
 }
@@ -43,10 +45,12 @@ export type Exchange = {
 }
 
 /** Which response types the client takes. No `Accept` at all counts as both, for people with curl. */
-export function acceptedTypes(req: IncomingMessage): { json: boolean; stream: boolean } {
+export function acceptedTypes(req: IncomingMessage): { json: boolean; stream: boolean; streamFirst: boolean } {
   const accept = req.headers.accept
-  if (accept === undefined || accept.includes('*/*')) return { json: true, stream: true }
-  return { json: accept.includes('application/'), stream: accept.includes('text/event-stream') }
+  if (accept === undefined || accept.includes('*/*')) return { json: true, stream: true, streamFirst: false }
+  const json = accept.indexOf('application/')
+  const stream = accept.indexOf('text/event-stream')
+  return { json: json !== -1, stream: stream !== -1, streamFirst: stream !== -1 && stream < json }
 }
 
 /** One header as one value; Node joins what was sent twice, and such a value matches nothing. */

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { Tools } from '#tools'
-import type { FaceContext, ReplicaRouting } from './context.ts'
+import type { ReplicaRouting } from './context.ts'
+import { createGuard } from './guard.ts'
 import { handleRequest, type Face } from './handle.ts'
 import { Sessions } from './legacy/sessions.ts'
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts'
@@ -35,11 +36,11 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits }
   const { tools, clock, log, house, replica } = deps
   const pulse = new Pulse(clock, Math.min(limits.silenceMs, limits.keepAliveMs, limits.resumeMs, limits.sessionIdleMs))
-  const context: FaceContext = { tools, clock, log, limits, house, replica, pulse }
+  const context = { tools, clock, log, limits, house, houseJson: JSON.stringify(house), replica, pulse }
   const sessions = new Sessions(context)
   const listens = new Listens()
-  const { publicUrl, allowedOrigins = [] } = deps
-  const face: Face = { context, sessions, listens, publicUrl, allowedOrigins, isClosing: false }
+  const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })
+  const face: Face = { context, sessions, listens, guard, isClosing: false }
   return {
     handle: async (req, res, slug) => await handleRequest(face, req, res, slug),
     sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),

@@ -3,7 +3,7 @@ import { isProblem, Problem, type JsonObject } from '#kernel'
 import type { Credentials } from '#tools'
 import { readBody } from './body.ts'
 import { headerOf, type Exchange, type FaceContext } from './context.ts'
-import { guardOrigin } from './guard.ts'
+import type { Guard } from './guard.ts'
 import { handleLegacy } from './legacy/handle.ts'
 import type { Sessions } from './legacy/sessions.ts'
 import { isModern } from './modern/envelope.ts'
@@ -18,8 +18,7 @@ export type Face = {
   readonly context: FaceContext
   readonly sessions: Sessions
   readonly listens: Listens
-  readonly publicUrl: () => string
-  readonly allowedOrigins: readonly string[]
+  readonly guard: Guard
   isClosing: boolean
 }
 
@@ -33,7 +32,7 @@ export async function handleRequest(
   const seen: { id: RpcId | null } = { id: null }
   res.on('error', () => {}) // A client that left; 'close' follows and is acted upon.
   try {
-    guardOrigin(req, { publicUrl: face.publicUrl(), origins: face.allowedOrigins })
+    face.guard(req)
     if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
     const { bytes, value } = await readMessageBody(face, req)
     seen.id = idOf(value)

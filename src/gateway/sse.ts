@@ -39,7 +39,7 @@ export class SseResponse implements EventSink, Beating {
   }
 
   send(message: readonly Buffer[], droppable?: 'droppable'): void {
-    if (droppable !== undefined && this.#res.writableLength > this.#options.backlogBytes) return
+    if (droppable !== undefined && this.isBehind) return
     this.write(frameEvent(message))
   }
 
@@ -52,9 +52,18 @@ export class SseResponse implements EventSink, Beating {
     this.#res.uncork()
   }
 
+  /** The client reads more slowly than we write. */
+  get isBehind(): boolean {
+    return this.#res.writableLength > this.#options.backlogBytes
+  }
+
+  destroy(): void {
+    this.#res.destroy()
+  }
+
   beat(now: number): void {
     if (now - this.#lastWrite < this.#options.keepAliveMs) return
-    if (this.#res.writableLength <= this.#options.backlogBytes) this.write([KEEP_ALIVE])
+    if (!this.isBehind) this.write([KEEP_ALIVE])
   }
 
   end(): void {

@@ -52,7 +52,7 @@ export class TinyTools implements Tools {
     const userId = this.keys.get(credentials.authorization ?? '')
     if (userId === undefined)
       throw new Problem(NO_KEY, 'Send "Authorization: Bearer <key>" with a key of this gateway.')
-    return { gateway, userId, keyId: `key_${userId}` }
+    return { gateway, userId, keyId: `key_${userId}`, gateways: [gateway] }
   }
 
   describe({ gateway }: Admission): ReturnType<Tools['describe']> {

@@ -33,7 +33,7 @@ export function callPort(answer: Answer, options: PortOptions): CallerPort {
     },
     notify(method, params) {
       if (era === 'modern' && NOT_ON_MODERN_CALLS.has(method)) return
-      answer.say(notificationMessage(method, params))
+      answer.say(notificationMessage(method, params), 'droppable')
     },
   }
 }

@@ -30,7 +30,6 @@ export async function answerCall(request: LegacyRequest, method: CallMethod): Pr
 /** One call through the pipeline. When the client could not be asked to open a page, that is the outcome (-32042). */
 export async function makeCall(request: LegacyRequest, method: CallMethod, sent: JsonObject): Promise<CallOutcome> {
   let urlRequired: RpcError | undefined
-  const stop = new AbortController()
   const outcome = await request.face.tools.call({
     ...callRequest(request, method, sent),
     ask: async (requests, signal) => {
@@ -39,12 +38,12 @@ export async function makeCall(request: LegacyRequest, method: CallMethod, sent:
       } catch (error) {
         if (error instanceof AskRefused && error.rpc.code === -32042) {
           urlRequired = error.rpc
-          stop.abort()
+          request.cancel()
         }
         throw error
       }
     },
-    signal: AbortSignal.any([request.signal, stop.signal]),
+    signal: request.signal,
   })
   return urlRequired === undefined ? outcome : { kind: 'error', error: urlRequired }
 }
@@ -77,6 +76,7 @@ function callRequest(request: LegacyRequest, method: CallMethod, sent: JsonObjec
     params: method === 'tasks/update' ? { ...params, inputResponses: sent.inputResponses } : params,
     session,
     port: callPort(answer, { progressToken, logLevel, era: 'legacy' }),
+    requestBytes: exchange.body.length,
     wantsProgress: progressToken !== undefined,
     logLevel,
     ...(method === 'tools/call' && isJsonObject(sent.task) ? { task: taskWish(sent.task) } : {}),

@@ -88,6 +88,7 @@ function openAnswer(at: SessionExchange, batchSize: number | null): Answer {
     batchSize,
     survivesDisconnect: true,
   })
+  if (accepts.streamFirst) answer.openNow()
   return answer
 }
 

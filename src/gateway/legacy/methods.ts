@@ -9,6 +9,7 @@ import { answerCall } from './call.ts'
 import { reply, type LegacyRequest } from './request.ts'
 import { cancelTask, getTask, listTasks, taskResult } from './tasks.ts'
 
+type Undispatched = Omit<LegacyRequest, 'signal' | 'cancel'>
 type Method = (request: LegacyRequest) => Promise<void> | void
 
 const CALLS = ['tools/call', 'resources/read', 'prompts/get', 'completion/complete'] as const satisfies CallMethod[]
@@ -27,28 +28,28 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
 ])
 
 /** Runs one request under its id, so that it can be cancelled; whatever happens, the answer gets its part. */
-export async function dispatch(at: Omit<LegacyRequest, 'signal'>): Promise<void> {
+export async function dispatch(at: Undispatched): Promise<void> {
   const { session, message, answer, face } = at
   const controller = new AbortController()
-  const abort = () => controller.abort()
+  const cancel = () => controller.abort()
   let isRunning = false
   try {
     refuseTwice(at)
     session.beginCall(message.id, controller)
     isRunning = true
-    answer.signal.addEventListener('abort', abort, { once: true })
-    await methodOf(at)({ ...at, signal: controller.signal })
+    answer.signal.addEventListener('abort', cancel, { once: true })
+    await methodOf(at)({ ...at, signal: controller.signal, cancel })
   } catch (error) {
     if (!isProblem(error)) face.log.error({ err: error, method: message.method }, 'an MCP request failed')
     // A session-era client takes any other status for a broken connection.
     answer.error(message.id, isProblem(error) ? rpcErrorOf(error) : INTERNAL_ERROR)
   } finally {
-    answer.signal.removeEventListener('abort', abort)
+    answer.signal.removeEventListener('abort', cancel)
     if (isRunning) session.endCall(message.id)
   }
 }
 
-function refuseTwice({ face, session, message }: Omit<LegacyRequest, 'signal'>): void {
+function refuseTwice({ face, session, message }: Undispatched): void {
   if (session.calls?.has(message.id)) {
     throw new Problem(INVALID_REQUEST, `A request with the id ${JSON.stringify(message.id)} is still running.`)
   }
@@ -57,7 +58,7 @@ function refuseTwice({ face, session, message }: Omit<LegacyRequest, 'signal'>):
   }
 }
 
-function methodOf({ face, exchange, message }: Omit<LegacyRequest, 'signal'>): Method {
+function methodOf({ face, exchange, message }: Undispatched): Method {
   const method = METHODS.get(message.method)
   const { capabilities } = face.tools.describe(exchange.admission)
   if (method !== undefined && offersMethod(capabilities, message.method)) return method

@@ -36,6 +36,7 @@ export class ReplayStream implements EventSink, Beating {
   readonly #kept: KeptEvent[] = []
   #keptBytes = 0
   #lastSeq = 0
+  #seqWhenLost = 0
   #sse: SseResponse | undefined
   #alone: number | undefined
   #isFinished = false
@@ -53,30 +54,26 @@ export class ReplayStream implements EventSink, Beating {
 
   /** Makes this response the stream's connection, after the event the client saw last; an older one is closed. */
   connect(res: ServerResponse, afterSeq: number | null): void {
-    const { face, headers, protocolVersion } = this.#options
-    const oldest = this.#kept[0]?.seq ?? this.#lastSeq + 1
-    if (afterSeq !== null && afterSeq + 1 < oldest) {
-      throw new Problem(STREAM_GONE, 'Some of the missed messages are no longer kept. Make the call again.')
-    }
+    const { face, headers } = this.#options
+    if (afterSeq !== null) this.#refuseGap(afterSeq)
     this.#sse?.end()
     const sse = new SseResponse(res, { clock: face.clock, pulse: face.pulse, ...face.limits, headers })
     this.#sse = sse
     this.#alone = undefined
+    face.pulse.remove(this)
     res.once('close', () => this.#disconnect(sse))
-    if (afterSeq === null && protocolVersion >= FIRST_WITH_PRIMING)
-      sse.write([framePriming(this.#eventId(0), RETRY_MS)])
-    for (const event of this.#kept) {
-      if (event.seq > (afterSeq ?? 0)) sse.write(frameEvent(event.message, this.#eventId(event.seq)))
-    }
-    if (this.#isFinished) sse.end()
+    this.#replay(sse, afterSeq)
+    if (this.#isFinished) this.#finishAgain(sse)
   }
 
   send(message: Pieces, droppable?: 'droppable'): void {
     if (this.#isFinished) return
-    if (droppable !== undefined && this.#sse === undefined) return
+    if (droppable !== undefined && this.#sse?.isBehind !== false) return
     this.#lastSeq += 1
     this.#keep({ seq: this.#lastSeq, message, bytes: sizeOf(message) })
     this.#sse?.write(frameEvent(message, this.#eventId(this.#lastSeq)))
+    // A client that does not read is cut off; it can come back for what is kept.
+    if (this.kind === 'server' && this.#sse?.isBehind === true) this.#sse.destroy()
   }
 
   /** The last message was sent. What was kept stays for a while, as nobody knows whether it arrived. */
@@ -86,6 +83,12 @@ export class ReplayStream implements EventSink, Beating {
     this.#options.budget.finished(this)
     this.#waitAlone()
     this.#sse?.end()
+  }
+
+  /** Moves what nobody was there to receive to another stream of the same session. */
+  handOver(to: ReplayStream): void {
+    for (const event of this.#kept) if (event.seq > this.#seqWhenLost) to.send(event.message)
+    this.discard()
   }
 
   beat(now: number): void {
@@ -106,9 +109,32 @@ export class ReplayStream implements EventSink, Beating {
     this.#options.onGone(this)
   }
 
+  /** A server stream goes on with what is left; a call would wait for its result for ever. */
+  #refuseGap(afterSeq: number): void {
+    const oldest = this.#kept[0]?.seq ?? this.#lastSeq + 1
+    if (this.kind === 'server' || afterSeq + 1 >= oldest) return
+    throw new Problem(STREAM_GONE, 'Some of the missed messages are no longer kept. Make the call again.')
+  }
+
+  #replay(sse: SseResponse, afterSeq: number | null): void {
+    const isFirst = afterSeq === null
+    if (isFirst && this.#options.protocolVersion >= FIRST_WITH_PRIMING) {
+      sse.write([framePriming(this.#eventId(0), RETRY_MS)])
+    }
+    for (const event of this.#kept) {
+      if (isFirst || event.seq > afterSeq) sse.write(frameEvent(event.message, this.#eventId(event.seq)))
+    }
+  }
+
+  #finishAgain(sse: SseResponse): void {
+    this.#waitAlone()
+    sse.end()
+  }
+
   #disconnect(sse: SseResponse): void {
     if (this.#sse !== sse) return
     this.#sse = undefined
+    this.#seqWhenLost = this.#lastSeq
     if (!this.#isGone) this.#waitAlone()
   }
 

@@ -18,6 +18,8 @@ export type LegacyRequest = SessionExchange & {
   readonly message: RpcRequest
   readonly answer: Answer
   readonly signal: AbortSignal
+  /** Aborts `signal`, as if the client had cancelled. */
+  cancel(): void
 }
 
 export function reply({ answer, message }: LegacyRequest, result: JsonObject): void {

@@ -26,7 +26,8 @@ export function openServerStream(at: SessionExchange): void {
 
 function openStream(at: SessionExchange): void {
   const { face, sessions, exchange, session } = at
-  if (session.serverStreams().length >= face.limits.streamsPerSession) {
+  const lost = session.serverStreams().filter((stream) => !stream.isConnected)
+  if (session.serverStreams().length - lost.length >= face.limits.streamsPerSession) {
     throw new Problem(TOO_MANY, `${face.limits.streamsPerSession} streams of this session are open. Close one first.`)
   }
   const stream = new ReplayStream({
@@ -43,6 +44,8 @@ function openStream(at: SessionExchange): void {
     session.outside.notify(`notifications/${kind}/list_changed`, {})
   })
   stream.connect(exchange.res, null)
+  // A client that asks for a new stream has given up those that were cut off.
+  for (const other of lost) other.handOver(stream)
   watch(at, stream)
 }
 

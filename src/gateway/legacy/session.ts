@@ -64,9 +64,9 @@ export class LegacySession implements CallerSession {
     return this.calls === undefined && this.streams === undefined
   }
 
-  belongsTo(admission: Admission): boolean {
+  belongsTo(caller: Owner): boolean {
     const { gateway, userId, keyId } = this.owner
-    return gateway === admission.gateway && userId === admission.userId && keyId === admission.keyId
+    return gateway === caller.gateway && userId === caller.userId && keyId === caller.keyId
   }
 
   /** A number that this session has not used yet, for our own requests and streams. */

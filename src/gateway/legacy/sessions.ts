@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { Problem } from '#kernel'
-import type { Admission } from '#tools'
 import type { FaceContext } from '../context.ts'
 import { TOO_MANY } from '../problems.ts'
 import type { Beating } from '../pulse.ts'
 import { ReplayBudget } from './replay-budget.ts'
-import { LegacySession, type ClientProfile } from './session.ts'
+import { LegacySession, type ClientProfile, type Owner } from './session.ts'
 
 const PROFILES_KEPT = 256
+/** Ending a session may reach out to servers; thousands at once would be a storm. */
+const SWEPT_AT_ONCE = 2_000
 
 /**
  * All sessions of this replica, the one that was silent longest first. One sweep ends those that were idle for too
@@ -33,7 +34,7 @@ export class Sessions implements Beating {
     return this.#byId.values()
   }
 
-  open(admission: Admission, client: { protocolVersion: string; profile: ClientProfile }): LegacySession {
+  open(admission: Owner, client: { protocolVersion: string; profile: ClientProfile }): LegacySession {
     const { limits, clock, replica } = this.#face
     this.#makeRoom(this.#byId.values(), this.#byId.size - limits.sessionsTotal)
     const ofKey = this.#byKey.get(keyOf(admission)) ?? new Set<LegacySession>()
@@ -54,9 +55,9 @@ export class Sessions implements Beating {
   }
 
   /** The caller's own session, marked as used now; null for an unknown one and for anybody else's. */
-  find(id: string, admission: Admission): LegacySession | null {
+  find(id: string, caller: Owner): LegacySession | null {
     const session = this.#byId.get(id)
-    if (session === undefined || !session.belongsTo(admission)) return null
+    if (session === undefined || !session.belongsTo(caller)) return null
     this.touch(session)
     return session
   }
@@ -87,8 +88,10 @@ export class Sessions implements Beating {
   }
 
   beat(now: number): void {
+    let looks = 0
     for (const session of this.#byId.values()) {
-      if (now - session.lastSeenAt < this.#face.limits.sessionIdleMs) break
+      looks += 1
+      if (looks > SWEPT_AT_ONCE || now - session.lastSeenAt < this.#face.limits.sessionIdleMs) break
       if (session.isIdle) this.end(session)
       else this.touch(session)
     }
@@ -120,6 +123,6 @@ export class Sessions implements Beating {
 }
 
 /** Sessions are counted per key; where there is none, per user. */
-function keyOf(owner: Pick<Admission, 'userId' | 'keyId' | 'gateway'>): string {
+function keyOf(owner: Owner): string {
   return owner.keyId ?? `${owner.gateway}\n${owner.userId}`
 }

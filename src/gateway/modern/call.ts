@@ -49,6 +49,7 @@ function callRequest(request: ModernRequest, method: CallMethod, answer: Answer)
     ...(paramHeaders === undefined ? {} : { paramHeaders }),
     ...(trace === undefined ? {} : { trace }),
     signal: answer.signal,
+    requestBytes: exchange.body.length,
   }
 }
 
@@ -128,7 +129,7 @@ type Input = {
 }
 
 function resultOptions(request: ModernRequest, method: CallMethod): Parameters<typeof modernResult>[1] {
-  const serverInfo = JSON.stringify(request.face.house)
+  const serverInfo = request.face.houseJson
   if (method !== 'resources/read') return { serverInfo }
   const isRetry =
     request.message.params.inputResponses !== undefined || request.message.params.requestState !== undefined

@@ -7,6 +7,7 @@ import { isLogLevel } from '../bridge/log-level.ts'
 import { decodeHeader } from './header-value.ts'
 
 export const MODERN_VERSIONS: readonly string[] = ['2026-07-28']
+const DATE = /^\d{4}-\d{2}-\d{2}$/
 const FIRST_MODERN_VERSION = '2026-07-28'
 const PREFIX = 'io.modelcontextprotocol/'
 
@@ -26,7 +27,7 @@ export function isModern(req: IncomingMessage, message: RpcMessage): boolean {
   const version = headerOf(req, 'mcp-protocol-version')
   // A client that begins a session says so in the body, whatever its transport puts into the header.
   const beginsSession = message.method === 'initialize' && !isJsonObject(meta)
-  return version !== undefined && version >= FIRST_MODERN_VERSION && !beginsSession
+  return version !== undefined && DATE.test(version) && version >= FIRST_MODERN_VERSION && !beginsSession
 }
 
 /** Reads the envelope and holds the headers against it (2026-07-28 basic/transports), or throws the fitting problem. */

@@ -5,12 +5,12 @@ import { isUtf8 } from 'node:buffer'
  * `=?base64?…?=` of its UTF-8. Null when it is neither.
  */
 export function decodeHeader(value: string): string | null {
-  const coded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value)
-  if (coded === null) return /^[\x20-\x7e\t]*$/.test(value) && !value.startsWith('=?base64?') ? value : null
+  const coded = /^=\?base64\?(.*)\?=$/.exec(value)
+  if (coded === null) return /^[\x20-\x7e\t]*$/.test(value) ? value : null
   const base64 = coded[1] ?? ''
   const bytes = Buffer.from(base64, 'base64')
-  // Padding may be left out, but nothing else may differ: one text has one coded form.
-  if (bytes.toString('base64').replaceAll('=', '') !== base64.replaceAll('=', '')) return null
+  // One text has one coded form: no missing padding, no other alphabet, no stray bits.
+  if (bytes.toString('base64') !== base64) return null
   return isUtf8(bytes) ? bytes.toString('utf8') : null
 }
 
