@@ -29,6 +29,7 @@ export class Conversation {
   #peer: Introduced | undefined
   #level: string | undefined
   #nextToken = 0
+  #isEnded = false
 
   constructor(talk: { key: string; server: string; log: Log; onListChanged: () => void }) {
     this.key = talk.key
@@ -51,6 +52,10 @@ export class Conversation {
     return this.peer.link
   }
 
+  get closed(): Promise<string> {
+    return this.link.closed
+  }
+
   get isIdle(): boolean {
     return this.#calls.size === 0 && this.#followers.size === 0
   }
@@ -61,6 +66,20 @@ export class Conversation {
 
   get subscriptionCount(): number {
     return this.#followers.values().reduce((sum, followers) => sum + followers.size, 0)
+  }
+
+  /** True once we closed it ourselves. */
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true
+    await this.link.close()
+  }
+
+  hasCaller(sessionKey: string): boolean {
+    return this.#callers.has(sessionKey)
   }
 
   /** A caller may use this conversation from now on. */
@@ -74,10 +93,6 @@ export class Conversation {
     for (const live of this.#calls) if (live.caller.key === sessionKey) live.abort(reason)
     const theirs = [...this.#followers.values()].flatMap((set) => [...set].filter((f) => f.session.key === sessionKey))
     await Promise.all(theirs.map((follower) => this.unfollow(follower)))
-  }
-
-  get callerCount(): number {
-    return this.#callers.size
   }
 
   async startCall(call: SourceCall, params: JsonObject): Promise<LiveCall> {
