@@ -11,6 +11,7 @@ import type {
 } from '../../../source.ts'
 import type { SourceDeps } from '../../deps.ts'
 import type { Adapter } from '../adapter.ts'
+import { stringAt } from '../json.ts'
 import type { OpenLink } from '../link.ts'
 import { listAll } from '../list-all.ts'
 import { ALL_CAPABILITIES } from './capabilities.ts'
@@ -23,6 +24,8 @@ import { Parking } from './parking.ts'
 import type { Placing } from './placing.ts'
 import { Pool, type PoolLimits } from './pool.ts'
 import { SessionGone } from './session-gone.ts'
+import { TaskDesk } from './task-desk.ts'
+import { asTask, createdTask, runsAsTask, taskSupportOf, toModernTask, type TaskSupport } from './tasks.ts'
 import { untilAborted } from './until-aborted.ts'
 
 export type LegacySide = {
@@ -52,6 +55,9 @@ class Legacy implements Adapter {
   readonly #pool: Pool<Conversation>
   readonly #probes: Pool<Conversation>
   readonly #parking: Parking<Held>
+  readonly #desk = new TaskDesk()
+  /** By tool name, from the last sync. */
+  readonly #taskSupport = new Map<string, TaskSupport>()
   #isClosed = false
 
   constructor(side: LegacySide) {
@@ -76,7 +82,12 @@ class Legacy implements Adapter {
 
   async call(call: SourceCall, port: CallerPort): Promise<Reply> {
     if (call.state !== undefined) return this.#resume(call, call.state, port)
-    return this.#start(call, port)
+    if (!call.method.startsWith('tasks/')) return this.#start(call, port)
+    return this.#using(
+      this.#pool,
+      () => this.#conversationOf(call.session),
+      (conversation) => this.#desk.serve(conversation, call),
+    )
   }
 
   async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
@@ -118,9 +129,20 @@ class Legacy implements Adapter {
   async #start(call: SourceCall, port: CallerPort): Promise<Reply> {
     const acquire = () => untilAborted(this.#conversationOf(call.session), call.signal, this.#side.server)
     return this.#using(this.#pool, acquire, async (conversation) => {
-      const live = await conversation.startCall(call, call.params)
+      const support = this.#taskSupport.get(stringAt(call.params, 'name') ?? '')
+      const isTask = runsAsTask(call, support, conversation.peer.capabilities)
+      if (isTask && call.task !== undefined) return this.#startTask(conversation, call)
+      const live = await conversation.startCall(call, isTask ? 'task' : 'request')
       return this.#reply({ call, port, held: { live }, end: await live.leg(call, port) })
     })
+  }
+
+  async #startTask(conversation: Conversation, call: SourceCall): Promise<Reply> {
+    const response = await conversation.ask(call, { method: call.method, params: asTask(call) })
+    const task = createdTask(this.#side.server, response)
+    if (task !== undefined) return { kind: 'task', task: toModernTask(task) }
+    if ('error' in response) return { kind: 'error', error: response.error }
+    return { kind: 'complete', ...response }
   }
 
   async #resume(call: SourceCall, state: string, port: CallerPort): Promise<Reply> {
@@ -246,6 +268,8 @@ class Legacy implements Adapter {
         return { result: response.result.value(), bytes: response.result.bytes().length }
       },
     })
+    this.#taskSupport.clear()
+    for (const tool of lists.tools) this.#taskSupport.set(stringAt(tool, 'name') ?? '', taskSupportOf(tool))
     return { era: this.era, serverInfo, capabilities, ...(instructions !== undefined && { instructions }), ...lists }
   }
 }
