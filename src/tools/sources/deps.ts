@@ -2,6 +2,7 @@ import type { Clock } from '#kernel'
 import type { Egress } from '#http'
 import type { Log } from '#telemetry'
 import type { ServerConfig } from '../config.ts'
+import type { Supervisor } from './mcp/stdio/index.ts'
 import type { SourceEvents } from '../source.ts'
 
 /** What every kind of source is made from: `createXSource(server, deps)`. */
@@ -10,6 +11,8 @@ export type SourceDeps = {
   readonly egress: Egress
   readonly log: Log
   readonly events: SourceEvents
+  /** Starts child processes for the whole house; a stdio source without it has one of its own. */
+  readonly processes?: Supervisor
   /** What we call ourselves towards servers. */
   readonly house: { readonly name: string; readonly version: string }
 }

@@ -13,9 +13,16 @@ import type { HttpServerConfig, StdioServerConfig } from '../../config.ts'
 import type { Source } from '../../source.ts'
 import type { ServerOf, SourceDeps } from '../deps.ts'
 import { createHttpSource } from './http-source.ts'
+import { createSupervisor } from './stdio/index.ts'
+import { createStdioSource } from './stdio-source.ts'
 
+/** Makes the source of one MCP server. Connects to nothing until it is used. */
 export function createMcpSource(server: ServerOf<HttpServerConfig | StdioServerConfig>, deps: SourceDeps): Source {
   const { config, trusted } = server
   if (config.transport === 'http') return createHttpSource({ config, trusted }, deps)
-  throw new Error('stdio servers are not wired yet')
+  if (deps.processes !== undefined) {
+    return createStdioSource({ config, openLink: deps.processes.openLink(config), close: async () => undefined }, deps)
+  }
+  const supervisor = createSupervisor(deps)
+  return createStdioSource({ config, openLink: supervisor.openLink(config), close: () => supervisor.close() }, deps)
 }

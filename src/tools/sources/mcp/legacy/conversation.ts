@@ -3,14 +3,16 @@ import type { CallerSession, ResourceSubscription, SourceCall } from '../../../s
 import type { Log } from '#telemetry'
 import { deadline } from '../deadline.ts'
 import { objectAt, stringAt } from '../json.ts'
-import type { Link, ServerMessage } from '../link.ts'
+import type { Link, LinkResponse, ServerMessage } from '../link.ts'
 import { brokenReply } from '../reasons.ts'
 import { moreVerbose } from '../relay.ts'
 import { refusalOf } from './capabilities.ts'
 import type { Introduced } from './handshake.ts'
 import { LiveCall, type Respond } from './live-call.ts'
+import { asTask, createdTask, relatedTask } from './tasks.ts'
 
 const SMALL_REQUEST_MS = 10_000
+const MIN_LOOK_MS = 1_000
 
 /**
  * One upstream session of a server of the session era: the calls that run on it, and to whom among its callers each
@@ -29,6 +31,7 @@ export class Conversation {
   #peer: Introduced | undefined
   #level: string | undefined
   #nextToken = 0
+  #isEnded = false
 
   constructor(talk: { key: string; server: string; log: Log; onListChanged: () => void }) {
     this.key = talk.key
@@ -51,6 +54,10 @@ export class Conversation {
     return this.peer.link
   }
 
+  get closed(): Promise<string> {
+    return this.link.closed
+  }
+
   get isIdle(): boolean {
     return this.#calls.size === 0 && this.#followers.size === 0
   }
@@ -61,6 +68,20 @@ export class Conversation {
 
   get subscriptionCount(): number {
     return this.#followers.values().reduce((sum, followers) => sum + followers.size, 0)
+  }
+
+  /** True once we closed it ourselves. */
+  get isEnded(): boolean {
+    return this.#isEnded
+  }
+
+  async end(): Promise<void> {
+    this.#isEnded = true
+    await this.link.close()
+  }
+
+  hasCaller(sessionKey: string): boolean {
+    return this.#callers.has(sessionKey)
   }
 
   /** A caller may use this conversation from now on. */
@@ -76,27 +97,40 @@ export class Conversation {
     await Promise.all(theirs.map((follower) => this.unfollow(follower)))
   }
 
-  get callerCount(): number {
-    return this.#callers.size
+  /** Starts a request for a caller. With `task`, the server runs it as one, and its result is waited for. */
+  async startCall(call: SourceCall, as: 'request' | 'task' = 'request'): Promise<LiveCall> {
+    if (call.logLevel !== undefined) await this.#raiseLevel(call.logLevel, call.signal)
+    const live = this.#newCall(call)
+    live.watch.resume(call.signal)
+    const params = as === 'task' ? asTask(call) : call.params
+    const meta = {
+      ...objectAt(params, '_meta'),
+      ...call.trace,
+      ...(call.wantsProgress && { progressToken: live.token }),
+    }
+    const sent = Object.keys(meta).length === 0 ? params : { ...params, _meta: meta }
+    const request = this.#request(live, call.method, sent)
+    this.#carry(live, as === 'task' ? this.#untilTaskEnds(live, request) : request)
+    return live
   }
 
-  async startCall(call: SourceCall, params: JsonObject): Promise<LiveCall> {
-    if (call.logLevel !== undefined) await this.#raiseLevel(call.logLevel, call.signal)
-    this.#nextToken += 1
-    const token = this.#nextToken
-    const live = new LiveCall({ caller: call.session, token, server: this.#server, silenceMs: call.timeoutMs })
-    live.watch.resume(call.signal)
-    const meta = { ...objectAt(params, '_meta'), ...call.trace, ...(call.wantsProgress && { progressToken: token }) }
-    const sent = Object.keys(meta).length === 0 ? params : { ...params, _meta: meta }
-    this.#calls.add(live)
-    const request = this.link.request({
-      method: call.method,
-      params: sent,
-      signal: live.watch.signal,
-      onMessage: (message) => this.receive(message, live),
-    })
-    live.carry(request.finally(() => this.#calls.delete(live)))
+  /** Waits for the result of a caller's task, only to hear what the server asks meanwhile. */
+  watchTask(call: SourceCall, taskId: string): LiveCall {
+    const live = this.#newCall(call)
+    live.taskId = taskId
+    this.#carry(live, this.#request(live, 'tasks/result', { taskId }))
     return live
+  }
+
+  /** A small request on behalf of a call, that nothing else belongs to. */
+  async ask(call: SourceCall, { method, params }: { method: string; params: JsonObject }): Promise<LinkResponse> {
+    const live = this.#newCall(call)
+    live.watch.resume(call.signal)
+    try {
+      return await this.link.request({ method, params, signal: live.watch.signal })
+    } finally {
+      live.watch.pause()
+    }
   }
 
   /** A message of the server; `live` is the call on whose own stream it came, if it came on one. */
@@ -154,6 +188,46 @@ export class Conversation {
     await this.link.send({ method, params })
   }
 
+  #newCall(call: SourceCall): LiveCall {
+    this.#nextToken += 1
+    const token = this.#nextToken
+    return new LiveCall({ caller: call.session, token, server: this.#server, silenceMs: call.timeoutMs })
+  }
+
+  #carry(live: LiveCall, request: Promise<LinkResponse>): void {
+    this.#calls.add(live)
+    live.carry(request.finally(() => this.#calls.delete(live)))
+  }
+
+  #request(live: LiveCall, method: string, params: JsonObject): Promise<LinkResponse> {
+    const { signal } = live.watch
+    return this.link.request({ method, params, signal, onMessage: (message) => this.receive(message, live) })
+  }
+
+  /** A task that is under way is a sign of life; one that nobody waits for any more is cancelled. */
+  async #untilTaskEnds(live: LiveCall, created: Promise<LinkResponse>): Promise<LinkResponse> {
+    const response = await created
+    const task = createdTask(this.#server, response)
+    if (task === undefined) return response
+    const params = { taskId: stringAt(task, 'taskId') }
+    live.taskId = params.taskId
+    const { signal } = live.watch
+    const look = () => this.link.request({ method: 'tasks/get', params, signal }).then(() => live.watch.touch())
+    const looking = setInterval(
+      () => void look().catch(() => undefined),
+      Math.max(MIN_LOOK_MS, Number(task['pollInterval']) || 0),
+    )
+    try {
+      return await this.#request(live, 'tasks/result', params)
+    } catch (error) {
+      const cancel = { method: 'tasks/cancel', params, signal: deadline(this.#server, SMALL_REQUEST_MS) }
+      void this.link.request(cancel).catch(() => undefined)
+      throw error
+    } finally {
+      clearInterval(looking)
+    }
+  }
+
   #forget(follower: ResourceSubscription): 'last' | 'others-follow' | 'unknown' {
     const followers = this.#followers.get(follower.uri)
     if (followers?.delete(follower) !== true) return 'unknown'
@@ -202,6 +276,9 @@ export class Conversation {
   /** A question that came on no call's stream: certain with one call in flight, the latest able one of a sole caller. */
   #callThatMeans(method: string, params: JsonObject): LiveCall | undefined {
     const calls = [...this.#calls]
+    const taskId = relatedTask(params)
+    const ofTask = taskId === undefined ? undefined : calls.find((live) => live.taskId === taskId)
+    if (ofTask !== undefined) return ofTask
     if (calls.length <= 1) return calls[0]
     if (new Set(calls.map((live) => live.caller.key)).size > 1) return undefined
     return calls.findLast((live) => refusalOf(live.caller.clientCapabilities, method, params) === undefined)

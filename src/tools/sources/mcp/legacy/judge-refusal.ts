@@ -14,25 +14,14 @@ export function judgeRefusal(refusal: {
   isInitialize: boolean
 }): 'gone' | 'wrong-era' | 'error' | 'refused' {
   const { status, error, hasSession } = refusal
+  if (!MISFITS.has(status)) return error === undefined || AUTHORIZATION.has(status) ? 'refused' : 'error'
   const isVague = error === undefined || isMadeUp(error.code)
-  switch (status) {
-    case 401:
-    case 403:
-      return 'refused'
-    case 404:
-      if (hasSession) return 'gone'
-      break
-    case 400:
-      if (hasSession && isVague) return 'gone'
-      break
-    case 405:
-      break
-    default:
-      return error === undefined ? 'refused' : 'error'
-  }
+  if (hasSession && (status === 404 || (status === 400 && isVague))) return 'gone'
   return isVague || refusal.isInitialize || error.code === UNSUPPORTED_VERSION ? 'wrong-era' : 'error'
 }
 
+const AUTHORIZATION = new Set([401, 403])
+const MISFITS = new Set([400, 404, 405])
 const UNSUPPORTED_VERSION = -32022
 
 /** Codes that servers chose for themselves; the standard gives them no meaning. */

@@ -28,6 +28,8 @@ export class LiveCall {
   /** Our own progress token: the caller's never goes upstream. */
   readonly token: number
   readonly watch: CallWatch
+  /** The server's task that this call became, if it did. */
+  taskId: string | undefined
   readonly #asks = new Map<string, Ask>()
   #askCount = 0
   #outcome: Outcome | undefined
@@ -74,6 +76,17 @@ export class LiveCall {
   /** What the server wants to know and was not told yet. */
   questions(): Readonly<Record<string, AskRequest>> {
     return Object.fromEntries([...this.#asks].map(([key, { request }]) => [key, request]))
+  }
+
+  /** Waits, while no leg does, until there is a question, the call is over, or the time is up. */
+  async question(milliseconds: number): Promise<void> {
+    if (this.isOver || this.#asks.size > 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      timer = setTimeout(resolve, milliseconds)
+    })
+    clearTimeout(timer)
   }
 
   /** Hands the caller's answers to the server; what is missing stays asked. */
@@ -138,9 +151,9 @@ export class LiveCall {
     })
   }
 
-  /** The modern era has no ids of elicitations and no tokens in questions. */
+  /** Tokens and task ids are between the server and us; the modern era has no ids of elicitations. */
   #toAsk(method: string, params: JsonObject): AskRequest {
-    const meta = without(objectAt(params, '_meta'), 'progressToken')
+    const meta = without(objectAt(params, '_meta'), 'progressToken', 'io.modelcontextprotocol/related-task')
     const plain = without(params, '_meta', ...(this.caller.era === 'modern' ? ['elicitationId'] : []))
     const kept = Object.keys(meta).length === 0 ? plain : { ...plain, _meta: meta }
     return Object.keys(kept).length === 0 ? { method } : { method, params: kept }

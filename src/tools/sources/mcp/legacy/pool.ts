@@ -1,8 +1,15 @@
 import { Problem } from '#kernel'
 import { OVERLOADED } from '../../../problems.ts'
-import type { Conversation } from './conversation.ts'
 
-type Slot = { readonly opening: Promise<Conversation>; conversation: Conversation | undefined; lastUsedAt: number }
+/** What a pool holds: something with a life of its own that can be ended. */
+export type Pooled = {
+  readonly key: string
+  readonly isIdle: boolean
+  readonly closed: Promise<string>
+  end(): Promise<void>
+}
+
+type Slot<Held> = { readonly opening: Promise<Held>; conversation: Held | undefined; lastUsedAt: number }
 
 export type PoolLimits = { readonly max: number; readonly idleMs: number }
 
@@ -10,11 +17,11 @@ export type PoolLimits = { readonly max: number; readonly idleMs: number }
  * The upstream sessions of one server, one per key, opened at the first use. A session that nobody uses is closed
  * after a while, or at once when another needs its place; one that is in use never is.
  */
-export class Pool {
+export class Pool<Held extends Pooled> {
   readonly #server: string
   readonly #limits: PoolLimits
   /** Least recently used first. */
-  readonly #slots = new Map<string, Slot>()
+  readonly #slots = new Map<string, Slot<Held>>()
   #sweep: NodeJS.Timeout | undefined
 
   constructor(server: string, limits: PoolLimits) {
@@ -26,16 +33,16 @@ export class Pool {
     return this.#slots.size
   }
 
-  conversations(): readonly Conversation[] {
+  conversations(): readonly Held[] {
     return [...this.#slots.values()].flatMap(({ conversation }) => conversation ?? [])
   }
 
-  find(key: string): Conversation | undefined {
+  find(key: string): Held | undefined {
     return this.#slots.get(key)?.conversation
   }
 
   /** The conversation of this key; all who ask while it is being opened get the same one. */
-  async acquire(key: string, open: () => Promise<Conversation>): Promise<Conversation> {
+  async acquire(key: string, open: () => Promise<Held>): Promise<Held> {
     const slot = this.#slots.get(key) ?? this.#add(key, open)
     slot.lastUsedAt = performance.now()
     this.#slots.delete(key)
@@ -44,7 +51,7 @@ export class Pool {
   }
 
   /** Takes it out, if it is still the one that is held; whoever asks next opens a new one. */
-  drop(conversation: Conversation): void {
+  drop(conversation: Held): void {
     if (this.#slots.get(conversation.key)?.conversation === conversation) this.#remove(conversation.key)
   }
 
@@ -52,21 +59,21 @@ export class Pool {
     const slot = this.#slots.get(key)
     if (slot === undefined) return
     this.#remove(key)
-    await slot.opening.then((conversation) => conversation.link.close()).catch(() => undefined)
+    await slot.opening.then((conversation) => conversation.end()).catch(() => undefined)
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#slots.keys()].map((key) => this.end(key)))
   }
 
-  #add(key: string, open: () => Promise<Conversation>): Slot {
+  #add(key: string, open: () => Promise<Held>): Slot<Held> {
     if (this.#slots.size >= this.#limits.max) this.#makeRoom()
-    const slot: Slot = { opening: open(), conversation: undefined, lastUsedAt: 0 }
+    const slot: Slot<Held> = { opening: open(), conversation: undefined, lastUsedAt: 0 }
     this.#slots.set(key, slot)
     slot.opening.then(
       (conversation) => {
         slot.conversation = conversation
-        void conversation.link.closed.then(() => this.drop(conversation))
+        void conversation.closed.then(() => this.drop(conversation))
       },
       () => {
         if (this.#slots.get(key) === slot) this.#remove(key)

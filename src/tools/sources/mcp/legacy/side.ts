@@ -11,17 +11,21 @@ import type {
 } from '../../../source.ts'
 import type { SourceDeps } from '../../deps.ts'
 import type { Adapter } from '../adapter.ts'
+import { stringAt } from '../json.ts'
 import type { OpenLink } from '../link.ts'
 import { listAll } from '../list-all.ts'
-import { ALL_CAPABILITIES, legacyCapabilities } from './capabilities.ts'
+import { ALL_CAPABILITIES } from './capabilities.ts'
 import { cannotOpenPages, declined, judgeVisits, pagesToVisit } from './consent.ts'
 import { Conversation } from './conversation.ts'
 import { introduce } from './handshake.ts'
 import { deadline } from '../deadline.ts'
 import { sessionEnded, type LegEnd, LiveCall } from './live-call.ts'
 import { Parking } from './parking.ts'
+import type { Placing } from './placing.ts'
 import { Pool, type PoolLimits } from './pool.ts'
 import { SessionGone } from './session-gone.ts'
+import { TaskDesk } from './task-desk.ts'
+import { asTask, createdTask, runsAsTask, taskSupportOf, toModernTask, type TaskSupport } from './tasks.ts'
 import { untilAborted } from './until-aborted.ts'
 
 export type LegacySide = {
@@ -31,6 +35,7 @@ export type LegacySide = {
   readonly maxBytes: number
   readonly openTimeoutMs: number
   readonly limits: PoolLimits
+  readonly placing: Placing
   readonly deps: SourceDeps
   listChanged(): void
   close(): Promise<void>
@@ -44,35 +49,45 @@ export function createLegacySide(side: LegacySide): Adapter {
   return new Legacy(side)
 }
 
-const PROBE_KEY = 'probe'
-
 class Legacy implements Adapter {
   readonly era: Era
   readonly #side: LegacySide
-  readonly #pool: Pool
-  readonly #probe: Pool
+  readonly #pool: Pool<Conversation>
+  readonly #probes: Pool<Conversation>
   readonly #parking: Parking<Held>
+  readonly #desk = new TaskDesk()
+  /** By tool name, from the last sync. */
+  readonly #taskSupport = new Map<string, TaskSupport>()
   #isClosed = false
 
   constructor(side: LegacySide) {
     this.era = side.era
     this.#side = side
-    this.#pool = new Pool(side.server, side.limits)
-    this.#probe = new Pool(side.server, { max: 1, idleMs: Number.MAX_SAFE_INTEGER })
+    this.#pool = new Pool<Conversation>(side.server, side.limits)
+    this.#probes = side.placing.keepsProbe
+      ? new Pool<Conversation>(side.server, { max: 1, idleMs: Infinity })
+      : this.#pool
     this.#parking = new Parking<Held>((held, reason) => {
       if ('live' in held) held.live.abort(reason)
     })
   }
 
   async sync(signal: AbortSignal): Promise<Offer> {
-    const house = { clientInfo: { ...this.#side.deps.house }, capabilities: ALL_CAPABILITIES }
-    const acquire = () => this.#probe.acquire(PROBE_KEY, () => this.#open(PROBE_KEY, house))
-    return this.#using(this.#probe, acquire, (conversation) => this.#list(conversation, signal))
+    return this.#using(
+      this.#probes,
+      () => this.#probe(),
+      (conversation) => this.#list(conversation, signal),
+    )
   }
 
   async call(call: SourceCall, port: CallerPort): Promise<Reply> {
     if (call.state !== undefined) return this.#resume(call, call.state, port)
-    return this.#start(call, port)
+    if (!call.method.startsWith('tasks/')) return this.#start(call, port)
+    return this.#using(
+      this.#pool,
+      () => this.#conversationOf(call.session),
+      (conversation) => this.#desk.serve(conversation, call),
+    )
   }
 
   async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
@@ -80,40 +95,54 @@ class Legacy implements Adapter {
     const acquire = () => this.#conversationOf(subscription.session)
     await this.#using(this.#pool, acquire, (conversation) => conversation.follow(subscription, signal))
     return async () => {
-      await this.#pool.find(subscription.session.key)?.unfollow(subscription)
+      await Promise.all(this.#heldBy(subscription.session.key).map((held) => held.unfollow(subscription)))
     }
   }
 
   async announce(session: CallerSession, method: string, params: JsonObject): Promise<void> {
-    await this.#pool.find(session.key)?.announce(method, params)
+    await Promise.all(this.#heldBy(session.key).map((held) => held.announce(method, params)))
   }
 
   async endSession(sessionKey: string): Promise<void> {
     this.#parking.dropSession(sessionKey)
-    const conversation = this.#pool.find(sessionKey)
-    if (conversation !== undefined) await conversation.part(sessionKey, sessionEnded(this.#side.server))
-    await this.#pool.end(sessionKey)
+    const reason = sessionEnded(this.#side.server)
+    await Promise.all(this.#heldBy(sessionKey).map((held) => held.part(sessionKey, reason)))
+    if (this.#side.placing.isExclusive) await this.#pool.end(sessionKey)
   }
 
   usage(): SourceUsage {
     const conversations = this.#pool.conversations()
     const subscriptions = conversations.reduce((sum, conversation) => sum + conversation.subscriptionCount, 0)
-    return { sessions: this.#pool.size, parkedCalls: this.#parking.size, processes: 0, subscriptions }
+    const held = { parkedCalls: this.#parking.size, subscriptions }
+    return this.era === 'legacy' && this.#side.placing.isProcess
+      ? { ...held, sessions: 0, processes: this.#pool.size }
+      : { ...held, sessions: this.#pool.size, processes: 0 }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     this.#parking.dropSession()
-    await Promise.all([this.#pool.close(), this.#probe.close()])
+    await Promise.all([this.#pool.close(), this.#probes.close()])
     await this.#side.close()
   }
 
   async #start(call: SourceCall, port: CallerPort): Promise<Reply> {
     const acquire = () => untilAborted(this.#conversationOf(call.session), call.signal, this.#side.server)
     return this.#using(this.#pool, acquire, async (conversation) => {
-      const live = await conversation.startCall(call, call.params)
+      const support = this.#taskSupport.get(stringAt(call.params, 'name') ?? '')
+      const isTask = runsAsTask(call, support, conversation.peer.capabilities)
+      if (isTask && call.task !== undefined) return this.#startTask(conversation, call)
+      const live = await conversation.startCall(call, isTask ? 'task' : 'request')
       return this.#reply({ call, port, held: { live }, end: await live.leg(call, port) })
     })
+  }
+
+  async #startTask(conversation: Conversation, call: SourceCall): Promise<Reply> {
+    const response = await conversation.ask(call, { method: call.method, params: asTask(call) })
+    const task = createdTask(this.#side.server, response)
+    if (task !== undefined) return { kind: 'task', task: toModernTask(task) }
+    if ('error' in response) return { kind: 'error', error: response.error }
+    return { kind: 'complete', ...response }
   }
 
   async #resume(call: SourceCall, state: string, port: CallerPort): Promise<Reply> {
@@ -156,11 +185,23 @@ class Legacy implements Adapter {
     return { kind: 'input', requests, state, pinned: true }
   }
 
+  /** The conversations in which a caller session has something. */
+  #heldBy(sessionKey: string): readonly Conversation[] {
+    const own = this.#side.placing.isExclusive ? [this.#pool.find(sessionKey)] : this.#pool.conversations()
+    return own
+      .filter((conversation) => conversation?.hasCaller(sessionKey) === true)
+      .filter((held) => held !== undefined)
+  }
+
+  #probe(): Promise<Conversation> {
+    const key = this.#side.placing.probeKey
+    const house = { clientInfo: { ...this.#side.deps.house }, capabilities: ALL_CAPABILITIES }
+    return this.#probes.acquire(key, () => this.#open(key, house))
+  }
+
   async #conversationOf(caller: CallerSession): Promise<Conversation> {
-    const { key, clientInfo } = caller
-    const conversation = await this.#pool.acquire(key, () =>
-      this.#open(key, { clientInfo, capabilities: legacyCapabilities(caller) }),
-    )
+    const { key, ...who } = this.#side.placing.place(caller, this.#pool.conversations())
+    const conversation = await this.#pool.acquire(key, () => this.#open(key, who))
     conversation.join(caller)
     return conversation
   }
@@ -177,9 +218,9 @@ class Legacy implements Adapter {
 
   /** After a session was lost: what was followed in it is followed anew, and lists may have changed unheard. */
   async #mend(lost: Conversation): Promise<void> {
-    if (this.#isClosed) return
+    if (this.#isClosed || lost.isEnded) return
     this.#pool.drop(lost)
-    if (lost.key === PROBE_KEY) return this.#side.listChanged()
+    if (lost.key === this.#side.placing.probeKey) this.#side.listChanged()
     const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
     for (const follower of lost.followers()) {
       const again = this.#conversationOf(follower.session).then((conversation) => conversation.follow(follower, signal))
@@ -194,12 +235,13 @@ class Legacy implements Adapter {
 
   /** The probe's own session hears of every change; other sessions would only say it again. */
   #listChanged(key: string): void {
-    if (key === PROBE_KEY || this.#probe.size === 0) this.#side.listChanged()
+    if (key === this.#side.placing.probeKey || this.#probes.find(this.#side.placing.probeKey) === undefined)
+      this.#side.listChanged()
   }
 
   /** A request that found its session gone was not executed: it is made again once, in a new session. */
   async #using<Result>(
-    pool: Pool,
+    pool: Pool<Conversation>,
     acquire: () => Promise<Conversation>,
     use: (conversation: Conversation) => Promise<Result>,
   ): Promise<Result> {
@@ -226,6 +268,8 @@ class Legacy implements Adapter {
         return { result: response.result.value(), bytes: response.result.bytes().length }
       },
     })
+    this.#taskSupport.clear()
+    for (const tool of lists.tools) this.#taskSupport.set(stringAt(tool, 'name') ?? '', taskSupportOf(tool))
     return { era: this.era, serverInfo, capabilities, ...(instructions !== undefined && { instructions }), ...lists }
   }
 }

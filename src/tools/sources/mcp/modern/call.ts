@@ -37,6 +37,7 @@ export async function callModern(calls: ModernCalls, call: SourceCall, port: Cal
     const answer = await calls.carrier.request({
       method: call.method,
       params,
+      session,
       headers: headersOf(calls, call),
       signal: watch.signal,
       onMessage: (message) => {

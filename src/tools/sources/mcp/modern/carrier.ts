@@ -1,4 +1,5 @@
 import type { JsonObject } from '#kernel'
+import type { CallerSession } from '../../../source.ts'
 import { brokenReply, refused, unreachable } from '../reasons.ts'
 import type { Wire } from '../wire/exchange.ts'
 import type { Answer, WireMessage } from '../wire/message.ts'
@@ -15,6 +16,8 @@ export type ModernRequest = {
   readonly method: string
   readonly params: JsonObject
   readonly headers?: Readonly<Record<string, string>>
+  /** For whom it is made; absent for what we ask on our own account. */
+  readonly session?: CallerSession
   readonly signal: AbortSignal
   onMessage?(message: WireMessage): void
 }

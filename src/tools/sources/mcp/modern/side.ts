@@ -18,6 +18,10 @@ export type ModernSide = {
   readonly maxBytes: number
   readonly deps: SourceDeps
   listChanged(): void
+  /** Hear of list changes by a stream that stays open, and so keeps open what carries it. */
+  readonly listensToLists: boolean
+  /** How many processes serve it, where it is not behind a URL. */
+  processes?(): number
   close(): Promise<void>
 }
 
@@ -65,7 +69,7 @@ class Modern implements Adapter {
       maxBytes,
       page: (method, params) => this.#ask(method, params, signal),
     })
-    this.#listenToLists(capabilities)
+    if (this.#side.listensToLists) this.#listenToLists(capabilities)
     const instructions = stringAt(discovered.result, 'instructions')
     return {
       era: 'modern',
@@ -127,7 +131,12 @@ class Modern implements Adapter {
   }
 
   usage() {
-    return { sessions: 0, parkedCalls: 0, processes: 0, subscriptions: this.#subscriptions.size }
+    return {
+      sessions: 0,
+      parkedCalls: 0,
+      processes: this.#side.processes?.() ?? 0,
+      subscriptions: this.#subscriptions.size,
+    }
   }
 
   async close(): Promise<void> {

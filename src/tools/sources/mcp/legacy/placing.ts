@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { canonicalJson, type JsonObject } from '#kernel'
+import type { StdioServerConfig } from '../../../config.ts'
+import type { CallerSession } from '../../../source.ts'
+import { ALL_CAPABILITIES, legacyCapabilities } from './capabilities.ts'
+
+/** Where a caller's calls run, and as whom we introduce ourselves there. */
+export type Place = { readonly key: string; readonly clientInfo: JsonObject; readonly capabilities: JsonObject }
+
+/** An open conversation, as far as placing looks at it. */
+export type Load = { readonly key: string; readonly callCount: number }
+
+/** Who may share a conversation with a server. */
+export type Placing = {
+  place(caller: CallerSession, open: readonly Load[]): Place
+  /** A conversation belongs to one caller session, whose key is its key. */
+  readonly isExclusive: boolean
+  readonly isProcess: boolean
+  /** Where lists are asked for. */
+  readonly probeKey: string
+  /** The probe has a place of its own, outside the limit, and stays to hear of changes. */
+  readonly keepsProbe: boolean
+}
+
+/** Each caller session has its own. */
+export const ONE_EACH: Placing = {
+  place: ownPlace,
+  isExclusive: true,
+  isProcess: false,
+  probeKey: 'probe',
+  keepsProbe: true,
+}
+
+/** As `isolation` of a child process says. */
+export function placingOf(config: StdioServerConfig, house: JsonObject): Placing {
+  const common = { isExclusive: false, isProcess: true, probeKey: 'probe', keepsProbe: false }
+  switch (config.isolation) {
+    case 'session':
+      return { ...common, place: ownPlace, isExclusive: true }
+    case 'user':
+      return { ...common, place: placeOfUser }
+    case 'shared': {
+      const place = (_caller: CallerSession, open: readonly Load[]) => ({
+        key: leastLoaded(open, config.max_processes),
+        clientInfo: house,
+        capabilities: ALL_CAPABILITIES,
+      })
+      return { ...common, place, probeKey: sharedKey(0) }
+    }
+  }
+}
+
+function ownPlace(caller: CallerSession): Place {
+  return { key: caller.key, clientInfo: caller.clientInfo, capabilities: legacyCapabilities(caller) }
+}
+
+/** What a server may ask differs with the capabilities, so equal ones of one user share. */
+function placeOfUser(caller: CallerSession): Place {
+  const capabilities = legacyCapabilities(caller)
+  const digest = createHash('sha256').update(canonicalJson(capabilities)).digest('base64url').slice(0, 16)
+  return { key: `${caller.userId}#${digest}`, clientInfo: caller.clientInfo, capabilities }
+}
+
+/** A free one, else a new one while there may be more, else the one with the fewest calls. */
+function leastLoaded(open: readonly Load[], max: number): string {
+  const free = open.find((conversation) => conversation.callCount === 0)
+  if (free !== undefined) return free.key
+  const taken = new Set(open.map(({ key }) => key))
+  for (let index = 0; index < max; index += 1) if (!taken.has(sharedKey(index))) return sharedKey(index)
+  const [least] = open.toSorted((a, b) => a.callCount - b.callCount)
+  return least?.key ?? sharedKey(0)
+}
+
+function sharedKey(index: number): string {
+  return `shared-${index}`
+}
