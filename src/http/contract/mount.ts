@@ -2,43 +2,44 @@ import type { Context, Hono } from 'hono'
 import { Problem } from '#kernel'
 import type { Log } from '#telemetry'
 import { answerError, answerJson, answerLines, answerProblem } from './answer.ts'
+import type { Caller, CallerFor } from './caller.ts'
 import type { Access, Answered, Contract, Operation, Parsed } from './contract.ts'
 import { parseRequest } from './parse.ts'
 import { peerAddress } from './peer.ts'
 import { WRONG_METHOD } from './problems.ts'
 
 /** Who asks and from where, next to the parsed parts. */
-export type HandlerContext<Caller> = {
-  readonly caller: Caller
+export type HandlerContext<C extends Caller = Caller> = {
+  readonly caller: C
   readonly signal: AbortSignal
   readonly remoteAddress: string
   readonly headers: Headers
 }
 
-export type Handlers<C extends Contract, Caller> = {
+export type Handlers<C extends Contract> = {
   readonly [Name in keyof C]: (
     input: Parsed<C[Name]>,
-    context: HandlerContext<Caller>,
+    context: HandlerContext<CallerFor<C[Name]['access']>>,
   ) => Answered<C[Name]> | Promise<Answered<C[Name]>>
 }
 
-export type MountOptions<Caller> = {
+export type MountOptions = {
   readonly log: Log
   /** Lets the caller in, or throws a Problem that says what to do. Runs before anything of the request is read. */
   readonly authorize: (access: Access, request: { headers: Headers; remoteAddress: string }) => Caller
 }
 
 /** Makes routes of a contract. A path of it that is asked with another method is answered with 405 and `Allow`. */
-export function mountContract<C extends Contract, Caller>(
+export function mountContract<C extends Contract>(
   app: Hono,
   contract: C,
-  handlers: Handlers<C, Caller>,
-  options: MountOptions<Caller>,
+  handlers: Handlers<C>,
+  options: MountOptions,
 ): void {
   const methods = new Map<string, string[]>()
   for (const [name, operation] of Object.entries(contract)) {
     // The handler of this very operation; the loop loses which one it is.
-    const handle = handlers[name] as unknown as Handle<Caller>
+    const handle = handlers[name] as unknown as Handle
     const path = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
     app.on(operation.method, path, (context) => answer(context, { operation, handle, options }))
     methods.set(path, [...(methods.get(path) ?? []), operation.method])
@@ -46,10 +47,10 @@ export function mountContract<C extends Contract, Caller>(
   for (const [path, allowed] of methods) app.all(path, (context) => refuseMethod(context, allowed))
 }
 
-type Handle<Caller> = (input: object, context: HandlerContext<Caller>) => unknown
-type Mounted<Caller> = { operation: Operation; handle: Handle<Caller>; options: MountOptions<Caller> }
+type Handle = (input: object, context: HandlerContext) => unknown
+type Mounted = { operation: Operation; handle: Handle; options: MountOptions }
 
-async function answer<Caller>(context: Context, mounted: Mounted<Caller>): Promise<Response> {
+async function answer(context: Context, mounted: Mounted): Promise<Response> {
   const { operation, handle, options } = mounted
   const request = context.req.raw
   const report = { method: operation.method, path: operation.path, log: options.log }
