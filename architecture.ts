@@ -14,5 +14,5 @@ export const rooms = {
   tools: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'policy'],
   gateway: ['kernel', 'telemetry', 'http', 'identity', 'tools'],
   main: ['kernel', 'telemetry', 'config', 'storage', 'http', 'audit', 'identity', 'policy', 'tools', 'gateway'],
-  cli: ['kernel', 'config', 'http', 'storage', 'audit', 'identity', 'tools', 'gateway', 'main'],
+  cli: ['kernel', 'telemetry', 'config', 'http', 'storage', 'audit', 'identity', 'tools', 'gateway', 'main'],
 } as const satisfies Record<string, readonly string[]>

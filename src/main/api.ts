@@ -1,8 +1,105 @@
-import { Hono } from 'hono'
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { auditContract, auditRoutes, type Audit } from '#audit'
+import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
+import { authorizeApi, identityContract, identityRoutes, type AdminToken, type Identity } from '#identity'
+import { newId, type Clock } from '#kernel'
+import type { Storage } from '#storage'
+import type { Log, Metrics } from '#telemetry'
+import { toolsContract, toolsRoutes, type House, type Tools, type ToolsAdmin } from '#tools'
+import { isLoopback, type GatehouseConfig } from './config.ts'
+import { HOUSE } from './version.ts'
 
-/** Stands in until the rooms' contracts are mounted. */
-export function createHouseApi(_deps: object): (request: Request) => Promise<Response> {
-  const app = new Hono()
-  app.get('/livez', (c) => c.text('ok'))
+/** All operations of the house, by room. */
+export const contracts = {
+  keys: identityContract,
+  tools: toolsContract,
+  audit: auditContract,
+  system: systemContract,
+} as const
+
+export type HouseApiDeps = {
+  readonly config: GatehouseConfig
+  readonly dataDir: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly storage: Storage
+  readonly audit: Audit
+  readonly identity: Identity
+  readonly adminToken: AdminToken
+  readonly house: House
+  readonly tools: Tools
+  readonly toolsAdmin: ToolsAdmin
+}
+
+/** The API of all rooms as one function from request to answer. */
+export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promise<Response> {
+  const { config, log } = deps
+  const app = createApi({
+    log,
+    browser: {
+      isLoopbackListener: isLoopback(config.server.listen.host),
+      publicUrl: () => config.server.public_url ?? '',
+      origins: config.server.allowed_origins,
+    },
+  })
+  const options = { log, authorize: authorizeApi.bind(null, deps) }
+  mountContract(app, identityContract, identityRoutes(deps.identity), options)
+  mountContract(app, toolsContract, toolsRoutes(deps), options)
+  mountContract(app, auditContract, auditRoutes(deps.audit), options)
+  mountSystem(app, systemDeps(deps), options)
   return async (request) => app.fetch(request)
+}
+
+/** The OpenAPI document, as `/openapi.json` and `docs/openapi.json` have it. */
+export function describeHouse() {
+  const description = 'The admin API of a Gatehouse, and tools over REST. MCP clients connect to /mcp/{gateway}.'
+  return describeApi({ title: 'Gatehouse', version: HOUSE.version, description }, contracts)
+}
+
+function systemDeps(deps: HouseApiDeps): Parameters<typeof mountSystem>[1] {
+  return {
+    version: HOUSE.version,
+    notReady: () => notReady(deps),
+    health: () => health(deps),
+    metrics: async () => ({ contentType: deps.metrics.contentType, text: await deps.metrics.render() }),
+    backup: (by) => backup(deps, by),
+    openapi: describeHouse(),
+  }
+}
+
+/** Asks the storage at the most for two seconds: whoever probes wants to know now. */
+async function notReady({ storage, audit }: HouseApiDeps): Promise<string[]> {
+  const late = AbortSignal.timeout(2_000)
+  const lateness = new Promise<string>((resolve) => late.addEventListener('abort', () => resolve('storage is slow')))
+  const asked = storage.sharedKey('main.ready').then(
+    () => '',
+    () => 'storage does not answer',
+  )
+  const trouble = await Promise.race([asked, lateness])
+  const isMute = audit.state().writesTo === 'nowhere'
+  return [trouble, isMute ? 'the audit trail cannot be written' : ''].filter((reason) => reason !== '')
+}
+
+function health({ toolsAdmin }: HouseApiDeps) {
+  const servers = toolsAdmin.listServers().filter(({ enabled }) => enabled)
+  const gateways = toolsAdmin.listGateways()
+  return {
+    toolCount: servers.reduce((sum, server) => sum + server.health.tools, 0),
+    transports: ['streamable-http'],
+    servers: servers.map(({ name, health: { state, reason, tools, retryAt } }) => ({
+      ...{ name, state, reason, tools, retryAt },
+    })),
+    gateways: gateways.map(({ slug, auth, toolCount }) => ({ slug, auth, tools: toolCount })),
+  }
+}
+
+async function backup({ storage, audit, dataDir }: HouseApiDeps, by: AdminCaller) {
+  const folder = join(dataDir, 'backups')
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const path = join(folder, `${newId('backup')}.jsonl`)
+  await audit.record({ what: 'backup.made', decision: 'allowed', userId: by.userId, keyId: by.keyId, face: by.face })
+  await storage.backup(path)
+  return { path, bytes: (await stat(path)).size }
 }

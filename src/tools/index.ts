@@ -18,3 +18,5 @@ export type { HealthState, ServerHealth } from './servers.ts'
 export { toolsDb } from './store.ts'
 
 export { toolsMigrations } from './migrations.ts'
+export { toolsContract, type CallResult } from './contract.ts'
+export { toolsRoutes } from './routes.ts'

@@ -91,3 +91,14 @@ export const DECLARED_IN_FILE = {
   status: 409,
   title: 'This is declared in the config file',
 } as const satisfies ProblemKind
+/** REST only: the call was refused before a server saw it, or by its server's protocol. */
+export const CALL_REFUSED = {
+  code: 'tools/call-refused',
+  status: 400,
+  title: 'This call cannot be made',
+} as const satisfies ProblemKind
+export const CALL_FAILED = {
+  code: 'tools/call-failed',
+  status: 502,
+  title: 'The call failed on its way',
+} as const satisfies ProblemKind

@@ -27,7 +27,7 @@ function checkout() {
   mkdirSync(bin)
   for (const file of ['gatehouse', 'package.json', 'package-lock.json']) cpSync(join(root, file), join(home, file))
   const says = (name: string) => `console.log(JSON.stringify(['${name}', process.cwd(), process.argv.slice(2)]))\n`
-  writeFileSync(join(home, 'src/main/main.ts'), says('main'))
+  writeFileSync(join(home, 'src/cli/main.ts'), says('main'))
   writeFileSync(join(home, 'scripts/test.ts'), says('test'))
   for (const tool of [
     'sh',

@@ -1,0 +1,11 @@
+import type { Handlers } from '#http'
+import type { auditContract } from './contract.ts'
+import type { Audit } from './service.ts'
+
+export function auditRoutes(audit: Audit): Handlers<typeof auditContract> {
+  return {
+    searchAudit: ({ query: { cursor, limit, ...filter } }) => audit.search(filter, { cursor, limit }),
+    followAudit: ({ query }, { signal }) => audit.follow({ filter: query, signal }),
+    verifyAudit: ({ query }) => audit.verify(query),
+  }
+}

@@ -1,0 +1,38 @@
+import { isProblem } from '#kernel'
+
+/** Asked wrongly: exit code 2. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UsageError'
+  }
+}
+
+/** Something that a person can put right, said in one sentence, with what to do: exit code 1. */
+export class Failure extends Error {
+  readonly hint: string | undefined
+  constructor(message: string, hint?: string) {
+    super(message)
+    this.name = 'Failure'
+    this.hint = hint
+  }
+}
+
+/** What is printed for whatever was thrown. A Problem's detail says already what to do. */
+export function describeFailure(error: unknown): { text: string; code: 1 | 2 } {
+  if (error instanceof UsageError) return { text: `${error.message}\n`, code: 2 }
+  if (error instanceof Failure) return { text: withHint(error.message, error.hint), code: 1 }
+  if (isProblem(error)) return { text: `${error.message}\n`, code: 1 }
+  return { text: `${messages(error).join(': ')}\n`, code: 1 }
+}
+
+function withHint(message: string, hint: string | undefined): string {
+  return hint === undefined ? `${message}\n` : `${message}\n  ${hint}\n`
+}
+
+/** The chain of causes, each said once. */
+function messages(error: unknown): string[] {
+  if (!(error instanceof Error)) return [String(error)]
+  const rest = error.cause === undefined ? [] : messages(error.cause)
+  return [error.message, ...rest.filter((message) => !error.message.includes(message))]
+}

@@ -1,0 +1,75 @@
+import * as z from 'zod'
+import type { ProblemKind } from '#kernel'
+import { defineContract } from '../contract/contract.ts'
+
+/** Answered by `/readyz` with 503; `reasons` says in words what is missing. */
+export const NOT_READY = {
+  code: 'http/not-ready',
+  status: 503,
+  title: 'The house cannot serve now',
+} as const satisfies ProblemKind
+
+const serverState = z.object({
+  name: z.string(),
+  state: z.enum(['starting', 'healthy', 'degraded', 'unreachable', 'needs_consent']),
+  reason: z.string().meta({ description: 'In words; empty when healthy.' }),
+  tools: z.int(),
+  retryAt: z.int().nullable().meta({ description: 'Milliseconds since 1970: when it is tried again.' }),
+})
+
+export const healthReport = z.object({
+  status: z.enum(['ok', 'degraded', 'not-ready']),
+  version: z.string(),
+  reasons: z.array(z.string()).optional(),
+  toolCount: z.int().optional(),
+  transports: z.array(z.string()).optional().meta({ description: 'How MCP clients may connect.' }),
+  servers: z.array(serverState).optional(),
+  gateways: z
+    .array(z.object({ slug: z.string(), auth: z.enum(['key', 'none']), tools: z.int() }))
+    .optional(),
+})
+export type HealthReport = z.output<typeof healthReport>
+
+const readyReport = z.object({ status: z.literal('ready') })
+export type ReadyReport = z.output<typeof readyReport>
+
+const backupReport = z.object({
+  path: z.string().meta({ description: 'A file (0600) in the data directory of the process that answered.' }),
+  bytes: z.int(),
+})
+export type BackupReport = z.output<typeof backupReport>
+
+export const systemContract = defineContract({
+  livez: {
+    method: 'GET',
+    path: '/livez',
+    summary: 'Is the process alive?',
+    access: 'open',
+    reply: z.object({ status: z.literal('alive') }),
+  },
+  readyz: {
+    method: 'GET',
+    path: '/readyz',
+    summary: 'Can it serve calls?',
+    description: 'With 503 the problem holds `reasons`: storage or the audit trail cannot be written, or it still starts.',
+    access: 'open',
+    reply: readyReport,
+    errors: [NOT_READY],
+  },
+  health: {
+    method: 'GET',
+    path: '/health',
+    summary: 'How it is: servers, tools and gateways',
+    description: 'Callers on the same machine and admins get everything; others `status` and `version`.',
+    access: 'open',
+    reply: healthReport,
+  },
+  backup: {
+    method: 'POST',
+    path: '/api/v1/backup',
+    summary: 'Write a consistent copy of everything stored',
+    access: 'admin',
+    reply: backupReport,
+    status: 201,
+  },
+})

@@ -1,0 +1,38 @@
+import type { Access, Caller, Handlers } from '#http'
+import type { AdminToken } from './admin-token.ts'
+import type { identityContract } from './contract.ts'
+import type { Identity } from './service.ts'
+
+export function identityRoutes(identity: Identity): Handlers<typeof identityContract> {
+  return {
+    createKey: ({ body }, { caller }) => identity.createKey(body, caller),
+    listKeys: ({ query }) => identity.listKeys(query),
+    revokeKey: ({ params }, { caller }) => identity.revokeKey(params.id, caller),
+  }
+}
+
+/**
+ * Lets callers of the API in. Admin operations take the local admin token or an admin key; operations of a gateway
+ * also take whatever its own admission accepts, which is asked there.
+ */
+export function authorizeApi(
+  deps: { identity: Pick<Identity, 'authenticateAdmin'>; adminToken: Pick<AdminToken, 'matches'> },
+  access: Access,
+  request: { headers: Headers },
+): Caller {
+  const authorization = request.headers.get('authorization') ?? undefined
+  if (deps.adminToken.matches(authorization)) return { kind: 'admin', userId: LOCAL_ADMIN, keyId: null, face: 'cli' }
+  const answer = deps.identity.authenticateAdmin({ authorization })
+  if (answer.ok) return { kind: 'admin', userId: answer.userId ?? LOCAL_ADMIN, keyId: answer.keyId, face: 'rest' }
+  switch (access) {
+    case 'open':
+      return { kind: 'anybody' }
+    case 'gateway':
+      return { kind: 'key', authorization }
+    case 'admin':
+      throw answer.problem
+  }
+}
+
+/** Whoever works with the local admin token, or with an admin key that belongs to no user. */
+const LOCAL_ADMIN = 'admin'

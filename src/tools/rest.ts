@@ -1,0 +1,135 @@
+import type { AdminCaller, HandlerContext, KeyCaller } from '#http'
+import { isJsonObject, Problem, type Json, type JsonObject } from '#kernel'
+import { INTERNAL_ERROR } from './call/refused.ts'
+import type { CallResult } from './contract.ts'
+import { CALL_FAILED, CALL_REFUSED } from './problems.ts'
+import type { ToolsRoutesDeps } from './routes.ts'
+import type { CallerPort, CallerSession, Definition } from './source.ts'
+import type { Admission, CallOutcome } from './tools.ts'
+import type { GatewayView } from './view.ts'
+
+type Context = HandlerContext<AdminCaller | KeyCaller>
+
+/** The REST face, list: what this user sees, with where each tool comes from. */
+export async function listByRest(
+  deps: ToolsRoutesDeps,
+  wanted: { slug: string; user?: string | undefined },
+  context: Context,
+) {
+  const admission = admit(deps, wanted, context)
+  const { items, missing } = await deps.tools.list(admission, 'tools', sessionOf(admission))
+  const view = deps.house.snapshot().views.get(wanted.slug)
+  const tools = items.flatMap((item) => showWithOrigin(item, view))
+  return { gateway: wanted.slug, user: admission.userId, tools, missing }
+}
+
+function showWithOrigin(item: Definition, view: GatewayView | undefined) {
+  const { name, title, description, inputSchema, outputSchema, annotations } = item
+  const binding = typeof name === 'string' ? view?.toolByName.get(name) : undefined
+  // Gone with a change that came between the list and this look.
+  if (typeof name !== 'string' || !binding) return []
+  const shown = {
+    ...{ name, server: binding.server, original: binding.original },
+    inputSchema: isJsonObject(inputSchema) ? inputSchema : {},
+    ...(typeof title === 'string' ? { title } : {}),
+    ...(typeof description === 'string' ? { description } : {}),
+    ...(isJsonObject(outputSchema) ? { outputSchema } : {}),
+    ...(isJsonObject(annotations) ? { annotations } : {}),
+  }
+  return [shown]
+}
+
+type CallBody = {
+  readonly slug: string
+  readonly tool: string
+  readonly arguments: Readonly<Record<string, unknown>>
+  readonly user?: string | undefined
+  readonly idempotencyKey?: string | undefined
+  readonly inputResponses?: Readonly<Record<string, unknown>> | undefined
+  readonly requestState?: string | undefined
+}
+
+/** The REST face, call: the one path of every call, and its outcome as an HTTP answer. */
+export async function callByRest(deps: ToolsRoutesDeps, body: CallBody, context: Context): Promise<CallResult> {
+  const admission = admit(deps, body, context)
+  const { inputResponses, requestState, idempotencyKey } = body
+  const outcome = await deps.tools.call({
+    admission,
+    face: context.caller.kind === 'admin' ? context.caller.face : 'rest',
+    method: 'tools/call',
+    params: { name: body.tool, arguments: json(body.arguments) },
+    session: sessionOf(admission),
+    port: SILENT,
+    wantsProgress: false,
+    signal: context.signal,
+    ...traceOf(context.headers),
+    ...(inputResponses === undefined ? {} : { inputResponses: json(inputResponses) }),
+    ...(requestState === undefined ? {} : { requestState }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  })
+  return resultOf(outcome)
+}
+
+function resultOf(outcome: CallOutcome): CallResult {
+  switch (outcome.kind) {
+    case 'complete':
+      return complete(outcome.result.value())
+    case 'input':
+      return { status: 'input_required', requests: { ...outcome.requests }, requestState: outcome.requestState }
+    case 'error': {
+      const { code, message, data } = outcome.error
+      const kind = code === INTERNAL_ERROR ? CALL_FAILED : CALL_REFUSED
+      throw new Problem(kind, message, { rpcCode: code, ...(data === undefined ? {} : { data }) })
+    }
+    case 'task':
+      throw new Error('a task was started for a caller that cannot follow it')
+  }
+}
+
+function complete(result: JsonObject): CallResult {
+  const { content, structuredContent, isError, _meta } = result
+  return {
+    status: 'complete',
+    isError: isError === true,
+    content: Array.isArray(content) ? content.filter(isJsonObject) : [],
+    ...(structuredContent === undefined ? {} : { structuredContent }),
+    ...(isJsonObject(_meta) ? { _meta } : {}),
+  }
+}
+
+/** An admin acts for whom they name; everybody else passes the gateway's own door. */
+function admit(
+  deps: ToolsRoutesDeps,
+  wanted: { slug: string; user?: string | undefined },
+  { caller, headers, remoteAddress }: Context,
+): Admission {
+  const userId = wanted.user ?? headers.get('gatehouse-user-id') ?? headers.get('arcade-user-id') ?? undefined
+  if (caller.kind === 'key') {
+    const credentials = { authorization: caller.authorization, userId, remoteAddress }
+    return deps.tools.admit({ gateway: wanted.slug, credentials })
+  }
+  return { gateway: wanted.slug, userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
+}
+
+/** A REST caller is a modern client: it can answer what a server asks, with its next request. */
+function sessionOf(admission: Admission): CallerSession {
+  return {
+    key: `rest:${admission.keyId ?? 'local'}:${admission.userId}`,
+    era: 'modern',
+    userId: admission.userId,
+    clientInfo: { name: 'gatehouse-rest', version: '1' },
+    clientCapabilities: { elicitation: { form: {}, url: {} } },
+  }
+}
+
+const SILENT: CallerPort = { progress() {}, message() {}, notify() {} }
+
+function traceOf(headers: Headers): { trace?: { traceparent: string } } {
+  const traceparent = headers.get('traceparent')
+  return traceparent === null ? {} : { trace: { traceparent } }
+}
+
+/** Values that were parsed from JSON are JSON, whatever their schema says of them. */
+function json(value: Readonly<Record<string, unknown>>): JsonObject {
+  return value as Readonly<Record<string, Json>>
+}
