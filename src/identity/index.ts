@@ -36,3 +36,5 @@ export {
   UNAUTHENTICATED,
   USER_NEEDED,
 } from './problems.ts'
+export { identityContract } from './contract.ts'
+export { authorizeApi, identityRoutes } from './routes.ts'
