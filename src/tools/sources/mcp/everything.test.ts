@@ -92,11 +92,11 @@ describe('server-everything over streamable HTTP', () => {
 
       const asked = inputOf(await source.call(call, testPort()))
       const [key = ''] = Object.keys(asked.requests)
-      const roots = { roots: [{ uri: 'file:///work/here', name: 'here' }] }
+      const roots = { roots: [{ uri: 'file:///project', name: 'here' }] }
       const reply = await source.call({ ...call, state: asked.state, inputResponses: { [key]: roots } }, testPort())
 
       expect(asked.requests[key]?.method).toBe('roots/list')
-      expect(textOf(reply)).toContain('file:///work/here')
+      expect(textOf(reply)).toContain('file:///project')
     },
   )
 

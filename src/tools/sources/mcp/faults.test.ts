@@ -139,6 +139,20 @@ describe('sessions upstream', () => {
     expect(replies.map(textOf)).toEqual(['late', 'late'])
   })
 
+  test('the streams of many sessions leave room for calls', async () => {
+    const call: Answer = ({ res, body }) => sendResult(res, body.id, TEXT('ok'))
+    const get: Answer = ({ res }) => {
+      openEvents(res)
+    }
+    await using server = await rawServer(legacyAnswer({ 'tools/call': call, GET: get }))
+    await using source = httpSource(server.url)
+    const keys = Array.from({ length: 160 }, (_, index) => `session-${index}`)
+
+    for (const key of keys) await source.call(toolCall('t', {}, { session: caller({ key }) }), testPort())
+
+    expect(source.usage().sessions).toBe(160)
+  })
+
   test('an idle session is closed after its time', async () => {
     const ended = Promise.withResolvers<void>()
     const endings: Answer = ({ req, res }) => {
@@ -458,6 +472,27 @@ describe('questions of a session-era server', () => {
     const reply = await source.call({ ...call, state: asked.state, inputResponses }, testPort())
 
     expect(textOf(reply)).toBe('heard 1')
+  })
+
+  test('pages to visit are an error for a session-era caller, and need the capability of a modern one', async () => {
+    const data = { elicitations: [{ mode: 'url', elicitationId: 'e', url: 'https://example.com', message: 'go' }] }
+    const call: Answer = ({ res, body }) =>
+      sendJson(res, 200, { jsonrpc: '2.0', id: body.id, error: { code: -32042, message: 'visit', data } })
+    await using server = await rawServer(legacyAnswer({ 'tools/call': call }))
+    await using source = httpSource(server.url)
+    const old = caller({ key: 'old', era: 'legacy' })
+    const unable = caller({ key: 'unable', clientCapabilities: { elicitation: { form: {} } } })
+
+    const relayed = await source.call(toolCall('t', {}, { session: old }), testPort())
+    const refused = await source.call(toolCall('t', {}, { session: unable }), testPort())
+    const asked = inputOf(await source.call(toolCall('t'), testPort()))
+    const inputResponses = { 'page-1': { action: 'decline' } }
+    const declined = await source.call({ ...toolCall('t'), state: asked.state, inputResponses }, testPort())
+
+    expect(relayed).toEqual({ kind: 'error', error: { code: -32042, message: 'visit', data } })
+    expect(refused).toMatchObject({ kind: 'error', error: { code: -32021 } })
+    expect(asked.requests['page-1']?.params).toEqual({ mode: 'url', url: 'https://example.com', message: 'go' })
+    expect(declined).toMatchObject({ kind: 'complete', isError: true })
   })
 
   test('what the caller cannot answer never reaches it', async () => {

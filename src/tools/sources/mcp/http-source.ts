@@ -6,16 +6,17 @@ import { debounced } from './debounced.ts'
 import { EraSource } from './era-source.ts'
 import { detectEra } from './era.ts'
 import { createHttpOpenLink } from './legacy/http-link.ts'
+import { MAX_PARKED } from './legacy/parking.ts'
 import { ONE_EACH } from './legacy/placing.ts'
 import { createLegacySide } from './legacy/side.ts'
 import { createSseOpenLink } from './legacy/sse-link.ts'
 import { createHttpCarrier } from './modern/carrier.ts'
-import { createModernSide } from './modern/side.ts'
+import { createModernSide, MAX_SUBSCRIPTIONS } from './modern/side.ts'
 import type { Wire } from './wire/exchange.ts'
 
 /** An MCP server behind a URL: streamable HTTP of either era, or HTTP+SSE. */
 export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>, deps: SourceDeps): Source {
-  const client = deps.egress.open({ trusted, allow: config.allow_addresses })
+  const client = deps.egress.open({ trusted, allow: config.allow_addresses, connections: connectionsOf(config) })
   const wire: Wire = {
     server: config.name,
     dispatcher: client.dispatcher,
@@ -56,6 +57,14 @@ export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>
       await client.close()
     },
   })
+}
+
+/**
+ * Streams that stay open each hold a connection: the GET stream of a session, a parked call, a subscription. Calls must
+ * never queue behind them, so the limit is above what our own limits let open.
+ */
+function connectionsOf({ max_sessions, max_concurrency }: HttpServerConfig): number {
+  return max_sessions + max_concurrency + MAX_PARKED + MAX_SUBSCRIPTIONS + 64
 }
 
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {

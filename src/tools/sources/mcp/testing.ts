@@ -12,8 +12,8 @@ import { createHttpSource } from './http-source.ts'
 
 export function testEgress(): Egress {
   return {
-    open() {
-      const dispatcher = new Agent()
+    open({ connections = 128 }) {
+      const dispatcher = new Agent({ connections })
       return {
         dispatcher,
         request: () => Promise.reject(new Error('not used here')),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Problem } from '#kernel'
-import { INPUT_EXPIRED } from '../../../problems.ts'
+import { INPUT_EXPIRED, OVERLOADED } from '../../../problems.ts'
 
 /** What waits for its caller to come back with answers. */
 export type Parked<Held> = { readonly held: Held; readonly sessionKey: string }
@@ -8,6 +8,7 @@ export type Parked<Held> = { readonly held: Held; readonly sessionKey: string }
 type Place<Held> = Parked<Held> & { leg: number; isOut: boolean; timer: NodeJS.Timeout }
 
 export const PARKED_MS = 600_000
+export const MAX_PARKED = 10_000
 
 /**
  * Where calls wait between legs. A state `<id>:<leg>` opens its place exactly once, for its own session only, and for
@@ -27,9 +28,17 @@ export class Parking<Held> {
     return this.#places.size
   }
 
-  /** Gives `held` a place, or its old place the next leg. Returns the state to come back with. */
+  /** Gives `held` a place, or its old place the next leg; refuses when too many wait. Returns the state to come back with. */
   park(held: Held, sessionKey: string, id: string = randomUUID()): string {
     const place = this.#places.get(id)
+    if (place === undefined && this.#places.size >= MAX_PARKED) {
+      const full = new Problem(
+        OVERLOADED,
+        `${MAX_PARKED} calls to this server already wait for their callers; try later`,
+      )
+      this.#dropped(held, full)
+      throw full
+    }
     const leg = (place?.leg ?? 0) + 1
     clearTimeout(place?.timer)
     const timer = setTimeout(() => this.#drop(id), this.#holdMs).unref()

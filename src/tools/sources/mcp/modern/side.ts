@@ -1,5 +1,5 @@
 import { Problem, type JsonObject } from '#kernel'
-import { BROKEN_REPLY } from '../../../problems.ts'
+import { BROKEN_REPLY, OVERLOADED } from '../../../problems.ts'
 import type { Definition, Offer, ResourceSubscription } from '../../../source.ts'
 import type { SourceDeps } from '../../deps.ts'
 import type { Adapter } from '../adapter.ts'
@@ -30,6 +30,8 @@ export function createModernSide(side: ModernSide): Adapter {
   return new Modern(side)
 }
 
+/** Followed resources of one server at once; each is a stream that stays open. */
+export const MAX_SUBSCRIPTIONS = 2_000
 const SUBSCRIBE_WAIT_MS = 30_000
 const HEADER_MISMATCH = -32020
 const LIST_CHANGES = { toolsListChanged: 'tools', promptsListChanged: 'prompts', resourcesListChanged: 'resources' }
@@ -89,6 +91,12 @@ class Modern implements Adapter {
 
   async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
     const { session, uri } = subscription
+    if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
+      throw new Problem(
+        OVERLOADED,
+        `${MAX_SUBSCRIPTIONS} resources of server "${this.#side.server}" are followed already`,
+      )
+    }
     const stop = new AbortController()
     const params = withEnvelope(
       { notifications: { resourceSubscriptions: [uri] } },
