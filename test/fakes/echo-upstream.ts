@@ -1,13 +1,17 @@
 /**
  * The fastest MCP server we can write, for benchmarks: one tool, `echo`, raw `node:http`, JSON answers, no validation
- * beyond what routing needs. Serves both eras; sessions exist in name only. Whatever a gateway adds shows against it.
+ * beyond what routing needs. Serves both eras, or only sessions, which exist in name only. Whatever a gateway adds shows
+ * against it. `resultBytes` asks for a text of that length instead.
  */
 import { listen, type Listening } from './listen.ts'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 
 export type EchoUpstream = Listening & { readonly calls: number }
 
-export async function startEchoUpstream({ port = 0 }: { port?: number } = {}): Promise<EchoUpstream> {
+export async function startEchoUpstream({
+  port = 0,
+  isLegacyOnly = false,
+}: { port?: number; isLegacyOnly?: boolean } = {}): Promise<EchoUpstream> {
   let calls = 0
   const http = await listen(
     (req, res) => {
@@ -17,7 +21,8 @@ export async function startEchoUpstream({ port = 0 }: { port?: number } = {}): P
       req.on('end', () => {
         const body = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
         if (body.includes('"tools/call"')) calls += 1
-        answer(req, res, body.toString('utf8'))
+        const isModern = !isLegacyOnly && req.headers['mcp-protocol-version'] === '2026-07-28'
+        answer(res, body.toString('utf8'), isModern)
       })
     },
     { port },
@@ -33,17 +38,16 @@ export async function startEchoUpstream({ port = 0 }: { port?: number } = {}): P
 type Message = {
   id?: unknown
   method?: unknown
-  params?: { arguments?: { text?: unknown }; protocolVersion?: unknown }
+  params?: { arguments?: { text?: unknown; resultBytes?: unknown }; protocolVersion?: unknown }
 }
 
-function answer(req: IncomingMessage, res: ServerResponse, text: string): void {
+function answer(res: ServerResponse, text: string, isModern: boolean): void {
   let message: Message
   try {
     message = JSON.parse(text)
   } catch {
     return void res.writeHead(400).end()
   }
-  const isModern = req.headers['mcp-protocol-version'] === '2026-07-28'
   if (message.id === undefined) return void res.writeHead(202).end()
   const result = resultOf(message, isModern)
   const id = JSON.stringify(message.id)
@@ -62,7 +66,8 @@ function reply(res: ServerResponse, status: number, body: string): void {
 function resultOf(message: Message, isModern: boolean): string | undefined {
   switch (message.method) {
     case 'tools/call': {
-      const content = [{ type: 'text', text: message.params?.arguments?.text ?? '' }]
+      const { text = '', resultBytes } = message.params?.arguments ?? {}
+      const content = [{ type: 'text', text: typeof resultBytes === 'number' ? 'x'.repeat(resultBytes) : text }]
       return JSON.stringify(isModern ? { content, resultType: 'complete' } : { content })
     }
     case 'tools/list':

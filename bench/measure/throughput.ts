@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import type { Child } from '../child.ts'
+import type { Target } from '../load/target.ts'
+import { median, round } from '../numbers.ts'
+import type { Era, Stage } from '../stage.ts'
+
+const saturated = z.object({ calls: z.number(), seconds: z.number(), failures: z.array(z.string()) })
+
+/** One column of the benchmark: what is called, and whose CPU it costs. */
+type Way = { readonly name: string; readonly target: Target; readonly middle: Child }
+type Sample = { readonly callsPerSecond: number; readonly cpuMicros: number }
+
+export type Throughput = {
+  readonly connections: number
+  /** Medians over the rounds. */
+  readonly ways: Readonly<Record<string, Sample>>
+  readonly cells: readonly Cell[]
+}
+
+/** One client era through the gateway to one upstream era; medians of the ratios inside each round. */
+export type Cell = {
+  readonly client: Era
+  readonly upstream: Era
+  readonly cpuOverBare: number
+  readonly throughputOverDirect: number
+  readonly throughputOverBare: number
+}
+
+export const ERAS = ['legacy', 'modern'] as const
+
+/** Saturates every way in turn, round after round, so that what else the machine does falls on all of them alike. */
+export async function measureThroughput(
+  stage: Stage,
+  plan: { rounds: number; connections: number; forMs: number; warmUpMs: number },
+): Promise<Throughput> {
+  const ways = await waysOf(stage)
+  for (const way of ways) await sample(stage, way, { ...plan, forMs: plan.warmUpMs })
+  const rounds: Map<string, Sample>[] = []
+  for (let done = 0; done < plan.rounds; done += 1) {
+    const results = new Map<string, Sample>()
+    for (const way of ways) results.set(way.name, await sample(stage, way, plan))
+    rounds.push(results)
+  }
+  return {
+    connections: plan.connections,
+    ways: Object.fromEntries(ways.map(({ name }) => [name, middleOf(rounds, name)])),
+    cells: ERAS.flatMap((client) => ERAS.map((upstream) => cellOf(rounds, client, upstream))),
+  }
+}
+
+async function waysOf(stage: Stage): Promise<Way[]> {
+  const { upstream, bareProxy, gateway } = stage
+  const plain = ERAS.flatMap((era) => [
+    { name: `direct ${era}`, target: stage.direct(era), middle: upstream },
+    { name: `bare ${era}`, target: stage.bare(era), middle: bareProxy },
+  ])
+  const cells = ERAS.flatMap((client) => ERAS.map((era) => ({ client, era })))
+  const through = cells.map(async ({ client, era }) => ({
+    name: `${client} to ${era}`,
+    target: await stage.through(client, era),
+    middle: gateway,
+  }))
+  return [...plain, ...(await Promise.all(through))]
+}
+
+async function sample(stage: Stage, way: Way, plan: { connections: number; forMs: number }): Promise<Sample> {
+  const before = await way.middle.usage()
+  const { target } = way
+  const { calls, seconds, failures } = await stage.load.ask('saturate', { target, ...plan }, saturated)
+  const after = await way.middle.usage()
+  if (failures.length > 0) throw new Error(`${way.name} failed: ${failures[0]}`)
+  return { callsPerSecond: calls / seconds, cpuMicros: (after.cpuMicros - before.cpuMicros) / calls }
+}
+
+function middleOf(rounds: readonly Map<string, Sample>[], name: string): Sample {
+  const samples = rounds.flatMap((round) => round.get(name) ?? [])
+  return {
+    callsPerSecond: round(median(samples.map((one) => one.callsPerSecond)), 0),
+    cpuMicros: round(median(samples.map((one) => one.cpuMicros)), 1),
+  }
+}
+
+function cellOf(rounds: readonly Map<string, Sample>[], client: Era, upstream: Era): Cell {
+  const ratio = (over: string, read: (sample: Sample) => number): number =>
+    round(
+      median(
+        rounds.flatMap((results) => {
+          const [through, other] = [results.get(`${client} to ${upstream}`), results.get(over)]
+          return through && other ? read(through) / read(other) : []
+        }),
+      ),
+    )
+  return {
+    client,
+    upstream,
+    cpuOverBare: ratio(`bare ${client}`, (sample) => sample.cpuMicros),
+    throughputOverDirect: ratio(`direct ${client}`, (sample) => sample.callsPerSecond),
+    throughputOverBare: ratio(`bare ${client}`, (sample) => sample.callsPerSecond),
+  }
+}
