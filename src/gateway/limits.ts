@@ -8,7 +8,10 @@ export const DEFAULT_LIMITS = {
   pageSize: 1000,
   /** How long a modern client may keep a list; it hears of changes earlier when it listens. */
   listTtlMs: 10_000,
-  /** A call without a word for this long is turned into an event stream, so that proxies keep the connection. */
+  /**
+   * A call without a word for this long is turned into an event stream, so that proxies keep the connection. At 0 every
+   * answer to a session-era client that takes one is a stream, which can be resumed.
+   */
   silenceMs: 5_000,
   keepAliveMs: 15_000,
   /** Unsent bytes of one stream after which progress and log messages are dropped. */

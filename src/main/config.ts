@@ -39,6 +39,8 @@ const limits = z.strictObject({
   session_idle_ms: z.int().min(1_000).max(86_400_000).default(1_800_000),
   max_sessions: z.int().min(1).max(1_000_000).default(50_000),
   resume_ms: z.int().min(0).max(600_000).default(30_000),
+  /** A call that says nothing for so long is answered by an event stream; 0: streams wherever a session allows. */
+  stream_after_ms: z.int().min(0).max(600_000).default(5_000),
   /** `tools/list` answers at the latest after this, with what there is. */
   list_deadline_ms: z.int().min(50).max(60_000).default(3_000),
 })

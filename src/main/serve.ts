@@ -39,6 +39,7 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
       sessionIdleMs: config.limits.session_idle_ms,
       sessionsTotal: config.limits.max_sessions,
       resumeMs: config.limits.resume_ms,
+      silenceMs: config.limits.stream_after_ms,
     },
   })
   const server = createServer(route(gatehouse, face))

@@ -77,6 +77,17 @@ export function failures(report: SuiteReport): string[] {
     })
 }
 
+/** The failed checks of the scenarios that count, as `scenario / check`, in a stable order. */
+export function failedChecks(report: SuiteReport): string[] {
+  return report.scenarios
+    .filter((scenario) => scenario.required && !scenario.passed)
+    .flatMap(({ name, checks }) => {
+      const failed = new Set(checks.filter((check) => check.status === 'FAILURE').map((check) => check.id))
+      return failed.size === 0 ? [`${name} / did not run`] : [...failed].map((id) => `${name} / ${id}`)
+    })
+    .toSorted()
+}
+
 /** All statuses a check had within a scenario, in a stable order: some ids are reported more than once. */
 function verdicts(report: SuiteReport): Map<string, string> {
   const byKey = new Map<string, string[]>()

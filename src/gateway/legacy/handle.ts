@@ -84,7 +84,7 @@ function openAnswer(at: SessionExchange, batchSize: number | null): Answer {
     pulse: face.pulse,
     silenceMs: face.limits.silenceMs,
     openStream: accepts.stream ? () => openCallStream(at, () => answer.abandon()) : null,
-    streamOnly: !accepts.json,
+    streamOnly: !accepts.json || (accepts.stream && face.limits.silenceMs === 0),
     batchSize,
     survivesDisconnect: true,
   })
