@@ -39,7 +39,8 @@ export function createTools(deps: {
   return {
     admit: (request) => admit(deps, request),
     describe: (admission) => describe(viewOf(admission)),
-    list: (admission, kind) => list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
+    list: (admission, kind) =>
+      list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
     call: (request) => call(callDeps, request),
     subscribe: (subscription) => subscribe(deps, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) =>

@@ -110,7 +110,10 @@ test('calls to a server that hangs fail clearly, the circuit opens, rests and te
   const refused = await callTool(line, 'echo', { text: 'x' })
 
   for (const heard of failed) expect(textOf(heard)).toMatch(/server "hanging" gave no sign of life for 0.1 s/)
-  expect(refused.result).toMatchObject({ isError: true, _meta: { 'io.gatehouse/problem': { code: 'tools/circuit-open' } } })
+  expect(refused.result).toMatchObject({
+    isError: true,
+    _meta: { 'io.gatehouse/problem': { code: 'tools/circuit-open' } },
+  })
   expect(textOf(refused)).toMatch(/did not answer several times in a row; it is tried again at \d{4}-/)
   expect(hanging.seen.entries.filter(({ rpc }) => rpc === 'tools/call').length).toBe(before)
   expect(healthOf(house, 'hanging')).toMatchObject({ state: 'degraded', retryAt: expect.any(Number) })
@@ -123,9 +126,15 @@ test('the circuit closes by itself when the server answers again', async () => {
   await server.stop()
   const down = await Promise.all(Array.from({ length: 5 }, () => callTool(line, 'echo', { text: 'x' })))
 
-  await eventually(() => healthOf(house, 'echo').state, (state) => state === 'unreachable')
+  await eventually(
+    () => healthOf(house, 'echo').state,
+    (state) => state === 'unreachable',
+  )
   await server.start()
-  await eventually(() => healthOf(house, 'echo').state, (state) => state === 'healthy')
+  await eventually(
+    () => healthOf(house, 'echo').state,
+    (state) => state === 'healthy',
+  )
   const up = await callTool(line, 'echo', { text: 'again' })
 
   for (const heard of down) expect(textOf(heard)).toMatch(/Server "echo"|server "echo"/)
@@ -139,7 +148,10 @@ test('a server that comes up late is listed and callable without any client acti
   const before = await toolNames(line)
 
   await server.start()
-  const after = await eventually(() => toolNames(line), (names) => names.length > 0)
+  const after = await eventually(
+    () => toolNames(line),
+    (names) => names.length > 0,
+  )
 
   expect(before).toEqual([])
   expect(after).toEqual(['echo'])

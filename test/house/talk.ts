@@ -69,7 +69,10 @@ export function callTool(
 /** The names in a `tools/list` of the stateless era. */
 export async function toolNames(line: Line): Promise<string[]> {
   const { result } = await ask(line, 'tools/list')
-  return z.object({ tools: z.array(z.object({ name: z.string() })) }).parse(result).tools.map(({ name }) => name)
+  return z
+    .object({ tools: z.array(z.object({ name: z.string() })) })
+    .parse(result)
+    .tools.map(({ name }) => name)
 }
 
 /** The servers that a list says are missing, with their state and the reason. */
