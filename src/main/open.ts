@@ -16,6 +16,7 @@ import {
   toolsDb,
   toolsMigrations,
   type House,
+  type HouseTiming,
   type Tools,
   type ToolsAdmin,
 } from '#tools'
@@ -51,6 +52,8 @@ export type OpenOptions = {
   readonly dataDir: string
   readonly log: Log
   readonly clock?: Clock
+  /** How often servers are looked at; the usual ones when absent. */
+  readonly timing?: HouseTiming
 }
 
 const MIGRATIONS = { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...toolsMigrations, ...REPLICA_MIGRATIONS }
@@ -58,7 +61,7 @@ const MIGRATIONS = { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...toolsMigrat
 /** Makes every room from the ground up. When one fails, those already made are taken down again. */
 export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   await using opened = new AsyncDisposableStack()
-  const { config, dataDir, log, clock = systemClock } = options
+  const { config, dataDir, log, clock = systemClock, timing } = options
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const { url, durability } = config.storage
   const storage = await openStorage({ url, dataDir, durability, migrations: MIGRATIONS, clock, log: storageLog(log) })
@@ -72,7 +75,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
-  const rooms = await openTools({ ...ground, config, audit, identity, replicas })
+  const rooms = await openTools({ ...ground, config, audit, identity, replicas, timing })
   opened.defer(() => rooms.house.close())
   const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, adminToken })
   const closing = opened.move()
@@ -93,7 +96,13 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
 type Ground = { storage: Storage; clock: Clock; log: Log; dataDir: string; metrics: Metrics }
 
 async function openTools(
-  deps: Ground & { config: GatehouseConfig; audit: Audit; identity: Identity; replicas: Replicas },
+  deps: Ground & {
+    config: GatehouseConfig
+    audit: Audit
+    identity: Identity
+    replicas: Replicas
+    timing: HouseTiming | undefined
+  },
 ) {
   const { storage, clock, log, metrics, audit, identity, replicas, config } = deps
   const seal = createSeal(await storage.sharedKey('tools.seal'))
@@ -105,6 +114,7 @@ async function openTools(
     clock,
     log,
     declared,
+    ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
     makeSource: (server, events) => createSource(server, { clock, egress, log, events, house: HOUSE }),
     onHealth: (server, { state }) =>

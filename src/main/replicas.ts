@@ -17,11 +17,12 @@ export type Replicas = {
     res: ServerResponse,
     body: Buffer | undefined,
   ): Promise<'forwarded' | 'gone'>
-  isAlive(replicaId: string): Promise<boolean>
+  /** True when that replica lives, and has lived since that time. */
+  isAlive(replicaId: string, since: number): Promise<boolean>
   close(): Promise<void>
 }
 
-type ReplicaTables = { main_replica: { id: string; url: string; seen_at: number } }
+type ReplicaTables = { main_replica: { id: string; url: string; started_at: number; seen_at: number } }
 
 export const REPLICA_MIGRATIONS: Migrations = {
   '2026-11-21_main_replica': {
@@ -31,6 +32,15 @@ export const REPLICA_MIGRATIONS: Migrations = {
         .addColumn('id', 'text', (c) => c.primaryKey())
         .addColumn('url', 'text', (c) => c.notNull())
         .addColumn('seen_at', 'bigint', (c) => c.notNull())
+        .execute()
+    },
+  },
+  // An id outlives its process; what an earlier life began, this one does not end.
+  '2026-11-22_main_replica_started': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .alterTable('main_replica')
+        .addColumn('started_at', 'bigint', (c) => c.notNull().defaultTo(0))
         .execute()
     },
   },
@@ -46,17 +56,18 @@ export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: 
   const { storage, clock } = deps
   const db = storage.tables<ReplicaTables>()
   const id = storage.replicaId
+  const started_at = clock.now()
   const beat = async (): Promise<void> => {
-    const row = { id, url: deps.url(), seen_at: clock.now() }
+    const row = { id, url: deps.url(), started_at, seen_at: clock.now() }
     await db
       .insertInto('main_replica')
       .values(row)
-      .onConflict((c) => c.column('id').doUpdateSet({ url: row.url, seen_at: row.seen_at }))
+      .onConflict((c) => c.column('id').doUpdateSet({ url: row.url, started_at, seen_at: row.seen_at }))
       .execute()
   }
-  const find = async (replicaId: string): Promise<string | null> => {
+  const find = async (replicaId: string) => {
     const row = await db.selectFrom('main_replica').selectAll().where('id', '=', replicaId).executeTakeFirst()
-    return row && clock.now() - row.seen_at < DEAD_AFTER_MS ? row.url : null
+    return row && clock.now() - row.seen_at < DEAD_AFTER_MS ? row : null
   }
   await beat()
   const timer = setInterval(() => void beat().catch(() => {}), BEAT_MS) // a missed beat is made up by the next
@@ -65,10 +76,10 @@ export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: 
     id,
     async forward(replicaId, req, res, body) {
       if (req.headers[FORWARDED] !== undefined) return 'gone'
-      const url = await find(replicaId)
-      return url === null ? 'gone' : handOver({ url, from: id }, { req, res, body })
+      const peer = await find(replicaId)
+      return peer === null ? 'gone' : handOver({ url: peer.url, from: id }, { req, res, body })
     },
-    isAlive: async (replicaId) => (await find(replicaId)) !== null,
+    isAlive: async (replicaId, since) => ((await find(replicaId))?.started_at ?? Infinity) <= since,
     async close() {
       clearInterval(timer)
       await db.deleteFrom('main_replica').where('id', '=', id).execute()

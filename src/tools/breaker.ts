@@ -11,11 +11,15 @@ export type Breaker = {
   succeeded(): void
   failed(): void
   readonly isOpen: boolean
+  /** When the next call is let through; null while the circuit is closed. */
+  readonly retryAt: number | null
 }
+
+export type BreakerOptions = { threshold: number; firstRestMs: number; maxRestMs: number }
 
 export function createBreaker(
   clock: Clock,
-  options: { threshold: number; firstRestMs: number; maxRestMs: number } = {
+  options: BreakerOptions = {
     threshold: 5,
     firstRestMs: 5_000,
     maxRestMs: 60_000,
@@ -27,6 +31,9 @@ export function createBreaker(
   return {
     get isOpen() {
       return openUntil !== null
+    },
+    get retryAt() {
+      return openUntil
     },
     check() {
       if (openUntil === null) return 'allow'

@@ -6,7 +6,7 @@ import type { GatewayConfig, ServerConfig } from './config.ts'
 import { keepServer, type KeeperTiming, type KeptServer, type ServerHealth } from './servers.ts'
 import { buildSnapshot, changedLists, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
 import type { Source, SourceEvents } from './source.ts'
-import { listStoredGateways, listStoredServers, toolsDb, type ToolsDb } from './store.ts'
+import { deleteExpiredOnce, listStoredGateways, listStoredServers, toolsDb, type ToolsDb } from './store.ts'
 import type { ListChange } from './tools.ts'
 
 /**
@@ -39,6 +39,7 @@ export type HouseDeps = {
 }
 
 const TOPIC = 'tools'
+const SWEEP_MS = 600_000
 
 /** Reads the database, starts keeping every server, and resolves with a first snapshot of what was known before. */
 export async function openHouse(deps: HouseDeps): Promise<House> {
@@ -59,10 +60,12 @@ class LiveHouse implements House {
   #refreshing: Promise<void> | null = null
   #again: Promise<void> | null = null
   #isClosed = false
+  readonly #sweep: NodeJS.Timeout
 
   constructor(deps: HouseDeps) {
     this.#deps = deps
     this.#db = toolsDb(deps.storage)
+    this.#sweep = setInterval(() => void this.#forgetOldCalls(), SWEEP_MS).unref()
     this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => {
       this.refresh().catch((error: unknown) =>
         deps.log.error({ err: error }, 'could not take over a change; the old state stays'),
@@ -102,6 +105,7 @@ class LiveHouse implements House {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    clearInterval(this.#sweep)
     this.#unsubscribe()
     await this.#refreshing?.catch(() => {})
     await Promise.all(this.servers().map((server) => server.close()))
@@ -138,6 +142,14 @@ class LiveHouse implements House {
       const changes = changedLists(before.views.get(slug), after.views.get(slug))
       if (changes.length > 0) for (const listener of this.#listeners) listener(slug, changes)
     }
+  }
+
+  /** Outcomes that were kept for repeated calls, and are no longer. */
+  async #forgetOldCalls(): Promise<void> {
+    const { clock, log } = this.#deps
+    await deleteExpiredOnce(this.#db, clock.now()).catch((error: unknown) =>
+      log.warn({ err: error }, 'old outcomes of calls could not be deleted'),
+    )
   }
 
   async #readServers(): Promise<{ config: ServerConfig; trusted: boolean }[]> {

@@ -14,7 +14,7 @@ export { createSource } from './sources/index.ts'
 export { createTools } from './service.ts'
 export { createToolsAdmin, openServerConfig, type AdminActor, type ServerInfo, type ToolsAdmin } from './admin.ts'
 export { openHouse, type House } from './house.ts'
-export type { HealthState, ServerHealth } from './servers.ts'
+export type { HealthState, HouseTiming, ServerHealth } from './servers.ts'
 export { toolsDb } from './store.ts'
 
 export { toolsMigrations } from './migrations.ts'

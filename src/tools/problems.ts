@@ -76,6 +76,16 @@ export const OUTCOME_UNKNOWN = {
   status: 409,
   title: 'Whether the call took effect is not known',
 } as const satisfies ProblemKind
+export const STILL_RUNNING = {
+  code: 'tools/still-running',
+  status: 409,
+  title: 'The first call with this key is still running',
+} as const satisfies ProblemKind
+export const STORE_DOWN = {
+  code: 'tools/store-down',
+  status: 503,
+  title: 'The store cannot be reached',
+} as const satisfies ProblemKind
 export const NAME_TAKEN = {
   code: 'tools/name-taken',
   status: 409,

@@ -1,6 +1,6 @@
 import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
-import { createBreaker, type Breaker } from './breaker.ts'
+import { createBreaker, type Breaker, type BreakerOptions } from './breaker.ts'
 import type { ServerConfig } from './config.ts'
 import { reasonOf } from './reason.ts'
 import { createSlots, type Slots } from './slots.ts'
@@ -17,6 +17,8 @@ export type KeptServer = {
   readonly breaker: Breaker
   readonly slots: Slots
   health(): ServerHealth
+  /** A call got no answer: looks at once whether the server still lists its tools. */
+  noticeOutage(): void
   /** Resolves when the first listing has ended, well or not. */
   readonly firstListing: Promise<void>
   /** Lists now (`server check`); resolves when that is done. */
@@ -52,13 +54,17 @@ export type KeeperTiming = {
   maxRetryMs: number
   listTimeoutMs: number
   debounceMs: number
+  breaker: BreakerOptions
 }
+/** Timing of all servers of a house, where it is not the usual one. */
+export type HouseTiming = Partial<KeeperTiming>
 const TIMING: KeeperTiming = {
   relistMs: 300_000,
   firstRetryMs: 1_000,
   maxRetryMs: 60_000,
   listTimeoutMs: 20_000,
   debounceMs: 50,
+  breaker: { threshold: 5, firstRestMs: 5_000, maxRestMs: 60_000 },
 }
 
 /** Starts keeping a server; `makeSource` gets the events to which the keeper listens. */
@@ -97,7 +103,7 @@ class Keeper implements KeptServer {
     this.#deps = deps
     this.#timing = { ...TIMING, ...deps.timing }
     this.firstListing = new Promise((resolve) => (this.#firstDone = resolve))
-    this.breaker = createBreaker(deps.clock)
+    this.breaker = createBreaker(deps.clock, this.#timing.breaker)
     const max = server.config.max_concurrency
     this.slots = createSlots({ server: server.config.name, max, maxWaiting: max, waitMs: 2_000 })
     this.source = server.makeSource({
@@ -107,10 +113,10 @@ class Keeper implements KeptServer {
     const since = deps.clock.now()
     this.#health = {
       state: 'starting',
-      reason: 'not listed yet',
+      reason: 'it has not answered yet',
       since,
       checkedAt: null,
-      retryAt: null,
+      retryAt: since + this.#timing.listTimeoutMs + this.#timing.firstRetryMs,
       era: null,
       tools: 0,
     }
@@ -120,8 +126,16 @@ class Keeper implements KeptServer {
     void this.#list()
   }
 
+  /** A server that lists its tools but leaves calls unanswered is not healthy. */
   health(): ServerHealth {
-    return this.#health
+    const { retryAt } = this.breaker
+    if (this.#health.state !== 'healthy' || retryAt === null) return this.#health
+    const reason = 'it lists its tools, but left several calls in a row without an answer'
+    return { ...this.#health, state: 'degraded', reason, retryAt }
+  }
+
+  noticeOutage(): void {
+    if (this.#health.state === 'healthy' || this.#health.state === 'degraded') this.#listSoon()
   }
 
   async checkNow(): Promise<ServerHealth> {
@@ -176,15 +190,17 @@ class Keeper implements KeptServer {
   }
 
   #succeeded(offer: Offer): void {
+    // Back from an outage. A server that lists well and hangs in calls closes its circuit by a call only.
+    if (this.#failures > 0) this.breaker.succeeded()
     this.#failures = 0
-    this.breaker.succeeded()
     const isEmpty = offer.tools.length === 0
     const reason = isEmpty ? 'it answers but offers no tools' : ''
-    this.#plan(this.#timing.relistMs)
+    const delay = isEmpty ? Math.min(this.#timing.relistMs, this.#timing.maxRetryMs) : this.#timing.relistMs
+    this.#plan(delay)
     this.#set({
       state: isEmpty ? 'degraded' : 'healthy',
       reason,
-      retryAt: null,
+      retryAt: isEmpty ? this.#deps.clock.now() + delay : null,
       era: offer.era,
       tools: offer.tools.length,
     })

@@ -7,6 +7,7 @@ import { ownerOfState } from './call/request-state.ts'
 import { findResource } from './call/resolve.ts'
 import { openTaskId } from './call/task-id.ts'
 import type { House } from './house.ts'
+import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
 import type { CallerSession, Definition } from './source.ts'
 import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
@@ -38,7 +39,8 @@ export function createTools(deps: {
   return {
     admit: (request) => admit(deps, request),
     describe: (admission) => describe(viewOf(admission)),
-    list: (admission, kind) => list(deps, admission, { kind, view: () => viewOf(admission) }),
+    list: (admission, kind) =>
+      list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
     call: (request) => call(callDeps, request),
     subscribe: (subscription) => subscribe(deps, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) =>
@@ -102,17 +104,22 @@ function describe(view: GatewayView): GatewayFace {
 
 /** What there is, at the latest at the deadline: servers that have never been listed are waited for, others not. */
 async function list(
-  deps: { house: House; policy: Policy; listDeadlineMs?: number },
+  deps: { house: House; policy: Policy; listDeadlineMs?: number; now(): number },
   admission: Admission,
   wanted: { kind: ListKind; view: () => GatewayView },
 ): Promise<Listing> {
   const { catalog } = deps.house.snapshot()
   const servers = wanted.view().config.tools.length > 0 ? keptServers(deps.house, wanted.view()) : []
   const unknown = servers.filter((server) => !catalog.has(server.config.name) && server.health().state === 'starting')
-  if (unknown.length > 0)
-    await atMost(deps.listDeadlineMs ?? 3_000, Promise.all(unknown.map((server) => server.firstListing)))
+  const patienceMs = remainingPatience(unknown, { now: deps.now(), deadlineMs: deps.listDeadlineMs ?? 3_000 })
+  if (patienceMs > 0) await atMost(patienceMs, Promise.all(unknown.map((server) => server.firstListing)))
   const view = wanted.view()
   return { items: visible(deps.policy, admission, { view, kind: wanted.kind }), missing: servers.flatMap(troubleOf) }
+}
+
+/** The deadline runs from a server's start: one that hangs delays those who ask first, and nobody after them. */
+function remainingPatience(unknown: readonly KeptServer[], at: { now: number; deadlineMs: number }): number {
+  return Math.max(0, ...unknown.map((server) => server.health().since + at.deadlineMs - at.now))
 }
 
 function keptServers(house: House, view: GatewayView) {

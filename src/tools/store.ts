@@ -187,24 +187,38 @@ export async function saveNames(
   }
 }
 
-/** Claims a key for one execution, or returns what is known of the execution that has it. */
+/** Claims a key for one execution, or returns what is known of the execution that has it. An expired claim is none. */
 export async function claimOnce(
   db: ToolsDb,
   row: Pick<ToolsTables['tools_once'], 'key' | 'request_hash' | 'replica' | 'started_at' | 'expires_at'>,
 ): Promise<'claimed' | ToolsTables['tools_once']> {
-  await db.deleteFrom('tools_once').where('key', '=', row.key).where('expires_at', '<', row.started_at).execute()
+  const fresh = { ...row, state: 'running' as const, outcome: null }
+  const { key: _key, ...rest } = fresh
   const done = await db
     .insertInto('tools_once')
-    .values({ ...row, state: 'running', outcome: null })
-    .onConflict((c) => c.column('key').doNothing())
+    .values(fresh)
+    .onConflict((c) => c.column('key').doUpdateSet(rest).where('tools_once.expires_at', '<', row.started_at))
     .executeTakeFirst()
   if (done.numInsertedOrUpdatedRows === 1n) return 'claimed'
   const known = await db.selectFrom('tools_once').selectAll().where('key', '=', row.key).executeTakeFirst()
   return known ?? claimOnce(db, row)
 }
 
-export async function finishOnce(db: ToolsDb, key: string, outcome: string): Promise<void> {
-  await db.updateTable('tools_once').set({ state: 'done', outcome }).where('key', '=', key).execute()
+export async function finishOnce(
+  db: ToolsDb,
+  key: string,
+  end: Pick<ToolsTables['tools_once'], 'state' | 'outcome'>,
+): Promise<void> {
+  await db.updateTable('tools_once').set(end).where('key', '=', key).execute()
+}
+
+/** Takes a key over for an execution that may be made again. */
+export async function reclaimOnce(db: ToolsDb, key: string, by: { replica: string; at: number }): Promise<void> {
+  await db
+    .updateTable('tools_once')
+    .set({ state: 'running', outcome: null, replica: by.replica, started_at: by.at })
+    .where('key', '=', key)
+    .execute()
 }
 
 /** Gives a key back: its call was refused before anything was executed. */

@@ -29,7 +29,8 @@ export type ToolsTables = {
     key: string
     request_hash: string
     replica: string
-    state: 'running' | 'done'
+    /** `unknown`: it was sent, and nobody will learn how it ended. */
+    state: 'running' | 'done' | 'unknown'
     outcome: string | null
     started_at: number
     expires_at: number

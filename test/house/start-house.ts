@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
+import type { HouseTiming } from '#tools'
 import { readConfig, serve, type RunningGatehouse } from '../../src/main/index.ts'
 
 /** A whole house as `./gatehouse up` makes it, in this process, on a port of its own, with its own data directory. */
@@ -24,6 +26,8 @@ export async function startHouse(options: {
   dataDir?: string
   storageUrl?: string
   env?: NodeJS.ProcessEnv
+  timing?: HouseTiming
+  clock?: Clock
 }): Promise<TestHouse> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'gatehouse-house-')))
   const logs: string[] = []
@@ -31,7 +35,7 @@ export async function startHouse(options: {
   const server = options.toml.includes('[server]') ? '' : '[server]\nlisten = "127.0.0.1:0"\n'
   const text = `${server}${storage}${options.toml}`
   const config = readConfig({ text, dataDir, env: options.env ?? process.env })
-  const gatehouse = await serve({ config, dataDir, log: memoryLog(logs) })
+  const gatehouse = await serve({ config, dataDir, log: memoryLog(logs), ...pick(options) })
   const close = async (): Promise<void> => {
     await gatehouse.close()
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
@@ -55,6 +59,11 @@ export async function startHouse(options: {
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** Only what was given: an option that is there and undefined would count as given. */
+function pick({ timing, clock }: { timing?: HouseTiming; clock?: Clock }) {
+  return { ...(timing === undefined ? {} : { timing }), ...(clock === undefined ? {} : { clock }) }
 }
 
 const SYSTEM = { userId: 'test', keyId: null, face: 'cli' } as const

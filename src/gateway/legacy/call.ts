@@ -68,7 +68,7 @@ function callRequest(request: LegacyRequest, method: CallMethod, sent: JsonObjec
   const { exchange, session, answer } = request
   const { params, progressToken, trace } = splitParams(sent)
   const logLevel = session.logLevel ?? DEFAULT_LOG_LEVEL
-  const idempotencyKey = idempotencyKeyOf(exchange.req)
+  const idempotencyKey = idempotencyKeyOf(exchange.req, sent)
   return {
     admission: exchange.admission,
     face: 'mcp',

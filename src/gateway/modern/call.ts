@@ -32,7 +32,7 @@ function callRequest(request: ModernRequest, method: CallMethod, answer: Answer)
   const { exchange, envelope, message, session } = request
   const { params, progressToken, trace } = splitParams(message.params)
   const paramHeaders = method === 'tools/call' ? paramHeadersOf(exchange.req) : undefined
-  const idempotencyKey = idempotencyKeyOf(exchange.req)
+  const idempotencyKey = idempotencyKeyOf(exchange.req, message.params)
   const mayTask = method === 'tools/call' && declaresTasks(envelope.clientCapabilities)
   return {
     admission: exchange.admission,

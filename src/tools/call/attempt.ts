@@ -14,6 +14,8 @@ export type Attempt = {
   target: Target | null
   /** SHA-256 over the canonical arguments; never the arguments themselves. */
   argsHash: string | null
+  /** True once the server may have begun to work on it. */
+  isSent: boolean
 }
 
 /** Where a call goes. */

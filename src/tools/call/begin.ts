@@ -7,5 +7,5 @@ import type { CallDeps } from './deps.ts'
 export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Attempt {
   const trace = childTrace(request.trace ?? {})
   const [, traceId = ''] = trace.traceparent.split('-')
-  return { request, startedAt: deps.clock.now(), traceId, trace, target: null, argsHash: null }
+  return { request, startedAt: deps.clock.now(), traceId, trace, target: null, argsHash: null, isSent: false }
 }

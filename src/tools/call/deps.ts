@@ -19,8 +19,8 @@ export type CallDeps = {
   readonly replicaId: string
   /** Calls with an idempotency key that run in this process, so that a repeat can wait for its first. */
   readonly running: Map<string, Promise<unknown>>
-  /** Whether another replica is alive, so that its unfinished call may still end. */
-  isReplicaAlive(replicaId: string): Promise<boolean>
+  /** Whether another replica has been alive since that time, so that a call it began then may still end. */
+  isReplicaAlive(replicaId: string, since: number): Promise<boolean>
   /** The snapshot as this caller's gateway sees it. Reads no database. */
   lookup(request: CallRequest): ResolveDeps
 }

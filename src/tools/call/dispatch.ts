@@ -1,5 +1,13 @@
 import { isProblem, type JsonObject } from '#kernel'
-import { BROKEN_REPLY, TIMED_OUT, UNREACHABLE } from '../problems.ts'
+import {
+  BLOCKED_ADDRESS,
+  BROKEN_REPLY,
+  INPUT_EXPIRED,
+  NEEDS_CONSENT,
+  OVERLOADED,
+  TIMED_OUT,
+  UNREACHABLE,
+} from '../problems.ts'
 import type { AskRequest, Reply, SourceCall } from '../source.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { Credential } from './credential.ts'
@@ -41,16 +49,27 @@ async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Pr
   const { server } = target
   const turn = server.slots.acquire(attempt.request.signal)
   if (turn) await turn
+  const { isSent } = attempt
+  attempt.isSent = true
   try {
     const reply = await server.source.call(sourceCall, attempt.request.port)
     server.breaker.succeeded()
     return reply
   } catch (error) {
-    if (isOutage(error) && !attempt.request.signal.aborted) server.breaker.failed()
+    if (isRefusal(error)) attempt.isSent = isSent
+    if (isOutage(error) && !attempt.request.signal.aborted) {
+      server.breaker.failed()
+      server.noticeOutage()
+    }
     throw error
   } finally {
     server.slots.release()
   }
+}
+
+/** The source said no before it sent anything, or the server before it did anything. */
+function isRefusal(error: unknown): boolean {
+  return [OVERLOADED, BLOCKED_ADDRESS, NEEDS_CONSENT, INPUT_EXPIRED].some((kind) => isProblem(error, kind))
 }
 
 /** Failures to get an answer. A refusal, a cancelled call or a full line says nothing about the server's health. */
