@@ -17,7 +17,10 @@ export function guardBrowser(request: Request, rules: BrowserRules): void {
   const host = request.headers.get('host')
   const publicUrl = URL.canParse(rules.publicUrl()) ? new URL(rules.publicUrl()) : null
   if (host !== null && rules.isLoopbackListener && host.toLowerCase() !== publicUrl?.host && !isLoopbackHost(host)) {
-    throw new Problem(FORBIDDEN_ORIGIN, `"${host.slice(0, 200)}" is not a name of this house. Use its published address.`)
+    throw new Problem(
+      FORBIDDEN_ORIGIN,
+      `"${host.slice(0, 200)}" is not a name of this house. Use its published address.`,
+    )
   }
   const origin = request.headers.get('origin')
   if (origin === null || rules.origins.includes(origin) || origin === publicUrl?.origin) return

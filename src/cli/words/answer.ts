@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '#kernel'
+import { isJsonObject, type Json, type JsonObject } from '#kernel'
 
 export type Answer = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly expected: string }
 
@@ -26,8 +26,7 @@ function choicesOf(property: JsonObject): string[] {
 }
 
 function asObject(value: Json | undefined): JsonObject {
-  // Only read by name; a list has none of these names.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  return isJsonObject(value) ? value : {}
 }
 
 function readChoice(choices: readonly string[], said: string): Answer {
