@@ -40,7 +40,8 @@ function openTexts(schema: unknown, at: { document: { components: { schemas: obj
   if (typeof schema !== 'object' || schema === null) return []
   const members = new Map<string, unknown>(Object.entries(schema))
   const isOpen = members.get('type') === 'string' && !LIMITS.some((limit) => members.has(limit))
-  const name = `${members.get('$ref') ?? ''}`.replace('#/components/schemas/', '')
+  const reference = members.get('$ref')
+  const name = typeof reference === 'string' ? reference.replace('#/components/schemas/', '') : ''
   const referred = new Map<string, unknown>(Object.entries(at.document.components.schemas)).get(name)
   const inside = name === 'JsonValue' ? [] : openTexts(referred, { ...at, place: name })
   const parts = [...members].flatMap(([key, part]) => openTexts(part, { ...at, place: `${at.place}.${key}` }))

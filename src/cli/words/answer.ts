@@ -7,15 +7,10 @@ export function readAnswer(property: JsonObject, said: string): Answer {
   const choices = choicesOf(property)
   if (property['type'] === 'array') return readSome(choicesOf(asObject(property['items'])), said)
   if (choices.length > 0) return readChoice(choices, said)
-  switch (property['type']) {
-    case 'boolean':
-      return readBoolean(said)
-    case 'integer':
-    case 'number':
-      return readNumber(said, property['type'] === 'integer')
-    default:
-      return readText(property, said)
-  }
+  const { type } = property
+  if (type === 'boolean') return readBoolean(said)
+  if (type === 'integer' || type === 'number') return readNumber(said, type === 'integer')
+  return readText(property, said)
 }
 
 function choicesOf(property: JsonObject): string[] {

@@ -105,46 +105,40 @@ const json = (body: string, headers: Record<string, string> = JSON_TYPE): Reques
 })
 const deep = `{"name":${'['.repeat(100)}${']'.repeat(100)}}`
 
-test.each<[what: string, path: string, init: RequestInit, status: number, code: string, says: string]>([
-  ['no token', 'shelves', json('{}', { 'content-type': 'application/json' }), 401, 'test/denied', 'right token'],
+test.each<[what: string, path: string, init: RequestInit, answer: [status: number, code: string, says: string]]>([
+  ['no token', 'shelves', json('{}', { 'content-type': 'application/json' }), [401, 'test/denied', 'right token']],
   [
     'a form',
     'shelves',
     json('name=x', { ...JSON_TYPE, 'content-type': 'text/plain' }),
-    415,
-    'http/wrong-content-type',
-    'text/plain',
+    [415, 'http/wrong-content-type', 'text/plain'],
   ],
-  ['no JSON', 'shelves', json('{"name":'), 400, 'http/not-json', 'not valid JSON'],
-  ['depth', 'shelves', json(deep), 400, 'http/not-json', '64 levels'],
-  ['a huge body', 'shelves', json(`"${'x'.repeat(MAX_BODY_BYTES)}"`), 413, 'http/body-too-large', '1048576'],
-  ['a wrong member', 'shelves', json('{"name":"far too long"}'), 400, 'http/invalid-request', 'name: too big'],
+  ['no JSON', 'shelves', json('{"name":'), [400, 'http/not-json', 'not valid JSON']],
+  ['depth', 'shelves', json(deep), [400, 'http/not-json', '64 levels']],
+  ['a huge body', 'shelves', json(`"${'x'.repeat(MAX_BODY_BYTES)}"`), [413, 'http/body-too-large', '1048576']],
+  ['a wrong member', 'shelves', json('{"name":"far too long"}'), [400, 'http/invalid-request', 'name: too big']],
   [
     'a nested one',
     'shelves',
     json('{"name":"a","places":[{"size":"x"}]}'),
-    400,
-    'http/invalid-request',
-    'places[0].size: expected',
+    [400, 'http/invalid-request', 'places[0].size: expected'],
   ],
-  ['an unknown one', 'shelves', json('{"name":"a","colour":1}'), 400, 'http/invalid-request', 'colour: is not known'],
-  ['a wrong query', 'shelves/a?limit=x', {}, 400, 'http/invalid-request', 'limit (in the query)'],
-  ['a doubled query', 'shelves/a?limit=1&limit=2', {}, 400, 'http/invalid-request', 'limit (in the query)'],
-  ['an unknown query', 'shelves/a?limits=1', {}, 400, 'http/invalid-request', 'limits (in the query)'],
-  ['a long path', `shelves/${'x'.repeat(30)}`, {}, 400, 'http/invalid-request', 'name (in the path)'],
-  ['a Problem', 'shelves/gone', {}, 410, 'test/gone', 'look elsewhere'],
-  ['a wrong method', 'shelves', { method: 'PUT' }, 405, 'http/wrong-method', 'use POST'],
-  ['no such path', 'nowhere', {}, 404, 'http/no-such-route', '/api/nowhere'],
+  ['an unknown one', 'shelves', json('{"name":"a","colour":1}'), [400, 'http/invalid-request', 'colour: is not known']],
+  ['a wrong query', 'shelves/a?limit=x', {}, [400, 'http/invalid-request', 'limit (in the query)']],
+  ['a doubled query', 'shelves/a?limit=1&limit=2', {}, [400, 'http/invalid-request', 'limit (in the query)']],
+  ['an unknown query', 'shelves/a?limits=1', {}, [400, 'http/invalid-request', 'limits (in the query)']],
+  ['a long path', `shelves/${'x'.repeat(30)}`, {}, [400, 'http/invalid-request', 'name (in the path)']],
+  ['a Problem', 'shelves/gone', {}, [410, 'test/gone', 'look elsewhere']],
+  ['a wrong method', 'shelves', { method: 'PUT' }, [405, 'http/wrong-method', 'use POST']],
+  ['no such path', 'nowhere', {}, [404, 'http/no-such-route', '/api/nowhere']],
   [
     'a foreign page',
     'shelves/a',
     { headers: { origin: 'https://evil.example' } },
-    403,
-    'http/forbidden-origin',
-    'evil.example',
+    [403, 'http/forbidden-origin', 'evil.example'],
   ],
-  ['an odd origin', 'shelves/a', { headers: { origin: 'null' } }, 403, 'http/forbidden-origin', 'null'],
-])('%s is refused with a problem', async (_, path, init, status, code, says) => {
+  ['an odd origin', 'shelves/a', { headers: { origin: 'null' } }, [403, 'http/forbidden-origin', 'null']],
+])('%s is refused with a problem', async (_, path, init, [status, code, says]) => {
   const response = await fetch(`${served.url}/api/${path}`, init)
   const problem = await response.json()
 
