@@ -4,11 +4,14 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { describeHouse } from '#main'
 import { root } from './steps.ts'
 
 type Generated = { readonly path: string; readonly make: () => Promise<string> }
 
-const files: readonly Generated[] = []
+const files: readonly Generated[] = [
+  { path: 'docs/openapi.json', make: async () => `${JSON.stringify(describeHouse(), null, 2)}\n` },
+]
 
 const isCheck = process.argv.includes('--check')
 for (const { path, make } of files) {

@@ -19,7 +19,7 @@ export const auditContract = defineContract({
     summary: 'Records as they are written, from now on',
     access: 'admin',
     query: auditFilter.strict(),
-    reply: auditRecord,
+    reply: auditRecord.meta({ id: 'AuditRecord' }),
     stream: 'ndjson',
   },
   verifyAudit: {

@@ -5,7 +5,7 @@ import type { Terminal } from './terminal.ts'
 export type Verb = {
   readonly terminal: Terminal
   /** Sets the exit code of a command that ends well in itself, such as a tool that reported an error. */
-  finish(code: 0 | 1): void
+  readonly finish: (code: 0 | 1) => void
 }
 
 export type HouseOptions = { readonly config?: string; readonly data: string }

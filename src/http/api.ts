@@ -20,7 +20,10 @@ export function createApi(options: { log: Log; browser: BrowserRules }): Hono {
   })
   app.notFound((context) =>
     answerProblem(
-      new Problem(NO_SUCH_ROUTE, `There is nothing at ${context.req.path.slice(0, 200)}. /openapi.json lists all paths.`),
+      new Problem(
+        NO_SUCH_ROUTE,
+        `There is nothing at ${context.req.path.slice(0, 200)}. /openapi.json lists all paths.`,
+      ),
     ),
   )
   app.onError((error, { req }) => answerError(error, { method: req.method, path: req.path, log: options.log }))

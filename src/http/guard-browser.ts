@@ -14,26 +14,32 @@ export type BrowserRules = {
  * A caller in this process sends neither.
  */
 export function guardBrowser(request: Request, rules: BrowserRules): void {
-  const host = request.headers.get('host')
   const publicUrl = URL.canParse(rules.publicUrl()) ? new URL(rules.publicUrl()) : null
-  if (host !== null && rules.isLoopbackListener && host.toLowerCase() !== publicUrl?.host && !isLoopbackHost(host)) {
-    throw new Problem(FORBIDDEN_ORIGIN, `"${host.slice(0, 200)}" is not a name of this house. Use its published address.`)
-  }
+  const host = request.headers.get('host')?.toLowerCase()
+  if (host !== undefined && rules.isLoopbackListener) requireHost(host, publicUrl)
   const origin = request.headers.get('origin')
-  if (origin === null || rules.origins.includes(origin) || origin === publicUrl?.origin) return
-  if (host !== null && isSameHost(origin, host)) return
+  if (origin !== null) requireOrigin(origin, [...rules.origins, publicUrl?.origin, ...originsOf(host)])
+}
+
+function requireHost(host: string, publicUrl: URL | null): void {
+  if (host === publicUrl?.host || isLoopbackHost(host)) return
+  throw new Problem(FORBIDDEN_ORIGIN, `"${host.slice(0, 200)}" is not a name of this house. Use its published address.`)
+}
+
+function requireOrigin(origin: string, allowed: readonly (string | undefined)[]): void {
+  if (allowed.includes(origin)) return
   throw new Problem(
     FORBIDDEN_ORIGIN,
     `Pages of "${origin.slice(0, 200)}" may not use this API. Its operator can allow them with server.allowed_origins.`,
   )
 }
 
-function isLoopbackHost(host: string): boolean {
-  const name = host.toLowerCase().replace(/:\d{1,5}$/, '')
-  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
+/** Our own pages, under whatever name the checked `Host` has. */
+function originsOf(host: string | undefined): readonly string[] {
+  return host === undefined ? [] : [`http://${host}`, `https://${host}`]
 }
 
-/** Our own pages, under whatever name the checked `Host` has. */
-function isSameHost(origin: string, host: string): boolean {
-  return URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
+function isLoopbackHost(host: string): boolean {
+  const name = host.replace(/:\d{1,5}$/, '')
+  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
 }

@@ -31,7 +31,7 @@ export const identityContract = defineContract({
     summary: 'End an API key for good',
     access: 'admin',
     params: keyId,
-    reply: apiKey,
+    reply: apiKey.meta({ id: 'Key' }),
     errors: [NO_SUCH_KEY],
   },
 })

@@ -89,7 +89,11 @@ function health({ toolsAdmin }: HouseApiDeps) {
     toolCount: servers.reduce((sum, server) => sum + server.health.tools, 0),
     transports: ['streamable-http'],
     servers: servers.map(({ name, health: { state, reason, tools, retryAt } }) => ({
-      ...{ name, state, reason, tools, retryAt },
+      name,
+      state,
+      reason,
+      tools,
+      retryAt,
     })),
     gateways: gateways.map(({ slug, auth, toolCount }) => ({ slug, auth, tools: toolCount })),
   }

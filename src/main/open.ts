@@ -56,7 +56,8 @@ export type OpenOptions = {
   readonly timing?: HouseTiming
 }
 
-const MIGRATIONS = { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...toolsMigrations, ...REPLICA_MIGRATIONS }
+/** The migrations of all rooms. */
+export const MIGRATIONS = { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...toolsMigrations, ...REPLICA_MIGRATIONS }
 
 /** Makes every room from the ground up. When one fails, those already made are taken down again. */
 export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {

@@ -17,3 +17,13 @@ test.each([
 
   expect(verdict).toMatchObject({ effect, rule })
 })
+
+test.each([
+  [['*'], 'allow', 'admin'],
+  [['demo'], 'allow', 'gateway-open'],
+  [['other'], 'deny', null],
+])('without a key, somebody let in to %j gets %s', (gateways, effect, rule) => {
+  const verdict = createPolicy().decide({ principal: { userId: 'a', keyId: null, gateways }, action: 'call', resource })
+
+  expect(verdict).toMatchObject({ effect, rule })
+})

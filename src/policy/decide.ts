@@ -16,6 +16,7 @@ export type Policy = { decide(question: Question): Verdict }
 
 const OPEN: Verdict = { effect: 'allow', rule: 'gateway-open', reason: 'the gateway is open to this machine' }
 const KEY: Verdict = { effect: 'allow', rule: 'gateway-key', reason: 'the key was made for this gateway' }
+const ADMIN: Verdict = { effect: 'allow', rule: 'admin', reason: 'an admin of this house acts for the user' }
 const NONE: Verdict = { effect: 'deny', rule: null, reason: 'no rule allows it' }
 
 /** The policy in force. Decisions are pure and cost no I/O. */
@@ -24,7 +25,9 @@ export function createPolicy(): Policy {
     decide({ principal, resource }) {
       const reaches = principal.gateways.includes(resource.gateway) || principal.gateways.includes('*')
       if (!reaches) return NONE
-      return principal.keyId === null ? OPEN : KEY
+      if (principal.keyId !== null) return KEY
+      // Without a key: the gateway's own door stands open, or the admin of this machine came in by another.
+      return principal.gateways.includes('*') ? ADMIN : OPEN
     },
   }
 }

@@ -81,7 +81,10 @@ const pattern = z
 
 const override = z.strictObject({
   /** `server/tool` with the tool's original name. */
-  tool: z.string().regex(/^[^/]+\/.+$/, 'write it as server/tool'),
+  tool: z
+    .string()
+    .max(512)
+    .regex(/^[^/]+\/.+$/, 'write it as server/tool'),
   name: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'use 1–64 of A–Z, a–z, 0–9, "_" and "-"')

@@ -10,6 +10,7 @@ const user = z.string().min(1).max(256).optional().meta({
   description: 'For whom. An admin may name anybody; a key of one user only that user.',
 })
 const anything = z.record(z.string(), z.unknown())
+const sent = z.record(z.string().max(1_024), z.unknown())
 const time = z.int().meta({ description: 'Milliseconds since 1970.' })
 
 const serverHealth = z.object({
@@ -64,10 +65,10 @@ const toolList = z.object({
 
 const callRequest = z.strictObject({
   tool: z.string().min(1).max(256),
-  arguments: anything.default({}),
+  arguments: sent.default({}),
   user,
   idempotencyKey: z.string().min(1).max(256).optional().meta({ description: 'The same key never calls twice.' }),
-  inputResponses: anything.optional().meta({ description: 'Answers to an earlier `input_required`.' }),
+  inputResponses: sent.optional().meta({ description: 'Answers to an earlier `input_required`.' }),
   requestState: z.string().min(1).max(65_536).optional().meta({ description: 'As it came with `input_required`.' }),
 })
 
@@ -116,7 +117,7 @@ const serverOperations = defineContract({
     path: '/api/v1/servers',
     summary: 'Add a server; answers when it was listed once, well or not',
     access: 'admin',
-    body: serverConfig,
+    body: serverConfig.meta({ id: 'ServerConfig' }),
     reply: serverInfo,
     status: 201,
     errors: [problems.NAME_TAKEN],
@@ -162,7 +163,7 @@ const gatewayOperations = defineContract({
     path: '/api/v1/gateways',
     summary: 'Make a gateway, or put another in its place',
     access: 'admin',
-    body: gatewayConfig,
+    body: gatewayConfig.meta({ id: 'GatewayConfig' }),
     reply: gatewayInfo,
     errors: [problems.DECLARED_IN_FILE],
   },

@@ -29,7 +29,9 @@ function showWithOrigin(item: Definition, view: GatewayView | undefined) {
   // Gone with a change that came between the list and this look.
   if (typeof name !== 'string' || !binding) return []
   const shown = {
-    ...{ name, server: binding.server, original: binding.original },
+    name,
+    server: binding.server,
+    original: binding.original,
     inputSchema: isJsonObject(inputSchema) ? inputSchema : {},
     ...(typeof title === 'string' ? { title } : {}),
     ...(typeof description === 'string' ? { description } : {}),

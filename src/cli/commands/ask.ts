@@ -4,7 +4,9 @@ import type { Terminal } from '../terminal.ts'
 import { readAnswer } from '../words/answer.ts'
 import { plain, safe } from '../words/table.ts'
 
-type Requests = Readonly<Record<string, { readonly method: string; readonly params?: Readonly<Record<string, unknown>> | undefined }>>
+type Requests = Readonly<
+  Record<string, { readonly method: string; readonly params?: Readonly<Record<string, unknown>> | undefined }>
+>
 
 /** Asks the person at the terminal what a server asks, and gives the answers under the server's names. */
 export async function askPerson(terminal: Terminal, requests: Requests): Promise<Record<string, unknown>> {

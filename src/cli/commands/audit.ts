@@ -21,7 +21,9 @@ export function addAudit(program: Command, verb: Verb): void {
     .option('--text <words>', 'anywhere in the record')
     .option('--limit <n>', 'at most so many', '50')
     .option('--follow', 'show records as they are written, until you stop it')
-    .action((options: AuditOptions) => (options.follow ? follow(verb.terminal, options) : search(verb.terminal, options)))
+    .action((options: AuditOptions) =>
+      options.follow ? follow(verb.terminal, options) : search(verb.terminal, options),
+    )
   dataCommand(audit, 'verify')
     .description('read the whole trail and name the first record that is not as it was written')
     .action((options: DataOptions) => verify(verb, options))
@@ -102,8 +104,12 @@ async function verify({ terminal, finish }: Verb, options: DataOptions): Promise
   await withHouse(terminal, options, async ({ api }) => {
     const verdict = await api.verifyAudit({ query: {} })
     const read = `${count(verdict.records, 'record')} in ${count(verdict.chains, 'chain')}, ${count(verdict.checkpoints, 'signed checkpoint')}`
-    const faults = verdict.faults.map(({ chain, seq, kind, detail }) => `  ${chain} #${seq} ${kind}: ${plain(detail)}\n`)
-    const text = verdict.ok ? `The trail is as it was written: ${read}.\n` : `The trail was changed (${read}):\n${faults.join('')}`
+    const faults = verdict.faults.map(
+      ({ chain, seq, kind, detail }) => `  ${chain} #${seq} ${kind}: ${plain(detail)}\n`,
+    )
+    const text = verdict.ok
+      ? `The trail is as it was written: ${read}.\n`
+      : `The trail was changed (${read}):\n${faults.join('')}`
     printEither(terminal, options, { json: verdict, text })
     if (!verdict.ok) finish(1)
   })

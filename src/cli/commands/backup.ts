@@ -21,7 +21,8 @@ export function addBackup(program: Command, { terminal }: Verb): void {
 
 async function backup(terminal: Terminal, file: string, options: DataOptions): Promise<void> {
   const target = resolve(terminal.cwd, file)
-  if (await exists(target)) throw new Failure(`${file} exists already.`, 'Name another file; a backup is never overwritten.')
+  if (await exists(target))
+    throw new Failure(`${file} exists already.`, 'Name another file; a backup is never overwritten.')
   await withHouse(terminal, options, async ({ api }) => {
     const made = await api.backup()
     await copyFile(made.path, target, constants.COPYFILE_EXCL)

@@ -30,5 +30,6 @@ async function connect(terminal: Terminal, options: ConnectOptions): Promise<voi
   const snippets = clients.map((client) => ({ client, ...snippetFor(client, target) }))
   const text = snippets.map(({ title, text: body }) => `${title}\n${body}\n`).join('\n')
   printEither(terminal, options, { json: { url: target.url, snippets }, text })
-  if (options.key === undefined && !options.json) terminal.err(`Make a key: gatehouse key create --gateway ${slug} --user YOU\n`)
+  if (options.key === undefined && !options.json)
+    terminal.err(`Make a key: gatehouse key create --gateway ${slug} --user YOU\n`)
 }

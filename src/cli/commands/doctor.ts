@@ -56,7 +56,8 @@ export function checkNode(version: string): Finding {
 async function checkDataDir(dataDir: string): Promise<Finding> {
   const what = 'data'
   const found = await stat(dataDir).catch(() => null)
-  if (!found) return { level: 'warn', what, detail: `${dataDir} does not exist yet`, advice: 'The first start makes it.' }
+  if (!found)
+    return { level: 'warn', what, detail: `${dataDir} does not exist yet`, advice: 'The first start makes it.' }
   if ((found.mode & 0o077) === 0) return { level: 'ok', what, detail: dataDir }
   const advice = `chmod 700 ${dataDir}`
   return { level: 'warn', what, detail: `others on this machine may look into ${dataDir}`, advice }
@@ -147,7 +148,8 @@ async function checkAudit(api: Api): Promise<Finding> {
   const what = 'audit'
   const verdict = await api.verifyAudit({ query: {} })
   if (verdict.ok) return { level: 'ok', what, detail: `${count(verdict.records, 'record')}, unchanged` }
-  const where = verdict.problem === null ? '' : `${verdict.problem.chain} #${verdict.problem.seq}: ${verdict.problem.detail}`
+  const where =
+    verdict.problem === null ? '' : `${verdict.problem.chain} #${verdict.problem.seq}: ${verdict.problem.detail}`
   const advice = 'Somebody changed the database. gatehouse audit verify says more.'
   return { level: 'fail', what, detail: where, advice }
 }

@@ -47,9 +47,9 @@ async function save(terminal: Terminal, slug: string, options: AddOptions): Prom
 async function listGateways(terminal: Terminal, options: DataOptions): Promise<void> {
   await withHouse(terminal, options, async ({ api }) => {
     const { gateways } = await api.listGateways()
-    const rows = gateways.map(({ slug, auth, toolCount, servers, origin, tools }) => [
-      ...[slug, auth, `${toolCount}`, servers.join(','), origin, tools.join(' ')],
-    ])
+    const rows = gateways.map(({ slug, auth, toolCount, servers, origin, tools }) => {
+      return [slug, auth, `${toolCount}`, servers.join(','), origin, tools.join(' ')]
+    })
     const text = table(['slug', 'auth', 'tools', 'servers', 'from', 'patterns'], rows, terminal.columns)
     printEither(terminal, options, { json: { gateways }, text: gateways.length > 0 ? text : 'No gateways yet.\n' })
   })

@@ -62,7 +62,8 @@ function keyRequest(options: CreateOptions, now: number) {
 async function warnOfUnknown(terminal: Terminal, api: Api, wanted: readonly string[]): Promise<void> {
   const { gateways } = await api.listGateways()
   const known = new Set(['*', ...gateways.map(({ slug }) => slug)])
-  for (const slug of wanted) if (!known.has(slug)) terminal.err(`There is no gateway "${slug}" yet; the key is made anyway.\n`)
+  for (const slug of wanted)
+    if (!known.has(slug)) terminal.err(`There is no gateway "${slug}" yet; the key is made anyway.\n`)
 }
 
 function describeKey(key: ApiKey, now: number): string {

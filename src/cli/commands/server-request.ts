@@ -93,7 +93,8 @@ function pairs(option: string, separator: ':' | '=', texts: readonly string[] = 
 async function secretOf(terminal: Terminal, { secret, secretFile, secretEnv }: AddOptions): Promise<string> {
   if (secret !== undefined) return secret
   if (secretEnv !== undefined) return fromEnvironment(terminal, '--secret-env', secretEnv)
-  if (secretFile === undefined) throw new UsageError('A worker needs its secret: --secret-file FILE or --secret-env NAME.')
+  if (secretFile === undefined)
+    throw new UsageError('A worker needs its secret: --secret-file FILE or --secret-env NAME.')
   const text = await readFile(resolve(terminal.cwd, secretFile), 'utf8').catch((error: unknown) => {
     throw new Failure(`--secret-file ${secretFile} cannot be read.`, String(error))
   })

@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander'
-import type { ServerInfo } from '#tools'
-import { withHouse } from '../reach.ts'
+import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
 import { count, printEither } from '../words/print.ts'
@@ -73,6 +72,8 @@ async function listServers(terminal: Terminal, options: DataOptions): Promise<vo
     printEither(terminal, options, { json: { servers }, text: servers.length > 0 ? text : 'No servers yet.\n' })
   })
 }
+
+type ServerInfo = Awaited<ReturnType<Api['checkServer']>>
 
 function whyNot({ health, held }: ServerInfo, now: number): string {
   const again = health.retryAt === null ? '' : ` (next try ${relative(health.retryAt, now)})`

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '#kernel'
+import { isJsonObject, type Json, type JsonObject } from '#kernel'
 
 export type Answer = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly expected: string }
 
@@ -7,15 +7,10 @@ export function readAnswer(property: JsonObject, said: string): Answer {
   const choices = choicesOf(property)
   if (property['type'] === 'array') return readSome(choicesOf(asObject(property['items'])), said)
   if (choices.length > 0) return readChoice(choices, said)
-  switch (property['type']) {
-    case 'boolean':
-      return readBoolean(said)
-    case 'integer':
-    case 'number':
-      return readNumber(said, property['type'] === 'integer')
-    default:
-      return readText(property, said)
-  }
+  const { type } = property
+  if (type === 'boolean') return readBoolean(said)
+  if (type === 'integer' || type === 'number') return readNumber(said, type === 'integer')
+  return readText(property, said)
 }
 
 function choicesOf(property: JsonObject): string[] {
@@ -26,8 +21,7 @@ function choicesOf(property: JsonObject): string[] {
 }
 
 function asObject(value: Json | undefined): JsonObject {
-  // Only read by name; a list has none of these names.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  return isJsonObject(value) ? value : {}
 }
 
 function readChoice(choices: readonly string[], said: string): Answer {

@@ -11,10 +11,10 @@ const UNITS = [
 /** `3 min ago`, `in 2 h`, `now`; `never` for no time. */
 export function relative(at: number | null, now: number): string {
   if (at === null) return 'never'
-  const distance = Math.abs(at - now)
-  const unit = UNITS.find(([, size]) => distance >= size)
+  const seconds = Math.round(Math.abs(at - now) / 1_000) * 1_000
+  const unit = UNITS.find(([, size]) => seconds >= size)
   if (!unit) return 'now'
-  const amount = `${Math.floor(distance / unit[1])} ${unit[0]}`
+  const amount = `${Math.floor(seconds / unit[1])} ${unit[0]}`
   return at > now ? `in ${amount}` : `${amount} ago`
 }
 
@@ -30,7 +30,9 @@ export function parseExpiry(text: string, now: number): number {
 export function parseSince(text: string, now: number): number {
   const at = parseTime(text, (duration) => now - duration)
   if (at === null || at < 0)
-    throw new UsageError(`--since ${quote(text)}: write how long ago (90s, 1h, 7d) or a date such as 2026-11-21T08:00Z.`)
+    throw new UsageError(
+      `--since ${quote(text)}: write how long ago (90s, 1h, 7d) or a date such as 2026-11-21T08:00Z.`,
+    )
   return at
 }
 

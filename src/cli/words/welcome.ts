@@ -34,7 +34,9 @@ export function laterWelcome(place: Place): string {
     place.slug === undefined
       ? ['No gateway yet:   ./gatehouse gateway add SLUG --tools "SERVER/*"']
       : ['Connect a client: ./gatehouse connect']
-  return [...head(place), ...next, `A new key:        ./gatehouse key create --gateway ${slug} --user YOU`, ''].join('\n')
+  return [...head(place), ...next, `A new key:        ./gatehouse key create --gateway ${slug} --user YOU`, ''].join(
+    '\n',
+  )
 }
 
 function head(place: Place): string[] {

@@ -2,7 +2,6 @@ import { isProblem, newId, Problem } from '#kernel'
 import type { Log } from '#telemetry'
 import { INTERNAL } from './problems.ts'
 
-/** Members of `extra` that steer the answer and are not shown: `headers` become headers of the answer. */
 const HEADERS = { 'content-type': 'application/problem+json', 'cache-control': 'no-store' } as const
 
 /** The answer to whatever was thrown. A Problem is shown; everything else is logged once and shown as an id only. */
@@ -14,13 +13,17 @@ export function answerError(error: unknown, request: { method: string; path: str
 export function answerProblem(problem: Problem, headers: Readonly<Record<string, string>> = {}): Response {
   const { status } = problem.kind
   const asked = status === 401 ? { 'www-authenticate': 'Bearer' } : {}
-  return new Response(JSON.stringify(problem), { status, headers: { ...HEADERS, ...asked, ...headers } })
+  // Nobody reads the rest of a body that is too large, so the connection cannot be used again.
+  const ends = status === 413 ? { connection: 'close' } : {}
+  return new Response(JSON.stringify(problem), { status, headers: { ...HEADERS, ...asked, ...ends, ...headers } })
 }
 
 function hide(error: unknown, request: { method: string; path: string; log: Log }): Problem {
   const requestId = newId('req')
   request.log.error({ err: error, requestId, method: request.method, path: request.path }, 'a request failed')
-  return new Problem(INTERNAL, `This is not your fault. The log has the reason under the id ${requestId}.`, { requestId })
+  return new Problem(INTERNAL, `This is not your fault. The log has the reason under the id ${requestId}.`, {
+    requestId,
+  })
 }
 
 /** `application/json`, never kept by anybody between here and the caller. */

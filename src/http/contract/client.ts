@@ -82,10 +82,12 @@ async function receive(operation: Operation, response: Response): Promise<unknow
 /** The Problem a house answered with, as if it had been thrown here. */
 async function problemOf(response: Response): Promise<Problem> {
   const body: unknown = await response.json().catch(() => undefined)
-  if (!isJsonObject(body) || typeof body['type'] !== 'string') {
+  const type = isJsonObject(body) ? body['type'] : undefined
+  if (!isJsonObject(body) || typeof type !== 'string') {
     return new Problem(STRANGE_ANSWER, `The answer was ${response.status}, without saying why.`)
   }
-  const { type, title, status: _status, detail, ...extra } = body
-  const code = `${type}`.replace(/^urn:problem:/, '')
-  return new Problem({ code, status: response.status, title: `${title}` }, `${detail}`, extra)
+  const { type: _type, title, status: _status, detail, ...extra } = body
+  const code = type.replace(/^urn:problem:/, '')
+  const kind = { code, status: response.status, title: typeof title === 'string' ? title : code }
+  return new Problem(kind, typeof detail === 'string' ? detail : kind.title, extra)
 }

@@ -25,28 +25,37 @@ function toJsonSchema(of: z.ZodType, io: 'input' | 'output'): JsonObject {
 
 function hoist(schema: JsonObject, io: 'input' | 'output', found: Map<string, JsonObject>): JsonObject {
   const { $defs, ...rest } = schema
-  if (!isJsonObject($defs)) return tidy(rest, new Map())
   const names = new Map<string, string>()
-  for (const [key, part] of Object.entries($defs)) if (isJsonObject(part)) names.set(key, nameFor(key, part, { io, found }))
-  for (const [key, part] of Object.entries($defs)) {
-    const name = names.get(key)
-    if (name !== undefined && isJsonObject(part)) found.set(name, tidy(part, names))
+  for (const [key, part] of partsOf($defs)) {
+    const name = nameFor(key, part, { io, found, names })
+    names.set(key, name)
+    found.set(name, tidy(part, names))
   }
   return tidy(rest, names)
 }
 
-/** The part's own name where it has one and it is free or means the same; recursive parts without a name are JSON values. */
+/** Nameless parts first: those with a name refer to them. */
+function partsOf($defs: Json | undefined): (readonly [string, JsonObject])[] {
+  const entries = isJsonObject($defs) ? Object.entries($defs) : []
+  const parts = entries.flatMap(([key, part]) => (isJsonObject(part) ? [[key, part] as const] : []))
+  return [...parts.filter(([key]) => isNameless(key)), ...parts.filter(([key]) => !isNameless(key))]
+}
+
+/** The only recursive schema without a name in the house is "any JSON value". */
+const isNameless = (key: string): boolean => key.startsWith('__schema')
+
+/** The part's own name where it is free or means the same, or one with `Input` or a number after it. */
 function nameFor(
   key: string,
   part: JsonObject,
-  { io, found }: { io: 'input' | 'output'; found: Map<string, JsonObject> },
+  known: { io: 'input' | 'output'; found: Map<string, JsonObject>; names: ReadonlyMap<string, string> },
 ): string {
-  const wanted = key.startsWith('__schema') ? 'JsonValue' : key
-  const same = canonicalJson(tidy(part, new Map([[key, wanted]])))
-  const choices = [wanted, ...(io === 'input' ? [`${wanted}Input`] : []), `${wanted}2`, `${wanted}3`]
+  const wanted = isNameless(key) ? 'JsonValue' : key
+  const same = canonicalJson(tidy(part, new Map([...known.names, [key, wanted]])))
+  const choices = [wanted, ...(known.io === 'input' ? [`${wanted}Input`] : []), `${wanted}2`, `${wanted}3`]
   const free = choices.find((name) => {
-    const known = found.get(name)
-    return known === undefined || canonicalJson(rename(known, name, wanted)) === same
+    const there = known.found.get(name)
+    return there === undefined || canonicalJson(rename(there, name, wanted)) === same
   })
   if (free === undefined) throw new Error(`the API has too many schemas named "${wanted}"`)
   return free
@@ -62,7 +71,6 @@ function rename(schema: JsonObject, from: string, to: string): JsonObject {
 function tidy(schema: JsonObject, names: ReadonlyMap<string, string>): JsonObject {
   const members = Object.entries(schema).flatMap(([key, value]): [string, Json | undefined][] => {
     if (key === '$ref' && typeof value === 'string') return [[key, referTo(value, names)]]
-    if (key === 'id' && typeof value === 'string' && !('type' in schema && schema['type'] === undefined)) return []
     if (key === 'maximum' && value === Number.MAX_SAFE_INTEGER) return []
     if (key === 'minimum' && value === Number.MIN_SAFE_INTEGER) return []
     return [[key, tidyValue(value, names)]]

@@ -24,9 +24,7 @@ export const healthReport = z.object({
   toolCount: z.int().optional(),
   transports: z.array(z.string()).optional().meta({ description: 'How MCP clients may connect.' }),
   servers: z.array(serverState).optional(),
-  gateways: z
-    .array(z.object({ slug: z.string(), auth: z.enum(['key', 'none']), tools: z.int() }))
-    .optional(),
+  gateways: z.array(z.object({ slug: z.string(), auth: z.enum(['key', 'none']), tools: z.int() })).optional(),
 })
 export type HealthReport = z.output<typeof healthReport>
 
@@ -51,7 +49,8 @@ export const systemContract = defineContract({
     method: 'GET',
     path: '/readyz',
     summary: 'Can it serve calls?',
-    description: 'With 503 the problem holds `reasons`: storage or the audit trail cannot be written, or it still starts.',
+    description:
+      'With 503 the problem holds `reasons`: storage or the audit trail cannot be written, or it still starts.',
     access: 'open',
     reply: readyReport,
     errors: [NOT_READY],

@@ -16,7 +16,9 @@ export type SystemDeps = {
   readonly openapi: JsonObject
 }
 
-type HealthDetails = { readonly [K in 'toolCount' | 'transports' | 'servers' | 'gateways']-?: NonNullable<HealthReport[K]> }
+type HealthDetails = {
+  readonly [K in 'toolCount' | 'transports' | 'servers' | 'gateways']-?: NonNullable<HealthReport[K]>
+}
 
 /** What a house says about itself: probes, health, metrics, its own description, and the front page. */
 export function mountSystem(app: Hono, deps: SystemDeps, options: MountOptions): void {
