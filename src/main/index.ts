@@ -7,6 +7,7 @@
 export { MIGRATIONS, openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
 export { serve, type RunningGatehouse } from './serve.ts'
 export { readConfig, isLoopback, CONFIG_CONTRADICTION, type GatehouseConfig } from './config.ts'
+export { followConfig } from './watch.ts'
 export { readRunning } from './running.ts'
 export { contracts, describeHouse } from './api.ts'
 export { HOUSE } from './version.ts'

@@ -4,9 +4,10 @@ import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
 import { systemClock, type Clock } from '#kernel'
 import { createPolicy } from '#policy'
-import { openStorage, type Storage } from '#storage'
+import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
+  createBuckets,
   createSeal,
   createSource,
   createTools,
@@ -15,7 +16,9 @@ import {
   openServerConfig,
   toolsDb,
   toolsMigrations,
+  type Declared,
   type House,
+  createSupervisor,
   type HouseTiming,
   type Tools,
   type ToolsAdmin,
@@ -44,6 +47,8 @@ export type Gatehouse = {
   readonly log: Log
   /** Where this process is reached; set when it listens. */
   reachedAt(url: string): void
+  /** Takes over the servers and gateways of a changed config file; other sections need a restart. */
+  reload(config: GatehouseConfig): Promise<void>
   close(): Promise<void>
 }
 
@@ -77,7 +82,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
   const rooms = await openTools({ ...ground, config, audit, identity, replicas, timing })
-  opened.defer(() => rooms.house.close())
+  opened.defer(() => rooms.close())
   const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, adminToken })
   const closing = opened.move()
   return {
@@ -90,6 +95,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     adminToken: adminToken.reveal(),
     fetch: api,
     reachedAt: (at) => void (reached.url = at),
+    reload: (next) => rooms.house.declare(declaredIn(next)),
     close: () => closing.disposeAsync(),
   }
 }
@@ -108,16 +114,16 @@ async function openTools(
   const { storage, clock, log, metrics, audit, identity, replicas, config } = deps
   const seal = createSeal(await storage.sharedKey('tools.seal'))
   const egress = createEgress({ log })
+  const processes = createSupervisor({ clock, log })
   const db = toolsDb(storage)
-  const declared = { servers: config.servers, gateways: config.gateways }
   const house = await openHouse({
     storage,
     clock,
     log,
-    declared,
+    declared: declaredIn(config),
     ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
-    makeSource: (server, events) => createSource(server, { clock, egress, log, events, house: HOUSE }),
+    makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),
     onHealth: (server, { state }) =>
       metrics.upstreamState(
         server,
@@ -132,15 +138,27 @@ async function openTools(
     seal,
     db,
     replicaId: storage.replicaId,
+    buckets: createBuckets(clock),
     running: new Map(),
-    isReplicaAlive: replicas.isAlive,
+    isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
   const policy = createPolicy()
   const tools = createTools({ house, identity, policy, call, listDeadlineMs: config.limits.list_deadline_ms })
-  const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit, declared })
-  return { house, tools, toolsAdmin }
+  const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
+  const close = async (): Promise<void> => {
+    await house.close()
+    await processes.close()
+  }
+  return { house, tools, toolsAdmin, close }
 }
 
-function storageLog(log: Log) {
-  return (event: object) => log.warn(event, 'storage')
+function declaredIn({ servers, gateways }: GatehouseConfig): Declared {
+  return { servers, gateways }
+}
+
+function storageLog(log: Log): StorageLog {
+  return (event) => {
+    if (event.kind === 'migrated') log.info({ migration: event.key }, 'the database was brought up to date')
+    else log.warn(event, 'storage')
+  }
 }

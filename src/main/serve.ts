@@ -32,7 +32,7 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
     house: HOUSE,
     publicUrl: () => reached.publicUrl,
     allowedOrigins: config.server.allowed_origins,
-    replica: { ...gatehouse.replicas, ownerOf: gatehouse.tools.ownerOf },
+    replica: { ...gatehouse.replicas, ownerOf: (state) => gatehouse.tools.ownerOf(state) },
     limits: {
       bodyBytes: config.limits.max_request_bytes,
       bodyDepth: config.limits.max_request_depth,

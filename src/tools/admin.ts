@@ -33,13 +33,13 @@ type AdminDeps = {
   readonly clock: Clock
   readonly seal: Seal
   readonly audit: Pick<Audit, 'record'>
-  readonly declared: { servers: readonly ServerConfig[]; gateways: readonly GatewayConfig[] }
 }
 
 export function createToolsAdmin(deps: AdminDeps) {
   return {
     listServers: (): ServerInfo[] => listServers(deps),
     addServer: (actor: AdminActor, input: unknown) => addServer(deps, actor, input),
+    replaceServer: (actor: AdminActor, name: string, input: unknown) => replaceServer(deps, actor, { name, input }),
     removeServer: (actor: AdminActor, name: string) => removeServer(deps, actor, name),
     checkServer: (name: string) => checkServer(deps, name),
     listGateways: () => listGateways(deps),
@@ -62,7 +62,7 @@ const UNKNOWN_HEALTH: ServerHealth = {
 
 function listServers(deps: AdminDeps): ServerInfo[] {
   const { catalog } = deps.house.snapshot()
-  const declared = new Set(deps.declared.servers.map(({ name }) => name))
+  const declared = new Set(deps.house.declared().servers.map(({ name }) => name))
   return deps.house
     .configs()
     .map((config) => {
@@ -97,32 +97,72 @@ function targetOf(config: ServerConfig): string {
   }
 }
 
+/** Changes are recorded before they are made: what cannot be recorded is not done. */
 async function addServer(deps: AdminDeps, actor: AdminActor, input: unknown): Promise<ServerInfo> {
   const config = serverConfig.parse(input)
-  const sealed = deps.seal.seal('server-config', JSON.parse(JSON.stringify(config)))
-  const isDeclared = deps.declared.servers.some(({ name }) => name === config.name)
-  const row = { name: config.name, sealed_config: sealed, created_at: deps.clock.now() }
-  if (isDeclared || (await store.insertServer(deps.db, row)) === 'name-taken') {
-    throw new Problem(NAME_TAKEN, `A server named "${config.name}" exists; pick another name or remove that one first.`)
+  const taken = new Problem(
+    NAME_TAKEN,
+    `A server named "${config.name}" exists; pick another name or remove that one first.`,
+  )
+  if (deps.house.configs().some(({ name }) => name === config.name)) throw taken
+  await note(deps, actor, { what: 'server.added', server: config.name, extra: describeForAudit(config) })
+  const row = { name: config.name, sealed_config: sealConfig(deps, config), created_at: deps.clock.now() }
+  if ((await store.insertServer(deps.db, row)) === 'name-taken') throw taken
+  return takeOver(deps, config.name)
+}
+
+/** Puts a new configuration in the place of a server's old one; what is remembered of its tools stays. */
+async function replaceServer(
+  deps: AdminDeps,
+  actor: AdminActor,
+  change: { name: string; input: unknown },
+): Promise<ServerInfo> {
+  const { name } = change
+  const config = serverConfig.parse(change.input)
+  if (config.name !== name) {
+    throw new Problem(
+      NAME_TAKEN,
+      `The configuration is for "${config.name}", not for "${name}"; a server keeps its name.`,
+    )
   }
-  await note(deps, actor, {
-    what: 'server.added',
-    server: config.name,
-    extra: { transport: config.transport, target: targetOf(config), allow: config.allow_addresses },
-  })
-  await deps.house.changed()
-  await deps.house.server(config.name)?.firstListing
-  return findServer(deps, config.name)
+  findServer(deps, name)
+  refuseDeclaredServer(deps, name)
+  await note(deps, actor, { what: 'server.changed', server: name, extra: describeForAudit(config) })
+  if (!(await store.updateServer(deps.db, name, sealConfig(deps, config)))) throw noServer(name)
+  return takeOver(deps, name)
 }
 
 async function removeServer(deps: AdminDeps, actor: AdminActor, name: string): Promise<void> {
+  refuseDeclaredServer(deps, name)
+  findServer(deps, name)
+  await note(deps, actor, { what: 'server.removed', server: name })
+  if (!(await store.deleteServer(deps.db, name))) throw noServer(name)
+  await deps.house.changed()
+}
+
+async function takeOver(deps: AdminDeps, name: string): Promise<ServerInfo> {
+  await deps.house.changed()
+  await deps.house.server(name)?.firstListing
+  return findServer(deps, name)
+}
+
+function sealConfig(deps: AdminDeps, config: ServerConfig): string {
+  return deps.seal.seal('server-config', JSON.parse(JSON.stringify(config)))
+}
+
+function describeForAudit(config: ServerConfig): JsonObject {
+  return { transport: config.transport, target: targetOf(config), allow: config.allow_addresses }
+}
+
+function refuseDeclaredServer(deps: AdminDeps, name: string): void {
   refuseDeclared(
-    deps.declared.servers.some((server) => server.name === name),
+    deps.house.declared().servers.some((server) => server.name === name),
     `server "${name}"`,
   )
-  if (!(await store.deleteServer(deps.db, name))) throw new Problem(NOT_FOUND, `There is no server "${name}".`)
-  await note(deps, actor, { what: 'server.removed', server: name })
-  await deps.house.changed()
+}
+
+function noServer(name: string): Problem {
+  return new Problem(NOT_FOUND, `There is no server "${name}". "gatehouse server list" shows all.`)
 }
 
 async function checkServer(deps: AdminDeps, name: string): Promise<ServerInfo> {
@@ -133,12 +173,12 @@ async function checkServer(deps: AdminDeps, name: string): Promise<ServerInfo> {
 
 function findServer(deps: AdminDeps, name: string): ServerInfo {
   const found = listServers(deps).find((server) => server.name === name)
-  if (!found) throw new Problem(NOT_FOUND, `There is no server "${name}". "gatehouse server list" shows all.`)
+  if (!found) throw noServer(name)
   return found
 }
 
 function listGateways(deps: AdminDeps) {
-  const declared = new Set(deps.declared.gateways.map(({ slug }) => slug))
+  const declared = new Set(deps.house.declared().gateways.map(({ slug }) => slug))
   const { views } = deps.house.snapshot()
   return deps.house.gateways().map((config) => {
     const view = views.get(config.slug)
@@ -154,26 +194,20 @@ function listGateways(deps: AdminDeps) {
 async function addGateway(deps: AdminDeps, actor: AdminActor, input: unknown): Promise<GatewayConfig> {
   const config = gatewayConfig.parse(input)
   refuseDeclared(
-    deps.declared.gateways.some(({ slug }) => slug === config.slug),
+    deps.house.declared().gateways.some(({ slug }) => slug === config.slug),
     `gateway "${config.slug}"`,
   )
-  await store.upsertGateway(deps.db, {
-    slug: config.slug,
-    config: JSON.stringify(config),
-    created_at: deps.clock.now(),
-  })
-  await note(deps, actor, {
-    what: 'gateway.saved',
-    gateway: config.slug,
-    extra: { tools: config.tools, auth: config.auth },
-  })
+  const extra = { tools: config.tools, auth: config.auth }
+  await note(deps, actor, { what: 'gateway.saved', gateway: config.slug, extra })
+  const row = { slug: config.slug, config: JSON.stringify(config), created_at: deps.clock.now() }
+  await store.upsertGateway(deps.db, row)
   await deps.house.changed()
   return config
 }
 
 async function removeGateway(deps: AdminDeps, actor: AdminActor, slug: string): Promise<void> {
   refuseDeclared(
-    deps.declared.gateways.some((gateway) => gateway.slug === slug),
+    deps.house.declared().gateways.some((gateway) => gateway.slug === slug),
     `gateway "${slug}"`,
   )
   if (!(await store.deleteGateway(deps.db, slug))) throw new Problem(NOT_FOUND, `There is no gateway "${slug}".`)

@@ -20,6 +20,8 @@ const common = {
   /** Time without any sign of life after which a call is given up. */
   timeout_ms: milliseconds.default(60_000),
   max_concurrency: z.int().min(1).max(10_000).default(256),
+  /** How often a call that is harmless to repeat is made again when its server did not answer. */
+  retries: z.int().min(0).max(5).default(1),
   max_result_bytes: z.int().min(1024).max(1_073_741_824).default(33_554_432),
   /** Hosts (`name`, `*.name`) and CIDRs that may be dialled although the guard would refuse them. */
   allow_addresses: z.array(z.string().min(1).max(253)).max(64).default([]),
@@ -99,6 +101,16 @@ const override = z.strictObject({
   default: z.record(z.string().max(256), z.json()).default({}),
 })
 
+const rateLimit = z.strictObject({
+  calls: z.int().min(1).max(1_000_000),
+  seconds: z.number().min(0.1).max(86_400),
+  /** Counted for each user, for each tool, for each tool of each user, or for the whole gateway together. */
+  per: z.enum(['user', 'tool', 'user+tool', 'gateway']).default('user'),
+  /** Only calls of these tools (`server/tool`, original names) count; unset: all. */
+  tools: z.array(pattern).max(100).optional(),
+})
+export type RateLimit = z.output<typeof rateLimit>
+
 export const gatewayConfig = z.strictObject({
   slug,
   title: z.string().max(200).optional(),
@@ -110,6 +122,7 @@ export const gatewayConfig = z.strictObject({
   resources: z.array(pattern).max(1_000).optional(),
   prompts: z.array(pattern).max(1_000).optional(),
   overrides: z.array(override).max(1_000).default([]),
+  rate_limits: z.array(rateLimit).max(20).default([]),
 })
 export type GatewayConfig = z.output<typeof gatewayConfig>
 export type GatewayConfigInput = z.input<typeof gatewayConfig>

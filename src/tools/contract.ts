@@ -104,6 +104,8 @@ export const change = z
   })
   .meta({ id: 'Change' })
 
+const serverBody = serverConfig.meta({ id: 'ServerConfig' })
+
 const serverOperations = defineContract({
   listServers: {
     method: 'GET',
@@ -117,10 +119,20 @@ const serverOperations = defineContract({
     path: '/api/v1/servers',
     summary: 'Add a server; answers when it was listed once, well or not',
     access: 'admin',
-    body: serverConfig.meta({ id: 'ServerConfig' }),
+    body: serverBody,
     reply: serverInfo,
     status: 201,
     errors: [problems.NAME_TAKEN],
+  },
+  replaceServer: {
+    method: 'PUT',
+    path: '/api/v1/servers/{name}',
+    summary: 'Change a server that was added here; running calls end, its tools keep their names',
+    access: 'admin',
+    params: name,
+    body: serverBody,
+    reply: serverInfo,
+    errors: [problems.NOT_FOUND, problems.NAME_TAKEN, problems.DECLARED_IN_FILE],
   },
   removeServer: {
     method: 'DELETE',

@@ -20,18 +20,24 @@ export type House = {
   /** All servers there are, switched off ones too. */
   configs(): readonly ServerConfig[]
   gateways(): readonly GatewayConfig[]
+  /** What the config file declares now. */
+  declared(): Declared
+  /** Takes over a changed config file: servers that it does not touch go on as they are. */
+  declare(next: Declared): Promise<void>
   /** Tells all replicas that something was changed in the database; resolves when this one has it in its snapshot. */
   changed(): Promise<void>
   onListsChanged(listener: (gateway: string, changes: readonly ListChange[]) => void): () => void
   close(): Promise<void>
 }
 
+export type Declared = { readonly servers: readonly ServerConfig[]; readonly gateways: readonly GatewayConfig[] }
+
 export type HouseDeps = {
   readonly storage: Storage
   readonly clock: Clock
   readonly log: Log
   /** From the config file; they win over stored ones with the same name. */
-  readonly declared: { servers: readonly ServerConfig[]; gateways: readonly GatewayConfig[] }
+  readonly declared: Declared
   readonly makeSource: (server: { config: ServerConfig; trusted: boolean }, events: SourceEvents) => Source
   readonly openConfig: (sealed: string) => ServerConfig | null
   readonly onHealth?: (server: string, health: ServerHealth) => void
@@ -55,6 +61,7 @@ class LiveHouse implements House {
   readonly #listeners = new Set<(gateway: string, changes: readonly ListChange[]) => void>()
   readonly #unsubscribe: () => void
   #configs: readonly ServerConfig[] = []
+  #declared: Declared
   #gateways: readonly GatewayConfig[] = []
   #snapshot: Snapshot = EMPTY_SNAPSHOT
   #refreshing: Promise<void> | null = null
@@ -64,6 +71,7 @@ class LiveHouse implements House {
 
   constructor(deps: HouseDeps) {
     this.#deps = deps
+    this.#declared = deps.declared
     this.#db = toolsDb(deps.storage)
     this.#sweep = setInterval(() => void this.#forgetOldCalls(), SWEEP_MS).unref()
     this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => {
@@ -91,6 +99,15 @@ class LiveHouse implements House {
 
   gateways(): readonly GatewayConfig[] {
     return this.#gateways
+  }
+
+  declared(): Declared {
+    return this.#declared
+  }
+
+  async declare(next: Declared): Promise<void> {
+    this.#declared = next
+    await this.refresh()
   }
 
   async changed(): Promise<void> {
@@ -153,7 +170,7 @@ class LiveHouse implements House {
   }
 
   async #readServers(): Promise<{ config: ServerConfig; trusted: boolean }[]> {
-    const declared = this.#deps.declared.servers.map((config) => ({ config, trusted: true }))
+    const declared = this.#declared.servers.map((config) => ({ config, trusted: true }))
     const names = new Set(declared.map(({ config }) => config.name))
     const stored = (await listStoredServers(this.#db)).flatMap((row) => {
       const config = names.has(row.name) ? null : this.#deps.openConfig(row.sealed_config)
@@ -163,7 +180,7 @@ class LiveHouse implements House {
   }
 
   async #readGateways(): Promise<GatewayConfig[]> {
-    const declared = this.#deps.declared.gateways
+    const declared = this.#declared.gateways
     const slugs = new Set(declared.map(({ slug }) => slug))
     const stored = (await listStoredGateways(this.#db)).filter((row) => !slugs.has(row.slug))
     // Written by addGateway from a parsed config.

@@ -112,3 +112,8 @@ export const CALL_FAILED = {
   status: 502,
   title: 'The call failed on its way',
 } as const satisfies ProblemKind
+export const RATE_LIMITED = {
+  code: 'tools/rate-limited',
+  status: 429,
+  title: 'Too many calls in this time',
+} as const satisfies ProblemKind

@@ -18,6 +18,7 @@ export function toolsRoutes(deps: ToolsRoutesDeps): Handlers<typeof toolsContrac
   return {
     listServers: () => ({ servers: toolsAdmin.listServers() }),
     addServer: ({ body }, { caller }) => toolsAdmin.addServer(caller, body),
+    replaceServer: ({ params, body }, { caller }) => toolsAdmin.replaceServer(caller, params.name, body),
     removeServer: ({ params }, { caller }) => toolsAdmin.removeServer(caller, params.name),
     checkServer: ({ params }) => toolsAdmin.checkServer(params.name),
     listGateways: () => ({ gateways: toolsAdmin.listGateways() }),

@@ -24,6 +24,15 @@ export async function insertServer(db: ToolsDb, row: ToolsTables['tools_server']
   return done.numInsertedOrUpdatedRows === 1n ? 'ok' : 'name-taken'
 }
 
+export async function updateServer(db: ToolsDb, name: string, sealedConfig: string): Promise<boolean> {
+  const done = await db
+    .updateTable('tools_server')
+    .set({ sealed_config: sealedConfig })
+    .where('name', '=', name)
+    .executeTakeFirst()
+  return done.numUpdatedRows === 1n
+}
+
 /** Forgets a server with all that is remembered of it, except the changes, which are history. */
 export async function deleteServer(db: ToolsDb, name: string): Promise<boolean> {
   return db.transaction().execute(async (tx) => {

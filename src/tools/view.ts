@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '#kernel'
 import type { CatalogEntry } from './catalog.ts'
-import type { GatewayConfig, ServerConfig } from './config.ts'
+import type { GatewayConfig, RateLimit, ServerConfig } from './config.ts'
 import { aliasUri, type Assignment } from './naming.ts'
 import { showTool, type Override } from './override.ts'
 import { compilePick, type Pick } from './patterns.ts'
@@ -12,6 +12,7 @@ import type { Definition } from './source.ts'
  */
 export type GatewayView = {
   readonly config: GatewayConfig
+  readonly rateLimits: readonly CompiledRateLimit[]
   readonly servers: readonly string[]
   readonly tools: readonly Definition[]
   readonly resources: readonly Definition[]
@@ -30,6 +31,8 @@ export type GatewayView = {
   readonly resourceServers: readonly string[]
   readonly capabilities: JsonObject
 }
+
+export type CompiledRateLimit = RateLimit & { readonly picks: Pick | null }
 
 export type ToolBinding = {
   readonly server: string
@@ -106,6 +109,10 @@ export function buildView(input: ViewInput): GatewayView {
   )
   return {
     config: input.config,
+    rateLimits: input.config.rate_limits.map((limit) => ({
+      ...limit,
+      picks: limit.tools ? compilePick(limit.tools) : null,
+    })),
     servers: picked.map(({ server }) => server.name),
     tools: Object.freeze(sortBy(tools, nameOf)),
     prompts: Object.freeze(prompts.map(({ name, prompt }) => ({ ...prompt, name }))),

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { parseHostPort } from '#config'
-import { serve, type RunningGatehouse } from '#main'
+import { followConfig, serve, type RunningGatehouse } from '#main'
 import { createLog } from '#telemetry'
 import { UsageError } from '../failure.ts'
 import { clientOf, configOf, dataDirOf, type Api } from '../reach.ts'
@@ -29,9 +29,12 @@ async function up(terminal: Terminal, options: UpOptions): Promise<void> {
     asked.resolve(signal)
   })
   const house = await serve({ config, dataDir: dataDirOf(terminal, options), log })
+  const read = () => configOf(terminal, { ...options, listen: listenOf(options) }).config
+  const stopFollowing = file === undefined ? () => {} : followConfig({ gatehouse: house, log, file, read })
   await welcome(terminal, house, file)
   const signal = await asked.promise
   terminal.err(`gatehouse: ${signal}, closing (once more: at once)\n`)
+  stopFollowing()
   await house.close()
 }
 

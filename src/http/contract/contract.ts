@@ -6,7 +6,7 @@ import type { ProblemKind } from '#kernel'
  * named in the path (admins as well), `admin` admins only.
  */
 export type Operation = {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** `/api/v1/servers/{name}` */
   readonly path: string
   readonly summary: string

@@ -29,7 +29,7 @@ async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const verdict = authorize(deps, attempt, target)
   const params = checkInput(attempt, target)
   return once(deps, attempt, target, async () => {
-    checkLimits(target)
+    checkLimits(deps, attempt, target)
     const credential = chooseCredential(target)
     const reply = await dispatch(deps, attempt, { target, params, credential })
     return checkOutput(deps, attempt, { target, reply, verdict })

@@ -2,6 +2,7 @@ import type { Audit } from '#audit'
 import type { Clock } from '#kernel'
 import type { Policy } from '#policy'
 import type { Log, Metrics } from '#telemetry'
+import type { Buckets } from '../rate.ts'
 import type { Seal } from '../seal.ts'
 import type { ToolsDb } from '../store.ts'
 import type { CallRequest } from '../tools.ts'
@@ -17,6 +18,8 @@ export type CallDeps = {
   readonly seal: Seal
   readonly db: ToolsDb
   readonly replicaId: string
+  /** Counts calls for the gateways' rate limits. */
+  readonly buckets: Buckets
   /** Calls with an idempotency key that run in this process, so that a repeat can wait for its first. */
   readonly running: Map<string, Promise<unknown>>
   /** Whether another replica has been alive since that time, so that a call it began then may still end. */

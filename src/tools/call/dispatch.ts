@@ -12,6 +12,7 @@ import type { AskRequest, Reply, SourceCall } from '../source.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { Credential } from './credential.ts'
 import type { CallDeps } from './deps.ts'
+import { isHarmlessToRepeat } from './repeatable.ts'
 import { openState } from './request-state.ts'
 
 const MAX_ROUNDS = 16
@@ -29,7 +30,7 @@ export async function dispatch(
   let answers = request.inputResponses
   let state = openState(deps, attempt, going.target)
   for (let round = 0; ; round++) {
-    const reply = await leg(attempt, going.target, toSourceCall(attempt, going, { answers, state }))
+    const reply = await reachedLeg(attempt, going.target, toSourceCall(attempt, going, { answers, state }))
     if (reply.kind !== 'input' || !request.ask || round >= MAX_ROUNDS) return reply
     answers = await askAll(request.ask, reply.requests, request.signal)
     state = reply.state
@@ -42,6 +43,23 @@ async function askAll(
   signal: AbortSignal,
 ): Promise<JsonObject> {
   return Object.keys(requests).length === 0 ? {} : ask(requests, signal)
+}
+
+const RETRY_PAUSE_MS = 100
+
+/** One leg, made again a few times when the server did not answer at all and a second call does no harm. */
+async function reachedLeg(attempt: Attempt, target: Target, sourceCall: SourceCall): Promise<Reply> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await leg(attempt, target, sourceCall)
+    } catch (error) {
+      const mayRetry =
+        isProblem(error, UNREACHABLE) && !attempt.request.signal.aborted && sourceCall.state === undefined
+      const isLast = tries >= target.server.config.retries || target.server.breaker.isOpen
+      if (!mayRetry || isLast || !isHarmlessToRepeat(sourceCall.method, target)) throw error
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS * (tries + 1)))
+    }
+  }
 }
 
 /** One request to the server, inside its concurrency limit and watched by its circuit breaker. */

@@ -1,6 +1,6 @@
 import { isProblem, type Json, type Problem } from '#kernel'
 import { Payload } from '../payload.ts'
-import { CANCELLED, INPUT_EXPIRED } from '../problems.ts'
+import { CANCELLED, INPUT_EXPIRED, RATE_LIMITED } from '../problems.ts'
 import { reasonOf } from '../reason.ts'
 import type { CallOutcome } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
@@ -34,7 +34,7 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
   const text = isProblem(error) ? reason : `Server "${server}" could not do this: ${reason}.`
   return {
     outcome: failedOutcome(attempt, text, isProblem(error) ? error : null),
-    decision: 'failed',
+    decision: isProblem(error, RATE_LIMITED) ? 'denied' : 'failed',
     reason,
     responseBytes: 0,
   }

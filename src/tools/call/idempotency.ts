@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { canonicalJson, isJsonObject, Problem } from '#kernel'
+import { canonicalJson, Problem } from '#kernel'
 import { KEY_REUSED, OUTCOME_UNKNOWN, STILL_RUNNING, STORE_DOWN } from '../problems.ts'
 import * as store from '../store.ts'
 import type { ToolsTables } from '../tables.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 import type { Ending } from './ending.ts'
+import { isHarmlessToRepeat } from './repeatable.ts'
 import { fromStored, toStored } from './stored-ending.ts'
 
 type Claim = ToolsTables['tools_once']
@@ -143,7 +144,7 @@ async function settle(deps: CallDeps, write: () => Promise<void>): Promise<void>
 async function replay(deps: CallDeps, keyed: Keyed, claim: Claim): Promise<Ending> {
   const ending = claim.outcome === null ? null : fromStored(claim.outcome)
   if (ending !== null) return ending
-  if (isHarmlessToRepeat(keyed.target)) return runAgain(deps, keyed)
+  if (isHarmlessToRepeat(keyed.attempt.request.method, keyed.target)) return runAgain(deps, keyed)
   throw new Problem(
     OUTCOME_UNKNOWN,
     'This call was already made; its result was too large to be kept, and it is not made again.',
@@ -151,7 +152,7 @@ async function replay(deps: CallDeps, keyed: Keyed, claim: Claim): Promise<Endin
 }
 
 async function unknownOutcome(deps: CallDeps, keyed: Keyed): Promise<Ending> {
-  if (isHarmlessToRepeat(keyed.target)) return runAgain(deps, keyed)
+  if (isHarmlessToRepeat(keyed.attempt.request.method, keyed.target)) return runAgain(deps, keyed)
   throw new Problem(
     OUTCOME_UNKNOWN,
     'The first call with this idempotency key was interrupted, so whether it took effect is not known. It was not made again. Check at the server, then call with a new key.',
@@ -161,11 +162,6 @@ async function unknownOutcome(deps: CallDeps, keyed: Keyed): Promise<Ending> {
 async function runAgain(deps: CallDeps, keyed: Keyed): Promise<Ending> {
   await store.reclaimOnce(deps.db, keyed.key, { replica: deps.replicaId, at: deps.clock.now() })
   return runClaimed(deps, keyed)
-}
-
-function isHarmlessToRepeat(target: Target): boolean {
-  const annotations = target.binding?.definition['annotations']
-  return isJsonObject(annotations) && (annotations['readOnlyHint'] === true || annotations['idempotentHint'] === true)
 }
 
 function stillRunning(): Problem {

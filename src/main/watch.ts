@@ -1,0 +1,35 @@
+import { unwatchFile, watchFile } from 'node:fs'
+import type { Log } from '#telemetry'
+import { isProblem } from '#kernel'
+import type { GatehouseConfig } from './config.ts'
+import type { Gatehouse } from './open.ts'
+
+/**
+ * Follows the configuration file: a change of servers or gateways is taken over while the house runs, a mistake is
+ * logged with its line and the old configuration stays in force. SIGHUP does the same at once. The returned function
+ * ends it. The file is asked for its time (once a second) instead of watched, because editors and mounts replace it.
+ */
+export function followConfig(deps: {
+  gatehouse: Pick<Gatehouse, 'reload'>
+  log: Log
+  file: string
+  read: () => GatehouseConfig
+}): () => void {
+  const { gatehouse, log, file, read } = deps
+  const takeOver = async (): Promise<void> => {
+    try {
+      await gatehouse.reload(read())
+      log.info({ file }, 'the configuration was read again: servers and gateways are as it says')
+    } catch (error) {
+      const why = isProblem(error) ? { problem: error.message } : { err: error }
+      log.error({ file, ...why }, 'the changed configuration was not taken over; the old one stays')
+    }
+  }
+  const onChange = (): void => void takeOver()
+  watchFile(file, { interval: 1_000, persistent: false }, onChange)
+  process.on('SIGHUP', onChange)
+  return () => {
+    unwatchFile(file, onChange)
+    process.off('SIGHUP', onChange)
+  }
+}
