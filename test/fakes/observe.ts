@@ -8,6 +8,8 @@ export type Journal<Entry> = {
   add(entry: Entry): void
   /** Resolves with the first entry (past or future) that matches; rejects when the time is over. */
   until(matches: (entry: Entry) => boolean, timeoutMs?: number): Promise<Entry>
+  /** Tells every entry from now on. */
+  watch(listener: (entry: Entry) => void): void
   clear(): void
 }
 
@@ -27,6 +29,7 @@ export function createJournal<Entry>(maxEntries = 20_000): Journal<Entry> {
       for (const listener of listeners) listener(entry)
     },
     until: (matches, timeoutMs = 10_000) => waitFor({ entries, listeners, matches, timeoutMs }),
+    watch: (listener) => void listeners.add(listener),
     clear() {
       entries.length = 0
       total = 0

@@ -34,6 +34,12 @@ export function modernError(error: RpcError): ModernError {
   return { kind: 'error', error, status: STATUS.get(error.code) ?? 200 }
 }
 
+/** 2025-11-25 server/resources: a resource that does not exist has a code of its own there. */
+export function legacyError(error: RpcError, method: string): RpcError {
+  const isNotFound = error.code === INVALID_PARAMS && isJsonObject(error.data) && typeof error.data.uri === 'string'
+  return method === 'resources/read' && isNotFound ? { ...error, code: RESOURCE_NOT_FOUND } : error
+}
+
 function urlRequests(data: unknown): Record<string, AskRequest> {
   const elicitations = isJsonObject(data) && Array.isArray(data.elicitations) ? data.elicitations : []
   const urls = elicitations.filter(isJsonObject).map(({ elicitationId: _id, ...params }) => params)

@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '#kernel'
 import type { AskRequest, CallMethod, CallOutcome, CallRequest, RpcError } from '#tools'
 import { splitParams } from '../bridge/call-params.ts'
+import { legacyError } from '../bridge/errors.ts'
 import { idempotencyKeyOf } from '../bridge/idempotency.ts'
 import { callPort } from '../bridge/port.ts'
 import { legacyResult } from '../bridge/results.ts'
@@ -17,7 +18,7 @@ const TASKS_KEPT = 100
 export async function answerCall(request: LegacyRequest, method: CallMethod): Promise<void> {
   const { answer, message } = request
   const outcome = await makeCall(request, method, message.params)
-  if (outcome.kind === 'error') return answer.error(message.id, outcome.error)
+  if (outcome.kind === 'error') return answer.error(message.id, legacyError(outcome.error, method))
   if (outcome.kind === 'complete') return answer.result(message.id, legacyResult(outcome.result.bytes()))
   if (outcome.kind === 'task') {
     const task = legacyTask(outcome.task)
