@@ -1,0 +1,108 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { followConfig, readConfig } from '../../src/main/index.ts'
+import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { startHouse, type TestHouse } from './start-house.ts'
+
+async function restCall(house: TestHouse, tool: string, args: object = {}) {
+  const answer = await fetch(`${house.url}/api/v1/gateways/demo/call`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ tool, arguments: args, user: 'alice' }),
+  })
+  const body: unknown = await answer.json()
+  return { status: answer.status, text: JSON.stringify(body) }
+}
+
+const builtin = '[[servers]]\nname = "reference"\ntransport = "builtin"\n'
+
+test('a rate is refused with the time of the next call, and the refusal is recorded as denied', async () => {
+  await using house = await startHouse({
+    toml: `${builtin}[[gateways]]\nslug = "demo"\ntools = ["reference/*"]\n[[gateways.rate_limits]]\ncalls = 2\nseconds = 60\ntools = ["reference/echo"]\n`,
+  })
+  await house.listed()
+  const calls = [
+    await restCall(house, 'echo', { text: '1' }),
+    await restCall(house, 'echo', { text: '2' }),
+    await restCall(house, 'echo', { text: '3' }),
+    await restCall(house, 'whoami'),
+  ]
+  const { records } = await house.gatehouse.audit.search({ what: 'tools/call' })
+
+  expect(calls.map(({ text }) => text.includes('Too many calls'))).toEqual([false, false, true, false])
+  expect(calls[2]?.text).toContain('tools/rate-limited')
+  expect(records.map(({ decision }) => decision).toSorted()).toEqual(['allowed', 'allowed', 'allowed', 'denied'])
+})
+
+test('a changed config file is taken over without a restart; one with a mistake is not, and says its line', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'gatehouse-follow-'))
+  const file = join(dir, 'gatehouse.toml')
+  await using house = await startHouse({ toml: `${builtin}[[gateways]]\nslug = "demo"\ntools = ["reference/echo"]\n` })
+  const read = () => readConfig({ file, dataDir: house.dataDir, env: {} })
+  const reloaded: (() => void)[] = []
+  const gatehouse = {
+    reload: async (next: ReturnType<typeof read>) => (await house.gatehouse.reload(next), reloaded.shift()?.()),
+  }
+  const said: string[] = []
+  const failed = Promise.withResolvers<void>()
+  const line = (fields: object) => void said.push(JSON.stringify(fields))
+  const log = {
+    debug: line,
+    info: line,
+    warn: line,
+    error: (fields: object) => (line(fields), failed.resolve()),
+    child: () => log,
+  }
+  await writeFile(file, builtin)
+  const stop = followConfig({ gatehouse, log, file, read })
+
+  const taken = new Promise<void>((resolve) => reloaded.push(resolve))
+  await writeFile(file, `${builtin}[[gateways]]\nslug = "demo"\ntools = ["reference/*"]\n`)
+  process.emit('SIGHUP')
+  await taken
+  expect((await restCall(house, 'add', { a: 1, b: 2 })).status).toBe(200)
+
+  await writeFile(file, `${builtin}[[gateways]]\nslg = "demo"\n`)
+  process.emit('SIGHUP')
+  await failed.promise
+  stop()
+  await rm(dir, { recursive: true })
+  expect(said.join()).toContain('gatehouse.toml:5')
+  expect((await restCall(house, 'add', { a: 1, b: 2 })).status).toBe(200)
+})
+
+test.each([
+  ['lookup', 'is harmless to repeat, and is made again', false],
+  ['charge', 'has an effect, and is not made again', true],
+])('a call of %s, whose server did not answer once, %s', async (tool, _why, fails) => {
+  await using upstream = await startRestartable()
+  await using house = await startHouse({
+    toml: `[[servers]]\nname = "shop"\ntransport = "http"\nurl = "${upstream.url}"\n[[gateways]]\nslug = "demo"\ntools = ["shop/*"]\n`,
+  })
+  await house.listed()
+  await upstream.stop()
+
+  const calling = restCall(house, tool, { order: 'o-1' })
+  const answer = await calling
+
+  expect(answer.text.includes('"isError":true')).toBe(fails)
+})
+
+test('a server that was added can be changed in place, and one from the file cannot', async () => {
+  await using house = await startHouse({ toml: `${builtin}[[gateways]]\nslug = "demo"\ntools = ["*"]\n` })
+  const send = (method: string, path: string, body: object) =>
+    fetch(`${house.url}/api/v1/servers${path}`, {
+      method,
+      headers: { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  await send('POST', '', { name: 'second', transport: 'builtin' })
+  const changed = await send('PUT', '/second', { name: 'second', transport: 'builtin', title: 'Two', enabled: false })
+  const refused = await send('PUT', '/reference', { name: 'reference', transport: 'builtin' })
+  const missing = await send('PUT', '/third', { name: 'third', transport: 'builtin' })
+
+  expect(await changed.json()).toMatchObject({ name: 'second', enabled: false })
+  expect([changed.status, refused.status, missing.status]).toEqual([200, 409, 404])
+})
