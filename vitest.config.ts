@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { hasPostgres } from './scripts/debian.ts'
 
 // One worker process image for all files: isolation off is what keeps the suite in seconds, and is why src/ has no global state.
 export default defineConfig({
@@ -9,8 +10,24 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/{fakes,fixtures}/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/{fakes,fixtures}/**/*.test.ts'] },
+      },
       { extends: true, test: { name: 'house', include: ['test/house/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'house on postgres',
+          include: hasPostgres() ? ['test/house/**/*.test.ts'] : [],
+          // These start no house, or choose the engine themselves.
+          exclude: ['conformance', 'launcher', 'kill', 'replicas', 'idempotency'].map(
+            (file) => `test/house/${file}.test.ts`,
+          ),
+          env: { GATEHOUSE_TEST_ENGINE: 'postgres' },
+          testTimeout: 60_000,
+        },
+      },
     ],
   },
 })

@@ -6,7 +6,9 @@ import { runCommand, SKIPPED, type Step } from './steps.ts'
 
 type Need = { readonly package: string; readonly suites: string; readonly isPresent: () => boolean }
 
-const needs: readonly Need[] = [{ package: 'postgresql', suites: 'storage on Postgres', isPresent: hasPostgres }]
+const needs: readonly Need[] = [
+  { package: 'postgresql', suites: 'everything on Postgres: storage, rooms and whole houses', isPresent: hasPostgres },
+]
 
 /** Installs what is missing where it may. Returns one skipped step for each package that is still missing. */
 export async function installNeeds(): Promise<readonly Step[]> {
@@ -49,7 +51,7 @@ async function installWithApt(prefix: readonly string[], packages: readonly stri
   await apt('install', '--no-install-recommends', ...packages)
 }
 
-function hasPostgres(): boolean {
+export function hasPostgres(): boolean {
   const folders = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
   const debian = folders.map((version) => join('/usr/lib/postgresql', version, 'bin'))
   const path = (process.env['PATH'] ?? '').split(delimiter)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { HouseTiming } from '#tools'
+import { createTestPlace, type TestPlace } from '../../src/storage/testing.ts'
 import { readConfig, serve, type RunningGatehouse } from '../../src/main/index.ts'
 
 /** A whole house as `./gatehouse up` makes it, in this process, on a port of its own, with its own data directory. */
@@ -31,14 +32,19 @@ export async function startHouse(options: {
 }): Promise<TestHouse> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'gatehouse-house-')))
   const logs: string[] = []
-  const storage = options.storageUrl === undefined ? '' : `[storage]\nurl = "${options.storageUrl}"\n`
+  const place = options.storageUrl === undefined ? await placeFor(dataDir) : undefined
+  const storageUrl = options.storageUrl ?? place?.url
+  const storage = storageUrl === undefined ? '' : `[storage]\nurl = "${storageUrl}"\n`
   const server = options.toml.includes('[server]') ? '' : '[server]\nlisten = "127.0.0.1:0"\n'
   const text = `${server}${storage}${options.toml}`
   const config = readConfig({ text, dataDir, env: options.env ?? process.env })
   const gatehouse = await serve({ config, dataDir, log: memoryLog(logs), ...pick(options) })
   const close = async (): Promise<void> => {
     await gatehouse.close()
-    if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
+    if (options.dataDir !== undefined) return // the test goes on with it
+    places.delete(dataDir)
+    await place?.remove()
+    await rm(dataDir, { recursive: true, force: true })
   }
   return {
     url: gatehouse.url,
@@ -59,6 +65,17 @@ export async function startHouse(options: {
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** Databases of data directories that are used again, when the suite runs on Postgres. */
+const places = new Map<string, TestPlace>()
+
+/** The suite runs once on each engine: `GATEHOUSE_TEST_ENGINE=postgres` gives every house a database of its own there. */
+async function placeFor(dataDir: string): Promise<TestPlace | undefined> {
+  if (process.env['GATEHOUSE_TEST_ENGINE'] !== 'postgres') return undefined
+  const place = places.get(dataDir) ?? (await createTestPlace('postgres'))
+  places.set(dataDir, place)
+  return place
 }
 
 /** Only what was given: an option that is there and undefined would count as given. */
