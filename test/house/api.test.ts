@@ -176,13 +176,13 @@ describe('tools over REST', () => {
     expect(upstream.calls.entries.length - before).toBe(1)
   })
 
-  test.each<[what: string, slug: string, body: object, status: number, says: string]>([
-    ['an unknown tool', 'demo', { tool: 'nothing' }, 400, 'Unknown tool: \\"nothing\\"'],
-    ['an unknown gateway', 'nowhere', { tool: 'echo' }, 404, 'There is no gateway'],
-    ['no tool', 'demo', {}, 400, 'tool: expected string'],
-    ['arguments in a list', 'demo', { tool: 'echo', arguments: [] }, 400, 'arguments: expected'],
-    ['an unknown member', 'demo', { tool: 'echo', args: {} }, 400, 'args: is not known'],
-  ])('%s is refused', async (_, slug, body, status, says) => {
+  test.each<[what: string, slug: string, body: object, answer: [status: number, says: string]]>([
+    ['an unknown tool', 'demo', { tool: 'nothing' }, [400, 'Unknown tool: \\"nothing\\"']],
+    ['an unknown gateway', 'nowhere', { tool: 'echo' }, [404, 'There is no gateway']],
+    ['no tool', 'demo', {}, [400, 'tool: expected string']],
+    ['arguments in a list', 'demo', { tool: 'echo', arguments: [] }, [400, 'arguments: expected']],
+    ['an unknown member', 'demo', { tool: 'echo', args: {} }, [400, 'args: is not known']],
+  ])('%s is refused', async (_, slug, body, [status, says]) => {
     const answer = await ask(`/api/v1/gateways/${slug}/call`, { token: house.adminToken, body })
 
     expect(answer.status).toBe(status)
