@@ -2,7 +2,7 @@ import type { AdminCaller, HandlerContext, KeyCaller } from '#http'
 import { isJsonObject, Problem, type Json, type JsonObject } from '#kernel'
 import { INTERNAL_ERROR } from './call/refused.ts'
 import type { CallResult } from './contract.ts'
-import { CALL_FAILED, CALL_REFUSED } from './problems.ts'
+import { CALL_FAILED, CALL_REFUSED, NO_SUCH_GATEWAY } from './problems.ts'
 import type { ToolsRoutesDeps } from './routes.ts'
 import type { CallerPort, CallerSession, Definition } from './source.ts'
 import type { Admission, CallOutcome } from './tools.ts'
@@ -110,6 +110,7 @@ function admit(
     const credentials = { authorization: caller.authorization, userId, remoteAddress }
     return deps.tools.admit({ gateway: wanted.slug, credentials })
   }
+  if (!deps.house.snapshot().views.has(wanted.slug)) throw noSuchGateway(wanted.slug)
   return { gateway: wanted.slug, userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
 }
 
@@ -134,4 +135,8 @@ function traceOf(headers: Headers): { trace?: { traceparent: string } } {
 /** Values that were parsed from JSON are JSON, whatever their schema says of them. */
 function json(value: Readonly<Record<string, unknown>>): JsonObject {
   return value as Readonly<Record<string, Json>>
+}
+
+export function noSuchGateway(slug: string): Problem {
+  return new Problem(NO_SUCH_GATEWAY, `There is no gateway "${slug}". "gatehouse gateway list" shows all.`)
 }

@@ -1,10 +1,8 @@
 import type { AdminCaller, Handlers } from '#http'
-import { Problem } from '#kernel'
 import type { ToolsAdmin } from './admin.ts'
 import type { toolsContract } from './contract.ts'
 import type { House } from './house.ts'
-import { NO_SUCH_GATEWAY } from './problems.ts'
-import { callByRest, listByRest } from './rest.ts'
+import { callByRest, listByRest, noSuchGateway } from './rest.ts'
 import type { Tools } from './tools.ts'
 
 export type ToolsRoutesDeps = {
@@ -46,6 +44,6 @@ async function saveGateway(toolsAdmin: ToolsAdmin, caller: AdminCaller, body: { 
 
 function findGateway(toolsAdmin: ToolsAdmin, slug: string) {
   const found = toolsAdmin.listGateways().find((gateway) => gateway.slug === slug)
-  if (!found) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${slug}". "gatehouse gateway list" shows all.`)
+  if (!found) throw noSuchGateway(slug)
   return found
 }

@@ -23,7 +23,7 @@ function checkout() {
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const home = join(dir, 'house')
   const bin = join(dir, 'bin')
-  for (const folder of ['src/main', 'scripts']) mkdirSync(join(home, folder), { recursive: true })
+  for (const folder of ['src/cli', 'scripts']) mkdirSync(join(home, folder), { recursive: true })
   mkdirSync(bin)
   for (const file of ['gatehouse', 'package.json', 'package-lock.json']) cpSync(join(root, file), join(home, file))
   const says = (name: string) => `console.log(JSON.stringify(['${name}', process.cwd(), process.argv.slice(2)]))\n`

@@ -38,18 +38,22 @@ export function answerJson(value: unknown, status = 200): Response {
 export function answerLines(values: AsyncIterable<unknown>, report: (error: unknown) => void): Response {
   const lines = values[Symbol.asyncIterator]()
   const encoder = new TextEncoder()
+  let isRead = true
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const next = await lines.next()
+        if (!isRead) return
         if (next.done === true) return controller.close()
         controller.enqueue(encoder.encode(`${JSON.stringify(next.value)}\n`))
       } catch (error) {
+        if (!isRead) return
         report(error)
         controller.error(error)
       }
     },
     async cancel() {
+      isRead = false
       await lines.return?.()
     },
   })

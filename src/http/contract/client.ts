@@ -42,11 +42,12 @@ async function send(
   const timer = setTimeout(() => deadline.abort(), options.timeoutMs ?? 300_000)
   const signal = call.signal ? AbortSignal.any([deadline.signal, call.signal]) : deadline.signal
   try {
-    const response = await options.fetch(toRequest(options, operation, { sent, signal })).catch((cause: unknown) => {
+    const request = toRequest(options, operation, { sent, signal })
+    const response = await options.fetch(request).catch((cause: unknown) => {
       if (call.signal?.aborted === true) throw cause
       throw new Problem(NO_ANSWER, `Nothing answers at ${options.baseUrl}. Is the house running?`, { cause })
     })
-    return await receive(operation, response)
+    return await receive(operation, response, request.signal)
   } finally {
     clearTimeout(timer)
   }
@@ -68,11 +69,11 @@ function toRequest(
   return new Request(url, { method: operation.method, headers, signal, body: JSON.stringify(sent.body) })
 }
 
-async function receive(operation: Operation, response: Response): Promise<unknown> {
+async function receive(operation: Operation, response: Response, signal: AbortSignal): Promise<unknown> {
   if (!response.ok) throw await problemOf(response)
   if (!operation.reply) return undefined
   const { reply } = operation
-  if (operation.stream) return readLines(response, (line) => reply.parse(line))
+  if (operation.stream) return readLines(response, signal, (line) => reply.parse(line))
   const parsed = reply.safeParse(await response.json().catch(() => undefined))
   if (parsed.success) return parsed.data
   const detail = `The answer to ${operation.method} ${operation.path} is not what this version expects.`
