@@ -26,7 +26,7 @@ export const cells: readonly Cell[] = clientKinds.flatMap((client) =>
   ]),
 )
 
-export type Seen = Pick<World, 'calls' | 'cancellations'>
+export type Seen = Pick<World, 'calls' | 'cancellations' | 'received'>
 
 export type Matrix = AsyncDisposable & {
   readonly house: TestHouse
