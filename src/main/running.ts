@@ -1,4 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { isJsonObject } from '#kernel'
 
@@ -20,7 +21,23 @@ export async function readRunning(dataDir: string): Promise<Running | null> {
   if (!isJsonObject(value)) return null
   const { pid, url } = value
   if (typeof pid !== 'number' || typeof url !== 'string' || !isAlive(pid)) return null
-  return { pid, url }
+  return (await mayListen(url)) ? { pid, url } : null
+}
+
+/** After a crash the process id may be somebody else's by now; where nobody listens, no house runs. */
+async function mayListen(url: string): Promise<boolean> {
+  if (!URL.canParse(url)) return false
+  const { hostname, port } = new URL(url)
+  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 80, timeout: 1_000 })
+  try {
+    return await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('timeout', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+  } finally {
+    socket.destroy()
+  }
 }
 
 function parse(text: string): unknown {
