@@ -45,8 +45,8 @@ export type Gatehouse = {
   readonly replicas: Replicas
   readonly clock: Clock
   readonly log: Log
-  /** Where this process is reached; set when it listens. */
-  reachedAt(url: string): void
+  /** Where this process is reached; set when it listens. The other replicas know it once this resolves. */
+  reachedAt(url: string): Promise<void>
   /** Takes over the servers and gateways of a changed config file; other sections need a restart. */
   reload(config: GatehouseConfig): Promise<void>
   close(): Promise<void>
@@ -94,7 +94,10 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     replicas,
     adminToken: adminToken.reveal(),
     fetch: api,
-    reachedAt: (at) => void (reached.url = at),
+    reachedAt: async (at) => {
+      reached.url = at
+      await replicas.announce()
+    },
     reload: (next) => rooms.house.declare(declaredIn(next)),
     close: () => closing.disposeAsync(),
   }

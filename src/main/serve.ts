@@ -46,7 +46,7 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
   try {
     const url = await listen(server, config.server.listen)
     reached.publicUrl ||= url
-    gatehouse.reachedAt(url)
+    await gatehouse.reachedAt(url)
     await writeRunning(dataDir, { pid: process.pid, url })
     return {
       ...gatehouse,
