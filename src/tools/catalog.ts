@@ -23,19 +23,17 @@ export async function rememberOffer(
   offer: Offer,
 ): Promise<boolean> {
   const { tools, ...rest } = offer
-  const at = deps.clock.now()
-  const known = await store.readDefinitions(deps.db, server.name)
-  const before = await deps.db
-    .selectFrom('tools_offer')
-    .selectAll()
-    .where('server', '=', server.name)
-    .executeTakeFirst()
-  const restText = JSON.stringify(rest)
-  const changes = planChanges(known, tools, { isFirst: before === undefined, onChange: server.on_change })
-  if (changes.length === 0 && before?.rest === restText) return false
+  const row = { server: server.name, rest: JSON.stringify(rest), offered_at: deps.clock.now() }
+  const before = await store.findOffer(deps.db, server.name)
+  const plan = async (db: store.ToolsDb, isFirst: boolean) =>
+    planChanges(await store.readDefinitions(db, server.name), tools, { isFirst, onChange: server.on_change })
+  const isKnown = before?.rest === row.rest && (await plan(deps.db, false)).length === 0
+  if (isKnown) return false
   await deps.db.transaction().execute(async (tx) => {
-    for (const change of changes) await applyChange(tx, { server: server.name, at }, change)
-    await store.upsertOffer(tx, { server: server.name, rest: restText, offered_at: at })
+    // Every replica sees the change; the row is locked from here on, so one of them records it and the others find it done.
+    const isFirst = await store.saveOffer(tx, row)
+    for (const change of await plan(tx, isFirst))
+      await applyChange(tx, { server: server.name, at: row.offered_at }, change)
   })
   return true
 }

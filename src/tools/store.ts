@@ -73,12 +73,21 @@ export async function readDefinitions(db: ToolsDb, server?: string): Promise<Too
   return (server === undefined ? all : all.where('server', '=', server)).execute()
 }
 
-export async function upsertOffer(db: ToolsDb, row: ToolsTables['tools_offer']): Promise<void> {
-  await db
+export async function findOffer(db: ToolsDb, server: string): Promise<ToolsTables['tools_offer'] | undefined> {
+  return db.selectFrom('tools_offer').selectAll().where('server', '=', server).executeTakeFirst()
+}
+
+/** Stores what a server offers besides tools, and locks its row until the transaction ends; true for its first offer. */
+export async function saveOffer(tx: ToolsDb, row: ToolsTables['tools_offer']): Promise<boolean> {
+  const inserted = await tx
     .insertInto('tools_offer')
     .values(row)
-    .onConflict((c) => c.column('server').doUpdateSet({ rest: row.rest, offered_at: row.offered_at }))
-    .execute()
+    .onConflict((c) => c.column('server').doNothing())
+    .executeTakeFirst()
+  if (inserted.numInsertedOrUpdatedRows === 1n) return true
+  const { server, ...rest } = row
+  await tx.updateTable('tools_offer').set(rest).where('server', '=', server).execute()
+  return false
 }
 
 export async function upsertDefinition(db: ToolsDb, row: ToolsTables['tools_definition']): Promise<void> {
