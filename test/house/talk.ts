@@ -173,3 +173,88 @@ export async function eventually<T>(
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
+
+/** An open event stream; `messages` grows while it is open. */
+export type OpenStream = {
+  readonly status: number
+  readonly messages: readonly JsonObject[]
+  readonly ended: Promise<void>
+  close(): Promise<void>
+}
+
+/** `subscriptions/listen` of the stateless era. Resolves when the gateway has acknowledged it. */
+export async function listen(line: Line, notifications: JsonObject): Promise<OpenStream> {
+  const _meta = {
+    [`${PREFIX}protocolVersion`]: '2026-07-28',
+    [`${PREFIX}clientInfo`]: { name: 'test', version: '1' },
+    [`${PREFIX}clientCapabilities`]: line.capabilities ?? {},
+  }
+  const message = {
+    jsonrpc: '2.0',
+    id: (lastId += 1),
+    method: 'subscriptions/listen',
+    params: { notifications, _meta },
+  }
+  const stream = await openStream(line, {
+    method: 'POST',
+    body: JSON.stringify(message),
+    headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
+  })
+  await eventually(
+    () => stream.messages.length,
+    (count) => count > 0,
+  )
+  return stream
+}
+
+/** The stream of a session for what belongs to no call. */
+export function listenInSession(line: Line, session: { headers: Readonly<Record<string, string>> }) {
+  return openStream(line, { method: 'GET', headers: { ...session.headers } })
+}
+
+async function openStream(
+  line: Line,
+  init: { method: string; headers: Record<string, string>; body?: string },
+): Promise<OpenStream> {
+  const stop = new AbortController()
+  const response = await fetch(line.url, {
+    ...init,
+    headers: {
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      ...(line.key === undefined ? {} : { authorization: `Bearer ${line.key}` }),
+      ...init.headers,
+    },
+    signal: stop.signal,
+  })
+  const messages: JsonObject[] = []
+  const ended = collect(response, messages).catch(() => undefined) // our own abort, or a gateway that went away
+  return {
+    status: response.status,
+    messages,
+    ended,
+    close: async () => {
+      stop.abort()
+      await ended
+    },
+  }
+}
+
+async function collect(response: Response, messages: JsonObject[]): Promise<void> {
+  let rest = ''
+  for await (const chunk of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+    const lines = `${rest}${chunk}`.split('\n')
+    rest = lines.pop() ?? ''
+    messages.push(
+      ...lines
+        .filter((one) => one.startsWith('data: '))
+        .map((one) => parse(one.slice(6)))
+        .filter(isJsonObject),
+    )
+  }
+}
+
+/** How many messages with this method have come. */
+export function countOf(stream: OpenStream, method: string): number {
+  return stream.messages.filter((message) => message['method'] === method).length
+}
