@@ -51,6 +51,11 @@ export const CIRCUIT_OPEN = {
   status: 503,
   title: 'The server failed repeatedly and is given a rest',
 } as const satisfies ProblemKind
+export const SERVER_REMOVED = {
+  code: 'tools/server-removed',
+  status: 410,
+  title: 'The server was removed during the call',
+} as const satisfies ProblemKind
 export const NEEDS_CONSENT = {
   code: 'tools/needs-consent',
   status: 401,

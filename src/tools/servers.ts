@@ -23,6 +23,8 @@ export type KeptServer = {
   readonly firstListing: Promise<void>
   /** Lists now (`server check`); resolves when that is done. */
   checkNow(): Promise<ServerHealth>
+  /** True once it was removed, switched off or changed: this one is on its way out. */
+  readonly isClosing: boolean
   close(): Promise<void>
 }
 
@@ -142,6 +144,10 @@ class Keeper implements KeptServer {
     if (this.#running) await this.#running
     await this.#list()
     return this.#health
+  }
+
+  get isClosing(): boolean {
+    return this.#stop.signal.aborted
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,11 @@
-import { isProblem, type JsonObject } from '#kernel'
+import { isProblem, Problem, type JsonObject } from '#kernel'
 import {
   BLOCKED_ADDRESS,
   BROKEN_REPLY,
   INPUT_EXPIRED,
   NEEDS_CONSENT,
   OVERLOADED,
+  SERVER_REMOVED,
   TIMED_OUT,
   UNREACHABLE,
 } from '../problems.ts'
@@ -74,6 +75,7 @@ async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Pr
     server.breaker.succeeded()
     return reply
   } catch (error) {
+    if (server.isClosing && !attempt.request.signal.aborted) throw removed(server.config.name, error)
     if (isRefusal(error)) attempt.isSent = isSent
     if (isOutage(error) && !attempt.request.signal.aborted) {
       server.breaker.failed()
@@ -83,6 +85,11 @@ async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Pr
   } finally {
     server.slots.release()
   }
+}
+
+function removed(server: string, cause: unknown): Problem {
+  const detail = `Server "${server}" was removed or changed while it worked on this call, so whether the call took effect is not known.`
+  return new Problem(SERVER_REMOVED, detail, { cause })
 }
 
 /** The source said no before it sent anything, or the server before it did anything. */
