@@ -3,7 +3,7 @@ import type { Audit } from '#audit'
 import { decideHeldChange } from './catalog.ts'
 import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from './config.ts'
 import type { House } from './house.ts'
-import { DECLARED_IN_FILE, NAME_TAKEN, NOT_FOUND } from './problems.ts'
+import { DECLARED_IN_FILE, NAME_TAKEN, NOT_ALLOWED, NOT_FOUND } from './problems.ts'
 import type { Seal } from './seal.ts'
 import type { ServerHealth } from './servers.ts'
 import * as store from './store.ts'
@@ -197,6 +197,12 @@ async function addGateway(deps: AdminDeps, actor: AdminActor, input: unknown): P
     deps.house.declared().gateways.some(({ slug }) => slug === config.slug),
     `gateway "${config.slug}"`,
   )
+  if (config.auth === 'none' && !deps.house.mayBeOpen) {
+    throw new Problem(
+      NOT_ALLOWED,
+      `Gateway "${config.slug}" has auth = "none", but others reach this house. Set auth = "key", or let it listen on 127.0.0.1.`,
+    )
+  }
   const extra = { tools: config.tools, auth: config.auth }
   await note(deps, actor, { what: 'gateway.saved', gateway: config.slug, extra })
   const row = { slug: config.slug, config: JSON.stringify(config), created_at: deps.clock.now() }

@@ -1,5 +1,5 @@
 import { isJsonObject, type Clock, type JsonObject } from '#kernel'
-import { describeChange, fingerprint } from './fingerprint.ts'
+import { describeChange, fingerprint, warnings } from './fingerprint.ts'
 import type { ServerConfig } from './config.ts'
 import type { Definition, Offer } from './source.ts'
 import * as store from './store.ts'
@@ -101,7 +101,8 @@ async function applyChange(
   }
   if (pending) await store.decideChange(tx, pending.id, { state: 'superseded', at: place.at, by: null })
   await applyToDefinition(tx, { ...key, at: place.at }, change)
-  if (change.isBaseline || change.kind === 'restored') return
+  // What is suspicious from the first day on is told, as nobody will ever see it change.
+  if (change.kind === 'restored' || (change.isBaseline && warnings(change.after).length === 0)) return
   await store.insertChange(tx, {
     ...key,
     kind: change.kind,

@@ -2,7 +2,7 @@ import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { rememberOffer } from './catalog.ts'
-import type { GatewayConfig, ServerConfig } from './config.ts'
+import { gatewayConfig, type GatewayConfig, type ServerConfig } from './config.ts'
 import { keepServer, type KeeperTiming, type KeptServer, type ServerHealth } from './servers.ts'
 import { buildSnapshot, changedLists, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
 import type { Source, SourceEvents } from './source.ts'
@@ -20,6 +20,8 @@ export type House = {
   /** All servers there are, switched off ones too. */
   configs(): readonly ServerConfig[]
   gateways(): readonly GatewayConfig[]
+  /** Whether a gateway may have `auth = "none"` here. */
+  readonly mayBeOpen: boolean
   /** What the config file declares now. */
   declared(): Declared
   /** Takes over a changed config file: servers that it does not touch go on as they are. */
@@ -38,6 +40,8 @@ export type HouseDeps = {
   readonly log: Log
   /** From the config file; they win over stored ones with the same name. */
   readonly declared: Declared
+  /** Only this machine reaches the listener, so a gateway may have `auth = "none"`. */
+  readonly mayBeOpen: boolean
   readonly makeSource: (server: { config: ServerConfig; trusted: boolean }, events: SourceEvents) => Source
   readonly openConfig: (sealed: string) => ServerConfig | null
   readonly onHealth?: (server: string, health: ServerHealth) => void
@@ -79,6 +83,10 @@ class LiveHouse implements House {
         deps.log.error({ err: error }, 'could not take over a change; the old state stays'),
       )
     })
+  }
+
+  get mayBeOpen(): boolean {
+    return this.#deps.mayBeOpen
   }
 
   snapshot(): Snapshot {
@@ -183,8 +191,17 @@ class LiveHouse implements House {
     const declared = this.#declared.gateways
     const slugs = new Set(declared.map(({ slug }) => slug))
     const stored = (await listStoredGateways(this.#db)).filter((row) => !slugs.has(row.slug))
-    // Written by addGateway from a parsed config.
-    return [...declared, ...stored.map((row) => JSON.parse(row.config) as GatewayConfig)]
+    return [...declared, ...stored.flatMap((row) => this.#readGateway(row) ?? [])]
+  }
+
+  /** A row of an earlier version gets today's defaults; one that was open asks for keys where others reach the house. */
+  #readGateway(row: { slug: string; config: string }): GatewayConfig | null {
+    const parsed = gatewayConfig.safeParse(JSON.parse(row.config))
+    if (!parsed.success) {
+      this.#deps.log.error({ gateway: row.slug, err: parsed.error }, 'a stored gateway cannot be read and is left out')
+      return null
+    }
+    return this.#deps.mayBeOpen ? parsed.data : { ...parsed.data, auth: 'key' }
   }
 
   async #keepOnly(servers: readonly { config: ServerConfig; trusted: boolean }[]): Promise<void> {

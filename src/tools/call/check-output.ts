@@ -41,11 +41,12 @@ export function checkOutput(
       return { ...allowed, reason: 'the server made it a task', outcome: { kind: 'task', task }, responseBytes: 0 }
     }
     case 'error': {
+      // Not its words: they may quote the arguments.
       const outcome: CallOutcome = { kind: 'error', error: reply.error }
       return {
         ...allowed,
         decision: 'failed',
-        reason: `the server refused: ${reply.error.message}`,
+        reason: `the server answered with error ${reply.error.code}`,
         outcome,
         responseBytes: 0,
       }

@@ -123,7 +123,7 @@ async function claimOnce(deps: CallDeps, { key, requestHash }: Keyed): Promise<'
 async function runClaimed(deps: CallDeps, { key, attempt, run }: Keyed): Promise<Ending> {
   try {
     const ending = await run()
-    await settle(deps, () => store.finishOnce(deps.db, key, { state: 'done', outcome: toStored(ending) }))
+    await settle(deps, () => store.finishOnce(deps.db, key, { state: 'done', outcome: toStored(deps.seal, ending) }))
     return ending
   } catch (error) {
     // What was never sent may be sent yet; of anything else nobody knows how it ended.
@@ -142,7 +142,7 @@ async function settle(deps: CallDeps, write: () => Promise<void>): Promise<void>
 }
 
 async function replay(deps: CallDeps, keyed: Keyed, claim: Claim): Promise<Ending> {
-  const ending = claim.outcome === null ? null : fromStored(claim.outcome)
+  const ending = claim.outcome === null ? null : fromStored(deps.seal, claim.outcome)
   if (ending !== null) return ending
   if (isHarmlessToRepeat(keyed.attempt.request.method, keyed.target)) return runAgain(deps, keyed)
   throw new Problem(
