@@ -154,3 +154,14 @@ test.each([
 ])('template %s and %s: %s', (template, uri, expected) => {
   expect(templateMatcher(template)(uri)).toBe(expected)
 })
+
+test.each([
+  ['many expressions, never a match', `a${'{x}a'.repeat(18)}!`, 'a'.repeat(8_000)],
+  ['braces that never close', '{'.repeat(200_000), 'a'.repeat(8_000)],
+])('a hostile template costs one pass: %s', (_what, template, uri) => {
+  const startedAt = performance.now()
+
+  expect(templateMatcher(template)(uri)).toBe(false)
+
+  expect(performance.now() - startedAt).toBeLessThan(500)
+})

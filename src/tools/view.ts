@@ -3,7 +3,7 @@ import type { CatalogEntry } from './catalog.ts'
 import type { GatewayConfig, RateLimit, ServerConfig } from './config.ts'
 import { aliasUri, type Assignment } from './naming.ts'
 import { showTool, type Override } from './override.ts'
-import { compilePick, type Pick } from './patterns.ts'
+import { compilePick, matchSegments, type Pick } from './patterns.ts'
 import type { Definition } from './source.ts'
 
 /**
@@ -202,13 +202,25 @@ function matchers(part: Picked, uris: Uris): GatewayView['templateMatchers'] {
   })
 }
 
-/** Whether an address could have come from a template (RFC 6570): literals must fit, every expression stands for any text. */
+/**
+ * Whether an address could have come from a template (RFC 6570): literals must fit, every expression stands for any text.
+ * Both come from strangers, so nothing here may take longer than one pass.
+ */
 export function templateMatcher(template: string): (uri: string) => boolean {
-  const literals = template.split(/\{[^}]*\}/)
-  const escaped = literals.map((literal) => literal.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  if (literals.length > 20) return (uri) => uri.startsWith(literals[0] ?? '')
-  const expression = new RegExp(`^${escaped.join('[^]*?')}$`)
-  return (uri) => uri.length <= 8_192 && expression.test(uri)
+  return matchSegments(literalsOf(template))
+}
+
+/** What stands between the `{expressions}`; a brace that is never closed is a literal. */
+function literalsOf(template: string): string[] {
+  const literals: string[] = []
+  let from = 0
+  for (let open = template.indexOf('{'); open !== -1; open = template.indexOf('{', from)) {
+    const close = template.indexOf('}', open)
+    if (close === -1) break
+    literals.push(template.slice(from, open))
+    from = close + 1
+  }
+  return [...literals, template.slice(from)]
 }
 
 /** Union over the servers of what they can do, as the modern `capabilities` say it; tools are always there. */
