@@ -26,6 +26,7 @@ export type AnswerOptions = {
  * the first word on, or after a while of silence. When the client leaves, `signal` aborts at once, unless it can resume.
  */
 export class Answer implements Beating {
+  place = -1
   readonly #options: AnswerOptions
   readonly #startedAt: number
   readonly #gone = new AbortController()
