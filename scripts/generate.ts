@@ -5,12 +5,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeHouse } from '#main'
+import { makeErrorsPage } from './errors-page.ts'
 import { root } from './steps.ts'
 
 type Generated = { readonly path: string; readonly make: () => Promise<string> }
 
 const files: readonly Generated[] = [
   { path: 'docs/openapi.json', make: async () => `${JSON.stringify(describeHouse(), null, 2)}\n` },
+  { path: 'docs/errors.md', make: makeErrorsPage },
 ]
 
 const isCheck = process.argv.includes('--check')

@@ -13,7 +13,7 @@ export type RunningGatehouse = Gatehouse & {
   readonly publicUrl: string
 }
 
-const ALREADY_RUNNING = { code: 'main/already-running', status: 409, title: 'The house runs already' } as const
+export const ALREADY_RUNNING = { code: 'main/already-running', status: 409, title: 'The house runs already' } as const
 
 /** Opens the house and listens. Refuses when another process already serves this data directory. */
 export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
