@@ -23,7 +23,7 @@ import {
   type Tools,
   type ToolsAdmin,
 } from '#tools'
-import type { GatehouseConfig } from './config.ts'
+import { isLoopback, type GatehouseConfig } from './config.ts'
 import { createHouseApi } from './api.ts'
 import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
 import { HOUSE } from './version.ts'
@@ -124,6 +124,7 @@ async function openTools(
     clock,
     log,
     declared: declaredIn(config),
+    mayBeOpen: isLoopback(config.server.listen.host),
     ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
     makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),

@@ -19,7 +19,7 @@ export const ALREADY_RUNNING = { code: 'main/already-running', status: 409, titl
 export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
   const { dataDir, config } = options
   const other = await readRunning(dataDir)
-  if (other && other.pid !== process.pid) {
+  if (other && other.pid !== process.pid && (await answers(other.url))) {
     throw new Problem(
       ALREADY_RUNNING,
       `A Gatehouse already runs with the data in ${dataDir}, at ${other.url} (pid ${other.pid}). Stop it first, or use another --data.`,
@@ -58,6 +58,12 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
     await gatehouse.close()
     throw error
   }
+}
+
+/** A process id is used again sooner or later, so a house counts as running only when it answers. */
+async function answers(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) }).catch((error: unknown) => error)
+  return answer instanceof Response || (answer instanceof Error && answer.name === 'TimeoutError')
 }
 
 /** MCP goes the straight way; everything else is the API's. */
