@@ -42,8 +42,8 @@ export type Matrix = AsyncDisposable & {
   urlOf(gateway: Cell['gateway']): string
 }
 
-/** Starts the upstreams and a house before them; resolves when everything is listed. */
-export async function startMatrix(only: readonly Upstream[] = upstreams): Promise<Matrix> {
+/** Starts the upstreams and a house before them; resolves when everything is listed. `stdio` goes into their sections. */
+export async function startMatrix({ stdio: more = '' }: { stdio?: string } = {}): Promise<Matrix> {
   await using parts = new AsyncDisposableStack()
   const legacy = parts.use(await startConformanceServer({ eras: 'legacy' }))
   const modern = parts.use(await startConformanceServer({ eras: 'modern' }))
@@ -55,20 +55,20 @@ export async function startMatrix(only: readonly Upstream[] = upstreams): Promis
     legacy: http('legacy', legacy.url),
     modern: http('modern', modern.url),
     sse: http('sse', sse.url),
-    stdio: program('stdio', stdio.command),
-    'stdio-modern': program('stdio-modern', stdioModern.command),
+    stdio: program('stdio', stdio.command, more),
+    'stdio-modern': program('stdio-modern', stdioModern.command, more),
   }
   const house = parts.use(
     await startHouse({
       toml: [
-        ...only.map((name) => servers[name]),
-        ...only.map((name) => gateway(name, [name])),
-        gateway('mixed', only),
+        ...upstreams.map((name) => servers[name]),
+        ...upstreams.map((name) => gateway(name, [name])),
+        gateway('mixed', upstreams),
       ].join('\n'),
     }),
   )
   await house.listed()
-  const slugs = [...only, 'mixed'] as const
+  const slugs = [...upstreams, 'mixed'] as const
   const keys = new Map<string, string>()
   for (const slug of slugs) keys.set(slug, await house.createKey({ user: 'ada@example.com', gateway: slug }))
   const headers = (slug: string) => ({ authorization: `Bearer ${keys.get(slug) ?? ''}` })
@@ -104,8 +104,8 @@ function http(name: string, url: string): string {
   return `[[servers]]\nname = "${name}"\ntransport = "http"\nurl = "${url}"\n`
 }
 
-function program(name: string, command: readonly string[]): string {
-  return `[[servers]]\nname = "${name}"\ntransport = "stdio"\ncommand = ${JSON.stringify(command)}\n`
+function program(name: string, command: readonly string[], more: string): string {
+  return `[[servers]]\nname = "${name}"\ntransport = "stdio"\ncommand = ${JSON.stringify(command)}\n${more}\n`
 }
 
 function gateway(slug: string, servers: readonly string[]): string {

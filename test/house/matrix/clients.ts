@@ -40,6 +40,10 @@ export type MatrixClient = AsyncDisposable & {
   setLogLevel(level: string): Promise<void>
   /** Resolves when the client would hear of changed lists and of these resources. */
   listen(uris?: readonly string[]): Promise<void>
+  /** No longer wants to hear of resources. */
+  unfollow(uris: readonly string[]): Promise<void>
+  /** Says goodbye where the era has a word for it, then closes. */
+  leave(): Promise<void>
   close(): Promise<void>
 }
 
@@ -164,6 +168,13 @@ async function connectV1(options: ConnectOptions): Promise<MatrixClient> {
       await stream.opened
       for (const uri of uris) await request('resources/subscribe', { uri })
     },
+    unfollow: async (uris) => {
+      for (const uri of uris) await request('resources/unsubscribe', { uri })
+    },
+    leave: async () => {
+      await transport.terminateSession()
+      await client.close()
+    },
     close: () => client.close(),
     [Symbol.asyncDispose]: () => client.close(),
   }
@@ -186,9 +197,10 @@ async function connectV2(options: ConnectOptions, era: 'legacy' | 'modern'): Pro
   if (ability === 'able') client.setRequestHandler('roots/list', answer)
   client.fallbackNotificationHandler = hear
   const stream = watchedFetch()
-  await client.connect(
-    new TransportV2(new URL(options.url), { requestInit: { headers: options.headers }, fetch: stream.fetch }),
-  )
+  const requestInit = { headers: options.headers }
+  const transport = new TransportV2(new URL(options.url), { requestInit, fetch: stream.fetch })
+  await client.connect(transport)
+  const listening: { close(): Promise<void> }[] = []
   let logLevel: string | undefined
   const withLevel = (params: JsonObject): JsonObject =>
     logLevel === undefined ? params : { ...params, _meta: { [LOG_LEVEL]: logLevel } }
@@ -208,9 +220,17 @@ async function connectV2(options: ConnectOptions, era: 'legacy' | 'modern'): Pro
       else await request('logging/setLevel', { level })
     },
     listen: async (uris = []) => {
-      if (era === 'modern') return void (await client.listen(everything(uris)))
+      if (era === 'modern') return void listening.push(await client.listen(everything(uris)))
       await stream.opened
       for (const uri of uris) await request('resources/subscribe', { uri })
+    },
+    unfollow: async (uris) => {
+      await Promise.all(listening.splice(0).map((subscription) => subscription.close()))
+      if (era === 'legacy') for (const uri of uris) await request('resources/unsubscribe', { uri })
+    },
+    leave: async () => {
+      if (era === 'legacy') await transport.terminateSession()
+      await client.close()
     },
     close: () => client.close(),
     [Symbol.asyncDispose]: () => client.close(),
