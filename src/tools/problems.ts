@@ -81,6 +81,11 @@ export const OUTCOME_UNKNOWN = {
   status: 409,
   title: 'Whether the call took effect is not known',
 } as const satisfies ProblemKind
+export const AUDIT_DOWN = {
+  code: 'tools/audit-down',
+  status: 503,
+  title: 'The audit log cannot be written',
+} as const satisfies ProblemKind
 export const STILL_RUNNING = {
   code: 'tools/still-running',
   status: 409,

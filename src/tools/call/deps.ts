@@ -12,7 +12,7 @@ import type { ResolveDeps } from './resolve.ts'
 export type CallDeps = {
   readonly clock: Clock
   readonly policy: Policy
-  readonly audit: Pick<Audit, 'record'>
+  readonly audit: Pick<Audit, 'record' | 'state'>
   readonly metrics: Metrics
   readonly log: Log
   readonly seal: Seal

@@ -1,17 +1,31 @@
 import { Problem } from '#kernel'
-import { CIRCUIT_OPEN, RATE_LIMITED } from '../problems.ts'
+import { AUDIT_DOWN, CIRCUIT_OPEN, RATE_LIMITED } from '../problems.ts'
 import type { CompiledRateLimit } from '../view.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 
 /**
- * Refuses at once what may not or cannot be done now: a caller who used up a rate, a server that failed repeatedly and
- * is given a rest. The concurrency of a server is kept where the call is made (`dispatch.ts`).
+ * Refuses at once what may not or cannot be done now: a call that could not be recorded, a caller who used up a rate, a
+ * server that failed repeatedly and is given a rest. The concurrency of a server is kept where the call is made (`dispatch.ts`).
  */
-export function checkLimits(deps: Pick<CallDeps, 'buckets' | 'clock'>, attempt: Attempt, target: Target): void {
+export function checkLimits(
+  deps: Pick<CallDeps, 'audit' | 'buckets' | 'clock'>,
+  attempt: Attempt,
+  target: Target,
+): void {
+  checkAudit(deps)
   // Answers to a call that waits are part of that call.
   if (attempt.request.requestState === undefined) checkRates(deps, attempt, target)
   checkCircuit(target)
+}
+
+/** Known to be down: so that no effect comes about whose record could not. The record of this refusal looks whether it is back. */
+function checkAudit({ audit }: Pick<CallDeps, 'audit'>): void {
+  if (audit.state().writesTo !== 'nowhere') return
+  throw new Problem(
+    AUDIT_DOWN,
+    'The audit log cannot be written now, so this call was not made. Try again in a moment; if it stays, tell the operator.',
+  )
 }
 
 function checkRates(deps: Pick<CallDeps, 'buckets' | 'clock'>, attempt: Attempt, target: Target): void {

@@ -57,8 +57,9 @@ function shownName(value: unknown): string | null {
 }
 
 function withheld(attempt: Attempt): CallOutcome {
-  const text =
-    'The audit log cannot be written, so the result of this call is withheld. Tell the operator; the call may have taken effect.'
+  const text = attempt.isSent
+    ? 'The audit log cannot be written, so the result of this call is withheld. Tell the operator; the call may have taken effect.'
+    : 'The audit log cannot be written, so this call was not made. Tell the operator, and try again in a moment.'
   if (attempt.request.method !== 'tools/call') return { kind: 'error', error: { code: INTERNAL_ERROR, message: text } }
   return { kind: 'complete', result: Payload.ofValue({ content: [{ type: 'text', text }], isError: true }) }
 }
