@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connectionAddress } from '#http'
 import { isProblem, Problem, type JsonObject } from '#kernel'
 import type { Credentials } from '#tools'
 import { readBody } from './body.ts'
@@ -22,7 +23,7 @@ export type Face = {
   isClosing: boolean
 }
 
-/** One HTTP request at `/mcp/{slug}`: guard → body → admit → era → leg. Always ends with an answer. */
+/** One HTTP request at `/mcp/{slug}`: guard → admit → body → era → leg. Always ends with an answer. */
 export async function handleRequest(
   face: Face,
   req: IncomingMessage,
@@ -34,11 +35,12 @@ export async function handleRequest(
   try {
     face.guard(req)
     if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
+    // Before the body: a stranger may not fill our memory.
+    const credentials = credentialsOf(req)
+    const admission = face.context.tools.admit({ gateway: slug, credentials })
     const { bytes, value } = await readMessageBody(face, req)
     seen.id = idOf(value)
     const messages = parseBody(value, face.context.limits.batchMessages)
-    const credentials = credentialsOf(req)
-    const admission = face.context.tools.admit({ gateway: slug, credentials })
     await answer(face, { req, res, gateway: slug, credentials, admission, body: bytes }, messages)
   } catch (error) {
     answerFailure(face, { res, id: seen.id }, error)
@@ -83,7 +85,7 @@ function credentialsOf(req: IncomingMessage): Credentials {
   return {
     authorization: req.headers.authorization,
     userId: headerOf(req, 'gatehouse-user-id') ?? headerOf(req, 'arcade-user-id'),
-    remoteAddress: req.socket.remoteAddress ?? '',
+    remoteAddress: connectionAddress(req),
   }
 }
 

@@ -23,6 +23,11 @@ test.each<[what: string, isLoopbackListener: boolean, headers: Record<string, st
   ['a name that was rebound to this machine', true, { host: 'evil.example:8600' }],
   ['… with its own page', true, { host: 'evil.example:8600', origin: 'http://evil.example:8600' }],
   ['a name that begins like ours', true, { host: '127.0.0.1.evil.example' }],
+  [
+    'a rebound name from this machine, where others may connect too',
+    false,
+    { host: 'evil.example:8600', 'gatehouse-peer-address': '127.0.0.1' },
+  ],
   ['another page', true, { host: '127.0.0.1:8600', origin: 'https://evil.example' }],
   ['another page of this machine', true, { host: '127.0.0.1:8600', origin: 'http://localhost:3000' }],
   ['a sandboxed page', false, { host: 'tools.example', origin: 'null' }],

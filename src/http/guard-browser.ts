@@ -1,8 +1,9 @@
 import { Problem } from '#kernel'
+import { isLoopbackAddress, peerAddress } from './contract/peer.ts'
 import { FORBIDDEN_ORIGIN } from './contract/problems.ts'
 
 export type BrowserRules = {
-  /** True while only this machine can connect: then a foreign `Host` is a web page that plays with DNS. */
+  /** True while only this machine can connect. */
   readonly isLoopbackListener: boolean
   readonly publicUrl: () => string
   /** Origins whose pages may use the API, besides our own. */
@@ -16,7 +17,9 @@ export type BrowserRules = {
 export function guardBrowser(request: Request, rules: BrowserRules): void {
   const publicUrl = URL.canParse(rules.publicUrl()) ? new URL(rules.publicUrl()) : null
   const host = request.headers.get('host')?.toLowerCase()
-  if (host !== undefined && rules.isLoopbackListener) requireHost(host, publicUrl)
+  // From this machine a foreign `Host` is a web page that plays with DNS, wherever else we may be reached.
+  const isFromHere = rules.isLoopbackListener || isLoopbackAddress(peerAddress(request))
+  if (host !== undefined && isFromHere) requireHost(host, publicUrl)
   const origin = request.headers.get('origin')
   if (origin !== null) requireOrigin(origin, [...rules.origins, publicUrl?.origin, ...originsOf(host)])
 }

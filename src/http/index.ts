@@ -17,7 +17,7 @@ export type { AdminCaller, Anybody, Caller, CallerFor, KeyCaller } from './contr
 export { mountContract, type HandlerContext, type Handlers, type MountOptions } from './contract/mount.ts'
 export { describeApi } from './contract/openapi.ts'
 export { createClient, type Client, type ClientOptions } from './contract/client.ts'
-export { isLoopbackAddress, PEER_HEADER, peerAddress } from './contract/peer.ts'
+export { connectionAddress, isLoopbackAddress, PEER_HEADER, peerAddress } from './contract/peer.ts'
 export { INVALID_REQUEST, NO_ANSWER, STRANGE_ANSWER } from './contract/problems.ts'
 export { systemContract, type BackupReport, type HealthReport } from './system/contract.ts'
 export { mountSystem, type SystemDeps } from './system/routes.ts'

@@ -1,6 +1,8 @@
-import type { Access, Caller, Handlers } from '#http'
+import { isLoopbackAddress, type Access, type Caller, type Handlers } from '#http'
+import { isProblem, type Problem } from '#kernel'
 import type { AdminToken } from './admin-token.ts'
 import type { identityContract } from './contract.ts'
+import { FORBIDDEN } from './problems.ts'
 import type { Identity } from './service.ts'
 
 export function identityRoutes(identity: Identity): Handlers<typeof identityContract> {
@@ -18,7 +20,7 @@ export function identityRoutes(identity: Identity): Handlers<typeof identityCont
 export function authorizeApi(
   deps: { identity: Pick<Identity, 'authenticateAdmin'>; adminToken: Pick<AdminToken, 'matches'> },
   access: Access,
-  request: { headers: Headers },
+  request: { headers: Headers; remoteAddress: string },
 ): Caller {
   const authorization = request.headers.get('authorization') ?? undefined
   if (deps.adminToken.matches(authorization)) return { kind: 'admin', userId: LOCAL_ADMIN, keyId: null, face: 'cli' }
@@ -28,10 +30,21 @@ export function authorizeApi(
     case 'open':
       return { kind: 'anybody' }
     case 'gateway':
+      // Before the body: a stranger may not fill our memory. Gateways without keys serve this machine only.
+      if (isStrange(answer.problem) && !isNear(request.remoteAddress)) throw answer.problem
       return { kind: 'key', authorization }
     case 'admin':
       throw answer.problem
   }
+}
+
+/** No valid key at all, where a key that is for no admin is one. */
+function isStrange(problem: Problem): boolean {
+  return !isProblem(problem, FORBIDDEN)
+}
+
+function isNear(address: string): boolean {
+  return address === '' || isLoopbackAddress(address)
 }
 
 /** Whoever works with the local admin token, or with an admin key that belongs to no user. */

@@ -36,6 +36,8 @@ const audit = z.strictObject({
 
 const limits = z.strictObject({
   max_request_bytes: z.int().min(1_024).max(1_073_741_824).default(4_194_304),
+  /** A request that has not arrived whole by then is cut off; its answer may last as long as it likes. */
+  receive_ms: z.int().min(100).max(3_600_000).default(60_000),
   max_request_depth: z.int().min(4).max(1_024).default(64),
   session_idle_ms: z.int().min(1_000).max(86_400_000).default(1_800_000),
   max_sessions: z.int().min(1).max(1_000_000).default(50_000),

@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { createGatewayFace, type GatewayFace } from '#gateway'
+import { connectionAddress, PEER_HEADER } from '#http'
 import { Problem } from '#kernel'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
 import { readRunning, removeRunning, writeRunning } from './running.ts'
@@ -42,7 +43,7 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
       silenceMs: config.limits.stream_after_ms,
     },
   })
-  const server = createServer(route(gatehouse, face))
+  const server = createServer(receiving(config.limits.receive_ms), route(gatehouse, face))
   try {
     const url = await listen(server, config.server.listen)
     reached.publicUrl ||= url
@@ -69,7 +70,7 @@ async function answers(url: string): Promise<boolean> {
 /** MCP goes the straight way; everything else is the API's. */
 function route(gatehouse: Gatehouse, face: GatewayFace): (req: IncomingMessage, res: ServerResponse) => void {
   const api = getRequestListener((request, { incoming }) =>
-    gatehouse.fetch(withPeer(request, incoming.socket.remoteAddress)),
+    gatehouse.fetch(withPeer(request, connectionAddress(incoming))),
   )
   return (req, res) => {
     const slug = slugOf(req.url ?? '/')
@@ -87,15 +88,23 @@ function slugOf(path: string): string | null {
 }
 
 /** Tells the API where a request came from, in a header that nobody outside can set. */
-function withPeer(request: Request, address: string | undefined): Request {
+function withPeer(request: Request, address: string): Request {
   const headers = new Headers(request.headers)
-  headers.set('gatehouse-peer-address', address ?? 'unknown')
+  headers.set(PEER_HEADER, address)
   return new Request(request, { headers })
+}
+
+/** How long a request may take to arrive, head and body; its answer may last as long as it likes. */
+function receiving(receiveMs: number): ServerOptions {
+  return {
+    headersTimeout: Math.min(receiveMs, 20_000),
+    requestTimeout: receiveMs,
+    connectionsCheckingInterval: Math.min(receiveMs, 5_000),
+  }
 }
 
 async function listen(server: Server, at: { host: string; port: number }): Promise<string> {
   server.keepAliveTimeout = 65_000
-  server.requestTimeout = 0 // event streams last; bodies have their own deadline
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new Error(`could not listen on ${at.host}:${at.port}`, { cause: error })))
     server.listen(at.port, at.host, resolve)

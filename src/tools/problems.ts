@@ -26,6 +26,12 @@ export const BROKEN_REPLY = {
   status: 502,
   title: 'The server answered with something that is not MCP',
 } as const satisfies ProblemKind
+/** A server that says no to one caller is not out of order. */
+export const CLIENT_REFUSED = {
+  code: 'tools/client-refused',
+  status: 502,
+  title: 'The server refused to begin a session',
+} as const satisfies ProblemKind
 export const TOO_LARGE = {
   code: 'tools/too-large',
   status: 413,

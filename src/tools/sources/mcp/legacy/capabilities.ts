@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '#kernel'
 import type { CallerSession } from '../../../source.ts'
 import { objectAt, without } from '../json.ts'
+import { soundCapabilities } from './sound-client.ts'
 
 /** The versions of the session era, newest first; the first is what we propose. */
 export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
@@ -17,7 +18,7 @@ export const ALL_CAPABILITIES: JsonObject = {
  * asks are carried as single questions.
  */
 export function legacyCapabilities({ clientCapabilities, era }: CallerSession): JsonObject {
-  const declared = without(clientCapabilities, 'tasks')
+  const declared = without(soundCapabilities(clientCapabilities), 'tasks')
   return era === 'modern' && isJsonObject(declared['roots']) ? { ...declared, roots: {} } : declared
 }
 

@@ -1,9 +1,11 @@
-import { isJsonObject, type JsonObject } from '#kernel'
+import { Problem, type JsonObject } from '#kernel'
+import { CLIENT_REFUSED } from '../../../problems.ts'
 import { objectAt, stringAt } from '../json.ts'
 import type { Link, LinkEvents, OpenLink } from '../link.ts'
 import { brokenReply } from '../reasons.ts'
 import { WrongEra } from '../wrong-era.ts'
 import { LEGACY_VERSIONS } from './capabilities.ts'
+import { soundClientInfo } from './sound-client.ts'
 
 export type Handshake = {
   readonly key: string
@@ -38,11 +40,14 @@ export async function introduce(server: string, openLink: OpenLink, hand: Handsh
 
 async function initialize(server: string, link: Link, hand: Handshake): Promise<Introduced> {
   const { clientInfo, capabilities, signal } = hand
-  const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities, clientInfo: withName(clientInfo) }
+  const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities, clientInfo: soundClientInfo(clientInfo) }
   const response = await link.request({ method: 'initialize', params, signal })
   if ('error' in response) {
     if (response.error.code === UNSUPPORTED_VERSION) throw new WrongEra(server)
-    throw brokenReply(server, `refused to initialize: ${response.error.message.slice(0, 200)}`)
+    throw new Problem(
+      CLIENT_REFUSED,
+      `server "${server}" refused to begin a session: ${response.error.message.slice(0, 200)}`,
+    )
   }
   const result = response.result.value()
   const version = stringAt(result, 'protocolVersion')
@@ -57,9 +62,4 @@ async function initialize(server: string, link: Link, hand: Handshake): Promise<
     capabilities: objectAt(result, 'capabilities'),
     instructions: stringAt(result, 'instructions'),
   }
-}
-
-/** Servers up to 2025-11-25 insist on a name and a version. */
-function withName(clientInfo: JsonObject): JsonObject {
-  return { name: 'unknown', version: '0', ...(isJsonObject(clientInfo) ? clientInfo : {}) }
 }
