@@ -29,7 +29,7 @@ export async function profileCells(stage: Stage): Promise<void> {
     const target = await stage.through(era, era)
     const order = { target, connections: 32 }
     const saturated = z.object({ calls: z.number() })
-    await stage.load.ask('saturate', { ...order, forMs: 2_000 }, saturated)
+    await stage.load.ask('saturate', { ...order, forMs: 6_000 }, saturated)
     await stage.gateway.ask('start-profile', {}, z.unknown())
     const { calls } = await stage.load.ask('saturate', { ...order, forMs: 4_000 }, saturated)
     const sampled = await stage.gateway.ask('stop-profile', {}, profile)

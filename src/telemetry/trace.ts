@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 
 /** W3C trace context as it travels in `_meta` and in headers. */
 export type Trace = { readonly traceparent?: string; readonly tracestate?: string; readonly baggage?: string }
@@ -46,9 +46,12 @@ export function formatTraceparent({ traceId, parentId, flags }: TraceParent): st
   return `00-${traceId}-${parentId}-${known}`
 }
 
-/** Never all zeros: a version 4 UUID has bits that are always set. Node draws these from a cache, at some 100 ns each. */
+/**
+ * Never all zeros: a version 7 UUID has bits that are always set. It begins with the time, so that an index over trace
+ * ids grows at its end, and its last seven bytes are random, as the flag promises.
+ */
 export function newTraceId(): string {
-  return randomUUID().replaceAll('-', '')
+  return randomUUIDv7().replaceAll('-', '')
 }
 
 export function newSpanId(): string {

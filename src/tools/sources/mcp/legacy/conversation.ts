@@ -23,8 +23,8 @@ export class Conversation {
   readonly #server: string
   readonly #log: Log
   readonly #onListChanged: () => void
-  /** In the order in which they began. */
-  readonly #calls = new Set<LiveCall>()
+  /** In the order in which they began. Not a set: its old tables would keep calls alive that are long over. */
+  readonly #calls: LiveCall[] = []
   readonly #callers = new Map<string, CallerSession>()
   readonly #followers = new Map<string, Set<ResourceSubscription>>()
   readonly #outsideAsks = new Map<string | number, AbortController>()
@@ -59,11 +59,11 @@ export class Conversation {
   }
 
   get isIdle(): boolean {
-    return this.#calls.size === 0 && this.#followers.size === 0
+    return this.#calls.length === 0 && this.#followers.size === 0
   }
 
   get callCount(): number {
-    return this.#calls.size
+    return this.#calls.length
   }
 
   get subscriptionCount(): number {
@@ -195,8 +195,8 @@ export class Conversation {
   }
 
   #carry(live: LiveCall, request: Promise<LinkResponse>): void {
-    this.#calls.add(live)
-    live.carry(request.finally(() => this.#calls.delete(live)))
+    this.#calls.push(live)
+    live.carry(request.finally(() => this.#calls.splice(this.#calls.indexOf(live), 1)))
   }
 
   #request(live: LiveCall, method: string, params: JsonObject): Promise<LinkResponse> {
@@ -285,7 +285,7 @@ export class Conversation {
   }
 
   #receiveOther({ method, params }: ServerMessage, own: LiveCall | undefined): void {
-    const live = own ?? (this.#calls.size === 1 ? [...this.#calls][0] : undefined)
+    const live = own ?? (this.#calls.length === 1 ? this.#calls[0] : undefined)
     const isMessage = method === 'notifications/message'
     if (own !== undefined || (live !== undefined && isMessage)) return live?.hear(method, params)
     this.#onlyCaller()?.outside?.notify(method, params)
