@@ -25,12 +25,12 @@ export function parsePublicKey(pem: string): PublicKey {
     const key = createPublicKey(pem)
     if (key.asymmetricKeyType === 'ed25519') return toPublicKey(key)
   } catch (cause) {
-    throw new Problem(BAD_PUBLIC_KEY, 'This is not a public key in PEM form; `audit key` prints the right one.', {
-      cause,
-    })
+    throw new Problem(BAD_PUBLIC_KEY, `This is not a public key in PEM form; ${HOW}`, { cause })
   }
-  throw new Problem(BAD_PUBLIC_KEY, 'This public key is not an Ed25519 one; `audit key` prints the right one.')
+  throw new Problem(BAD_PUBLIC_KEY, `This public key is not an Ed25519 one; ${HOW}`)
 }
+
+const HOW = '`openssl pkey -in DATA/audit-signing.key -pubout` prints the right one.'
 
 function toPublicKey(key: KeyObject): PublicKey {
   const fingerprint = createHash('sha256')

@@ -76,7 +76,7 @@ async function follow(terminal: Terminal, options: AuditOptions): Promise<void> 
   try {
     await withHouse(terminal, options, async ({ api, url }) => {
       if (url === null)
-        throw new Failure('Nothing runs with this data, so there is nothing to follow.', 'Start it: gatehouse up')
+        throw new Failure('Nothing runs with this data, so there is nothing to follow.', 'Start it: ./gatehouse up')
       await printAsTheyCome(terminal, api, { options, signal: stop.signal })
     })
   } finally {

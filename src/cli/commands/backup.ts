@@ -40,7 +40,7 @@ async function restore(terminal: Terminal, file: string, options: HouseOptions):
   if (url !== null) throw new Failure(`A house runs with this data at ${url}.`, 'Stop it first.')
   const { config } = configOf(terminal, options)
   await restoreStorage({ url: config.storage.url, fromFile, migrations: MIGRATIONS })
-  terminal.out(`Restored ${file}. Start the house: gatehouse up\n`)
+  terminal.out(`Restored ${file}. Start the house: ./gatehouse up\n`)
 }
 
 async function exists(file: string): Promise<boolean> {

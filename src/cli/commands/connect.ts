@@ -24,12 +24,12 @@ async function connect(terminal: Terminal, options: ConnectOptions): Promise<voi
   const running = await runningUrl(dataDirOf(terminal, options))
   const base = (publicUrl ?? running ?? `http://${host}:${listen.port}`).replace(/\/$/, '')
   const slug = options.gateway ?? config.gateways[0]?.slug
-  if (slug === undefined) throw new Failure('Say which gateway: --gateway SLUG.', 'gatehouse gateway list shows all.')
+  if (slug === undefined) throw new Failure('Say which gateway: --gateway SLUG.', './gatehouse gateway list shows all.')
   const target = { url: `${base}/mcp/${slug}`, key: options.key ?? 'YOUR_KEY' }
   const clients = options.client === undefined ? CLIENTS : [options.client]
   const snippets = clients.map((client) => ({ client, ...snippetFor(client, target) }))
   const text = snippets.map(({ title, text: body }) => `${title}\n${body}\n`).join('\n')
   printEither(terminal, options, { json: { url: target.url, snippets }, text })
   if (options.key === undefined && !options.json)
-    terminal.err(`Make a key: gatehouse key create --gateway ${slug} --user YOU\n`)
+    terminal.err(`Make a key: ./gatehouse key create --gateway ${slug} --user YOU\n`)
 }

@@ -120,7 +120,9 @@ async function tryReach(
 async function checkServers(api: Api): Promise<Finding[]> {
   const { servers } = await api.listServers()
   if (servers.length === 0)
-    return [{ level: 'warn', what: 'servers', detail: 'there are none', advice: 'gatehouse server add NAME --url URL' }]
+    return [
+      { level: 'warn', what: 'servers', detail: 'there are none', advice: './gatehouse server add NAME --url URL' },
+    ]
   const enabled = servers.filter((server) => server.enabled)
   // Asked anew, and all at once: one that is slow must not hide the others.
   const checked = await Promise.all(enabled.map(({ name }) => api.checkServer({ params: { name } })))
@@ -128,7 +130,7 @@ async function checkServers(api: Api): Promise<Finding[]> {
     const what = `server ${name}`
     if (health.state === 'healthy') return { level: 'ok', what, detail: count(health.tools, 'tool') }
     const level = health.state === 'degraded' ? 'warn' : 'fail'
-    return { level, what, detail: `${health.state}: ${health.reason}`, advice: `gatehouse server check ${name}` }
+    return { level, what, detail: `${health.state}: ${health.reason}`, advice: `./gatehouse server check ${name}` }
   })
 }
 
@@ -150,6 +152,6 @@ async function checkAudit(api: Api): Promise<Finding> {
   if (verdict.ok) return { level: 'ok', what, detail: `${count(verdict.records, 'record')}, unchanged` }
   const where =
     verdict.problem === null ? '' : `${verdict.problem.chain} #${verdict.problem.seq}: ${verdict.problem.detail}`
-  const advice = 'Somebody changed the database. gatehouse audit verify says more.'
+  const advice = 'Somebody changed the database. ./gatehouse audit verify says more.'
   return { level: 'fail', what, detail: where, advice }
 }

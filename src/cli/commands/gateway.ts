@@ -66,7 +66,7 @@ async function show(terminal: Terminal, slug: string, options: DataOptions): Pro
       ['from', gateway.origin],
       ['patterns', gateway.tools.join(' ')],
       ['servers', gateway.servers.join(' ')],
-      ['tools', `${gateway.toolCount} (gatehouse tools --gateway ${slug})`],
+      ['tools', `${gateway.toolCount} (./gatehouse tools --gateway ${slug})`],
     ])
     printEither(terminal, options, { json: gateway, text })
   })
