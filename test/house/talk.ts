@@ -25,7 +25,14 @@ export type Heard = {
 }
 
 const PREFIX = 'io.modelcontextprotocol/'
-const NAMED_BY: Readonly<Record<string, string>> = { 'tools/call': 'name', 'resources/read': 'uri' }
+const NAMED_BY: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+}
 let lastId = 0
 
 /** The gateway's address in a house. */

@@ -13,12 +13,12 @@ export function taskSupportOf(tool: Definition): TaskSupport {
   return support === 'required' || support === 'optional' ? support : 'forbidden'
 }
 
-/** True when this call must be made as a task: the tool cannot do otherwise, or the caller insists and the tool can. */
+/** True when this call is made as a task: the tool cannot do otherwise, or it can and its caller can follow one. */
 export function runsAsTask(call: SourceCall, support: TaskSupport | undefined, capabilities: JsonObject): boolean {
   if (call.method !== 'tools/call') return false
   const requests = objectAt(objectAt(capabilities, 'tasks'), 'requests')
   if (!isJsonObject(objectAt(requests, 'tools')['call'])) return false
-  return support === 'required' || (support === 'optional' && call.task?.mode === 'must')
+  return support === 'required' || (support === 'optional' && call.task !== undefined)
 }
 
 /** `params` of a call that is to run as a task. */

@@ -25,7 +25,7 @@ export async function callModern(calls: ModernCalls, call: SourceCall, port: Cal
     { ...call.params, ...retryFields(call) },
     {
       clientInfo: session.clientInfo,
-      clientCapabilities: modernCapabilities(session, call.task !== undefined),
+      clientCapabilities: modernCapabilities(session, call.task !== undefined || call.method.startsWith('tasks/')),
       logLevel,
       progressToken: token,
       trace,
@@ -81,13 +81,19 @@ function readReply(server: string, call: SourceCall, answer: Answer): Reply {
   }
 }
 
-function readInput(server: string, result: JsonObject): Reply {
+/** What a server asks, by key. */
+export function readRequests(server: string, asked: JsonObject): Readonly<Record<string, AskRequest>> {
   const requests: Record<string, AskRequest> = {}
-  for (const [key, request] of Object.entries(objectAt(result, 'inputRequests'))) {
+  for (const [key, request] of Object.entries(asked)) {
     if (!isRequestLike(request)) throw brokenReply(server, 'asked for input in an unknown form')
     const { method, params } = request
     requests[key] = isJsonObject(params) ? { method, params } : { method }
   }
+  return requests
+}
+
+function readInput(server: string, result: JsonObject): Reply {
+  const requests = readRequests(server, objectAt(result, 'inputRequests'))
   const state = stringAt(result, 'requestState')
   if (Object.keys(requests).length === 0 && state === undefined) {
     throw brokenReply(server, 'asked for input without saying which')

@@ -6,9 +6,10 @@ import type { Adapter } from '../adapter.ts'
 import { objectAt, stringAt } from '../json.ts'
 import { listAll, serverInfoOf, type Lists } from '../list-all.ts'
 import { brokenReply } from '../reasons.ts'
-import { callModern, type ModernCalls } from './call.ts'
+import type { ModernCalls } from './call.ts'
 import type { ModernCarrier } from './carrier.ts'
 import { modernCapabilities, withEnvelope } from './envelope.ts'
+import { callFollowingTasks } from './follow-task.ts'
 import { listen } from './listen.ts'
 import { readParamHeaders, type ParamHeader } from './param-headers.ts'
 
@@ -83,7 +84,7 @@ class Modern implements Adapter {
   }
 
   async call(...[call, port]: Parameters<Adapter['call']>): ReturnType<Adapter['call']> {
-    const reply = await callModern(this.#calls, call, port)
+    const reply = await callFollowingTasks(this.#calls, call, port)
     // The tool's annotations are not what we knew: whoever lists again will get it right the next time.
     if (reply.kind === 'error' && reply.error.code === HEADER_MISMATCH) this.#side.listChanged()
     return reply
