@@ -10,8 +10,8 @@ type Rig = {
   house: TestHouse
   effects: SideEffectServer
   line: Line
-  breakStore(): Promise<void>
-  mendStore(): Promise<void>
+  breakStore: () => Promise<void>
+  mendStore: () => Promise<void>
 }
 
 async function start(engine: TestEngine, onStoreFailure: 'refuse' | 'spool'): Promise<Rig> {
