@@ -21,7 +21,7 @@ export default defineConfig({
           name: 'house on postgres',
           include: hasPostgres() ? ['test/house/**/*.test.ts'] : [],
           // These start no house, or choose the engine themselves.
-          exclude: ['conformance', 'launcher', 'kill', 'replicas', 'idempotency'].map(
+          exclude: ['conformance', 'launcher', 'kill', 'replicas', 'idempotency', 'change-control', 'audit', 'storm'].map(
             (file) => `test/house/${file}.test.ts`,
           ),
           env: { GATEHOUSE_TEST_ENGINE: 'postgres' },

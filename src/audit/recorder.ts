@@ -7,18 +7,21 @@ type Waiting = TimedEvent & { resolve(): void; reject(error: Problem): void }
 
 export type RecorderOptions = { readonly maxWaiting: number; readonly maxBatch: number }
 
+/** One batch that became durable, and how long that took. */
+export type Commit = { readonly rows: number; readonly seconds: number }
+
 /** Group commit: while one batch is written, the next one gathers. */
 export class Recorder {
   readonly #ledger: Ledger
   readonly #clock: Clock
   readonly #options: RecorderOptions
-  readonly #onStored: () => void
+  readonly #onStored: (commit: Commit) => void
   #waiting: Waiting[] = []
   #isWriting = false
   #isClosed = false
   #idle: Promise<void> = Promise.resolve()
 
-  constructor(deps: { ledger: Ledger; clock: Clock; options: RecorderOptions; onStored: () => void }) {
+  constructor(deps: { ledger: Ledger; clock: Clock; options: RecorderOptions; onStored: (commit: Commit) => void }) {
     this.#ledger = deps.ledger
     this.#clock = deps.clock
     this.#options = deps.options
@@ -57,6 +60,7 @@ export class Recorder {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
+    const startedAt = performance.now()
     try {
       await this.#ledger.append(batch)
     } catch (cause) {
@@ -64,7 +68,7 @@ export class Recorder {
       return
     }
     for (const waiting of batch) waiting.resolve()
-    this.#onStored()
+    this.#onStored({ rows: batch.length, seconds: (performance.now() - startedAt) / 1_000 })
   }
 }
 

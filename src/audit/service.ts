@@ -1,6 +1,6 @@
 import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import { Announcer } from './announcer.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
@@ -33,6 +33,7 @@ export type AuditDeps = {
   readonly log: Log
   readonly dataDir: string
   readonly options?: AuditOptions
+  readonly metrics?: Pick<Metrics, 'auditCommit'>
 }
 
 export type Audit = {
@@ -101,7 +102,15 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     signingKeyId: key.id,
   })
   const announcer = new Announcer(storage.changes, log)
-  const recorder = new Recorder({ ledger, clock, options, onStored: () => announcer.note(ledger.chain) })
+  const recorder = new Recorder({
+    ledger,
+    clock,
+    options,
+    onStored: (commit) => {
+      announcer.note(ledger.chain)
+      deps.metrics?.auditCommit(commit)
+    },
+  })
   return {
     record: (event) => recorder.record(event),
     search: (filter, request = {}) => searchTrail(store, filter, request),

@@ -128,6 +128,7 @@ async function openTools(
     ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
     makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),
+    onGone: (server) => metrics.forgetServer(server),
     onHealth: (server, { state }) =>
       metrics.upstreamState(
         server,

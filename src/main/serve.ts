@@ -3,6 +3,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createGatewayFace, type GatewayFace } from '#gateway'
 import { connectionAddress, PEER_HEADER } from '#http'
 import { Problem } from '#kernel'
+import { watchHouse } from './gauges.ts'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
 import { readRunning, removeRunning, writeRunning } from './running.ts'
 import { HOUSE } from './version.ts'
@@ -43,6 +44,7 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
       silenceMs: config.limits.stream_after_ms,
     },
   })
+  watchHouse(gatehouse.metrics, { ...gatehouse, face })
   const server = createServer(receiving(config.limits.receive_ms), route(gatehouse, face))
   try {
     const url = await listen(server, config.server.listen)

@@ -45,6 +45,8 @@ export type HouseDeps = {
   readonly makeSource: (server: { config: ServerConfig; trusted: boolean }, events: SourceEvents) => Source
   readonly openConfig: (sealed: string) => ServerConfig | null
   readonly onHealth?: (server: string, health: ServerHealth) => void
+  /** A server was removed or switched off. */
+  readonly onGone?: (server: string) => void
   readonly timing?: Partial<KeeperTiming>
 }
 
@@ -212,6 +214,7 @@ class LiveHouse implements House {
     })
     for (const [name, { kept }] of gone) {
       this.#kept.delete(name)
+      if (!wanted.has(name)) this.#deps.onGone?.(name)
       kept
         .close()
         .catch((error: unknown) => this.#deps.log.warn({ err: error, server: name }, 'a server did not close cleanly'))

@@ -188,10 +188,24 @@ class Keeper implements KeptServer {
     try {
       const offer = await this.source.sync(AbortSignal.any([this.#stop.signal, timeout]))
       if (this.#stop.signal.aborted) return
-      await this.#deps.onOffer(offer)
-      this.#succeeded(offer)
+      if (await this.#isStored(offer)) this.#succeeded(offer)
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#failed(error, timeout.aborted)
+    }
+  }
+
+  /** A store that is down is no fault of the server: calls to it go on, and its list is stored at the next look. */
+  async #isStored(offer: Offer): Promise<boolean> {
+    try {
+      await this.#deps.onOffer(offer)
+      return true
+    } catch (error) {
+      if (this.#stop.signal.aborted) return false
+      this.#deps.log.error({ err: error, server: this.config.name }, 'what a server offers could not be stored')
+      this.#plan(this.#timing.firstRetryMs)
+      const retryAt = this.#deps.clock.now() + this.#timing.firstRetryMs
+      this.#set({ state: 'degraded', reason: 'it answers, but what it offers could not be stored', retryAt })
+      return false
     }
   }
 

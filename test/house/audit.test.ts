@@ -10,8 +10,8 @@ type Rig = {
   house: TestHouse
   effects: SideEffectServer
   line: Line
-  breakStore(): Promise<void>
-  mendStore(): Promise<void>
+  breakStore: () => Promise<void>
+  mendStore: () => Promise<void>
 }
 
 async function start(engine: TestEngine, onStoreFailure: 'refuse' | 'spool'): Promise<Rig> {
@@ -100,6 +100,7 @@ forEachEngine((engine) => {
       ['cancelled: cancelled by the caller'],
     ])
     expect(await house.gatehouse.audit.verify()).toMatchObject({ ok: true })
+    expect(await house.gatehouse.metrics.render()).toMatch(/gatehouse_audit_records_total [4-9]/)
   })
 
   test('refuse: while the trail cannot be written nothing is told and soon nothing is done, and then it goes on', async () => {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import {
   startFailing,
@@ -8,6 +9,7 @@ import {
   startRestartable,
   startToolless,
 } from '../fakes/bad-neighbours.ts'
+import { startChangingServer } from '../fakes/changing-server.ts'
 import { startEchoUpstream } from '../fakes/echo-upstream.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, eventually, gatewayUrl, missingServers, textOf, toolNames, type Line } from './talk.ts'
@@ -156,4 +158,29 @@ test('a server that comes up late is listed and callable without any client acti
   expect(before).toEqual([])
   expect(after).toEqual(['echo'])
   expect(textOf(await callTool(line, 'echo', { text: 'late' }))).toBe('late')
+})
+
+test('a store that is down is not blamed on the servers, and calls to them go on', async () => {
+  await using changing = await startChangingServer([{ name: 'one', description: 'The first.' }])
+  const { house, line } = await houseOf([{ name: 'up', url: changing.url }])
+  await house.listed()
+  const db = house.gatehouse.storage.tables<object>()
+  await sql`alter table tools_offer rename to tools_offer_away`.execute(db)
+
+  await changing.setTools([{ name: 'two', description: 'The second.' }])
+  const during = await eventually(
+    () => healthOf(house, 'up'),
+    ({ state }) => state !== 'healthy',
+  )
+  const called = await callTool(line, 'one')
+  await sql`alter table tools_offer_away rename to tools_offer`.execute(db)
+  const after = await eventually(
+    () => toolNames(line),
+    (names) => names.includes('two'),
+  )
+
+  expect(during).toMatchObject({ state: 'degraded', reason: 'it answers, but what it offers could not be stored' })
+  expect(textOf(called)).toBe('one was called')
+  expect(after).toEqual(['two'])
+  expect(healthOf(house, 'up').state).toBe('healthy')
 })

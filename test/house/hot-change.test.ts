@@ -81,6 +81,7 @@ test('servers come, change and go under load: no call to others is dropped, and 
   }
   const heard = await load.stop()
 
+  expect(await house.gatehouse.metrics.render()).not.toContain('server="other"')
   expect(heard.length).toBeGreaterThan(100)
   expect(droppedAmong(heard)).toEqual([])
 })

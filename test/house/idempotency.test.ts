@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createTestPlace, forEachEngine, postgresIsAvailable, type TestEngine } from '../../src/storage/testing.ts'
 import { serveMcp } from '../fakes/serve-mcp.ts'
 import { startSideEffectServer, type SideEffectServer } from '../fakes/side-effect-server.ts'
+import { startConformanceServer } from '../fixtures/conformance-server.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
 
@@ -145,6 +146,31 @@ forEachEngine((engine) => {
     expect(textOf(again)).toBe('charged a, time 1')
   })
 })
+
+test.for(['legacy', 'modern'] as const)(
+  'each round of a call that asks a question has one outcome, with a %s server',
+  async (eras) => {
+    const upstream = await startConformanceServer({ eras })
+    onTestFinished(() => upstream.close())
+    const { first, lineTo } = await startReplicas({ engine: 'sqlite', count: 1, upstreamUrl: upstream.url })
+    const line = { ...lineTo(first, 'k1'), capabilities: { elicitation: { form: {} } } }
+    const ask = () => callTool(line, 'test_elicitation', { message: 'Who?' })
+    const asked = [await ask(), await ask()]
+    const [{ inputRequests, requestState } = {}] = asked.map(({ result }) => result)
+    const answer = { action: 'accept', content: { username: 'ada', email: 'ada@example.com' } }
+    const inputResponses = Object.fromEntries(Object.keys(Object(inputRequests)).map((name) => [name, answer]))
+    const answerIt = () =>
+      callTool(line, 'test_elicitation', { message: 'Who?' }, { retry: { requestState, inputResponses } })
+
+    const done = [await answerIt(), await answerIt(), await answerIt()]
+
+    expect(asked[1]?.result).toEqual(asked[0]?.result)
+    expect(new Set(done.map(textOf)).size).toBe(1)
+    expect(textOf(done[0] ?? { result: {} })).toContain('ada')
+    const calls = upstream.requests.entries.filter(({ rpc }) => rpc === 'tools/call')
+    expect(calls).toHaveLength(eras === 'legacy' ? 1 : 2)
+  },
+)
 
 test('the key may come in _meta, which the server never sees; a bad one and two that differ are refused', async () => {
   const effects = await startEffects()

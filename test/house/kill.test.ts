@@ -173,3 +173,31 @@ describe.skipIf(!postgresIsAvailable())('three replicas, one killed under 200 ca
     expect(told.length).toBeGreaterThan(150)
   })
 })
+
+test.skipIf(!postgresIsAvailable())(
+  'a replica that is back under its old name does not make the others wait for what its earlier life began',
+  async () => {
+    await using effects = await startSideEffectServer({ latencyMs: 10_000 })
+    const place = await createTestPlace('postgres')
+    onTestFinished(() => place.remove())
+    const toml = tomlFor(effects.url)
+    const key = await makeKey(place, toml)
+    const line = (url: string) => ({ url: `${url}/mcp/demo`, key, headers: { 'idempotency-key': 'k1' } })
+    const child = await startHouseProcess({ toml, dataDir: place.dataDir, storageUrl: place.url })
+    const cut = callTool(line(child.url), 'charge', { order: 'a' }).catch(() => 'cut off')
+    await effects.executions.until(({ order }) => order === 'a')
+    await child.kill()
+    await cut
+    const back = await startHouse({ toml, dataDir: place.dataDir, storageUrl: place.url })
+    onTestFinished(() => back.close())
+    const other = await startHouse({ toml, storageUrl: place.url })
+    onTestFinished(() => other.close())
+
+    const startedAt = performance.now()
+    const again = await callTool(line(other.url), 'charge', { order: 'a' })
+
+    expect(textOf(again)).toMatch(/whether it took effect is not known/)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(effects.timesRun('charge', 'a')).toBe(1)
+  },
+)

@@ -7,6 +7,10 @@ import * as z from 'zod'
 export type HouseProcess = {
   readonly url: string
   readonly pid: number
+  /** Moves its clock. */
+  skip(ms: number): Promise<void>
+  /** What it holds after its garbage was collected. */
+  weigh(): Promise<{ heapBytes: number; openFiles: number }>
   /** `kill -9`; resolves when it is gone. */
   kill(): Promise<void>
   /** Asks it to stop; resolves when it has. */
@@ -14,30 +18,39 @@ export type HouseProcess = {
 }
 
 const started = z.object({ url: z.string(), pid: z.int() })
+const weight = z.object({ heapBytes: z.number(), openFiles: z.number() })
 
 /** Starts a house as a child process and resolves when it listens and has listed its servers. */
 export async function startHouseProcess(options: {
   toml: string
   dataDir: string
   storageUrl: string
-  nodeArgs?: readonly string[]
 }): Promise<HouseProcess> {
   const toml = `[server]\nlisten = "127.0.0.1:0"\n[storage]\nurl = "${options.storageUrl}"\n${options.toml}`
-  const child = spawn(process.execPath, [...(options.nodeArgs ?? []), join(import.meta.dirname, 'house-process.ts')], {
+  const child = spawn(process.execPath, ['--expose-gc', join(import.meta.dirname, 'house-process.ts')], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'], HOUSE_TOML: toml, HOUSE_DATA_DIR: options.dataDir },
   })
   const exited = once(child, 'exit')
+  const lines = createInterface({ input: child.stdout })
+  const nextLine = async (): Promise<unknown> => {
+    const gone = exited.then(() => Promise.reject(new Error('the house ended')))
+    const [line] = await Promise.race([once(lines, 'line'), gone])
+    return JSON.parse(String(line))
+  }
+  const order = async (text: string): Promise<z.output<typeof weight>> => {
+    const answer = nextLine()
+    child.stdin.write(`${text}\n`)
+    return weight.parse(await answer)
+  }
   const end = async (how: () => void): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) how()
     await exited
   }
-  const [line] = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line'),
-    exited.then(() => Promise.reject(new Error('the house ended before it listened'))),
-  ])
   return {
-    ...started.parse(JSON.parse(String(line))),
+    ...started.parse(await nextLine()),
+    skip: async (ms) => void (await order(`skip ${ms}`)),
+    weigh: () => order('weigh'),
     kill: () => end(() => child.kill('SIGKILL')),
     stop: () => end(() => child.stdin.end()),
   }
