@@ -81,12 +81,18 @@ function readReply(server: string, call: SourceCall, answer: Answer): Reply {
   }
 }
 
+/** Questions of one round. */
+const MAX_ASKS = 32
+
 function readInput(server: string, result: JsonObject): Reply {
   const requests: Record<string, AskRequest> = {}
   for (const [key, request] of Object.entries(objectAt(result, 'inputRequests'))) {
     if (!isRequestLike(request)) throw brokenReply(server, 'asked for input in an unknown form')
     const { method, params } = request
     requests[key] = isJsonObject(params) ? { method, params } : { method }
+  }
+  if (Object.keys(requests).length > MAX_ASKS) {
+    throw brokenReply(server, `asked for more than ${MAX_ASKS} things at once`)
   }
   const state = stringAt(result, 'requestState')
   if (Object.keys(requests).length === 0 && state === undefined) {
