@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises'
+import { safe } from './words/table.ts'
 
 /** What a verb sees of the world, so that tests can be the world. */
 export type Terminal = {
@@ -31,12 +32,13 @@ export function processTerminal(): Terminal {
     isInteractive: stdin.isTTY && stderr.isTTY,
     columns: stdout.isTTY ? stdout.columns : undefined,
     now: () => Date.now(),
-    out: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(text),
+    // What others wrote is among it: on a screen it may not steer the terminal.
+    out: (text) => void stdout.write(stdout.isTTY ? safe(text) : text),
+    err: (text) => void stderr.write(stderr.isTTY ? safe(text) : text),
     readInput: readAll,
     ask: async (question) => {
       using lines = createInterface({ input: stdin, output: stderr })
-      return lines.question(question)
+      return lines.question(safe(question))
     },
     onSignal,
     exit: (code) => process.exit(code),

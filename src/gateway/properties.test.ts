@@ -116,6 +116,24 @@ describe('splicing', () => {
     )
   })
 
+  it.each([
+    ['"result\\u0054ype":"input_required","content":[]'],
+    [
+      '"content":[],"\\u0072esultType":"task","\\u005fmeta":{"io.modelcontextprotocol\\u002fserverInfo":{"name":"evil"}}',
+    ],
+  ])('a key written with escapes is no way around that: %s', (members) => {
+    const result = parse(modernResult(Buffer.from(`{${members}}`), { serverInfo: '{"name":"g"}' }))
+
+    expect(result.resultType).toBe('complete')
+    expect(result._meta).toEqual({ 'io.modelcontextprotocol/serverInfo': { name: 'g' } })
+  })
+
+  it('takes from legacy clients also what is written with escapes', () => {
+    const bytes = Buffer.from('{"content":[],"structured\\u0043ontent":[1]}')
+
+    expect(parse(legacyResult(bytes))).toEqual({ content: [] })
+  })
+
   it('makes what clients may keep always private', () => {
     fc.assert(
       fc.property(object, fc.boolean(), (value, mayKeep) => {

@@ -2,7 +2,7 @@ import { endOfString } from './body.ts'
 
 /**
  * Changes of single members of a JSON object in its bytes, without parsing the values: a 10 MB result is carried,
- * not rebuilt. The bytes must be one valid JSON object; keys written with escapes are not recognised.
+ * not rebuilt. The bytes must be one valid JSON object.
  */
 export type Edit = { readonly at: number; readonly remove: number; readonly insert: string }
 export type Member = { readonly start: number; readonly valueStart: number; readonly valueEnd: number }
@@ -15,11 +15,17 @@ export function membersOf(bytes: Buffer, from = 0): Map<string, Member> {
     const keyEnd = endOfString(bytes, at)
     const valueStart = skipBlank(bytes, skipBlank(bytes, keyEnd + 1) + 1)
     const valueEnd = endOfValue(bytes, valueStart)
-    members.set(bytes.toString('latin1', at + 1, keyEnd), { start: at, valueStart, valueEnd })
+    members.set(keyOf(bytes, at, keyEnd), { start: at, valueStart, valueEnd })
     at = skipBlank(bytes, valueEnd)
     if (bytes[at] === 0x2c) at = skipBlank(bytes, at + 1)
   }
   return members
+}
+
+/** A key as its reader will understand it: one written with escapes is the same key. */
+function keyOf(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('latin1', start + 1, end)
+  return text.includes('\\') ? String(JSON.parse(bytes.toString('utf8', start, end + 1))) : text
 }
 
 /** Inserts members (`"key":value` each) at the front of the object that starts at `from`. */
@@ -56,9 +62,12 @@ export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
 }
 
 /** True when a key may be among the bytes; native search, so that most results are never scanned. */
-export function mayHave(bytes: Buffer, quotedKey: Buffer): boolean {
-  return bytes.includes(quotedKey)
+export function mayHave(bytes: Buffer, ...quotedKeys: readonly Buffer[]): boolean {
+  return quotedKeys.some((key) => bytes.includes(key)) || bytes.includes(ESCAPED_ASCII)
 }
+
+/** With this a key can be spelt so that it is not found by searching. */
+const ESCAPED_ASCII = Buffer.from('\\u00')
 
 function endOfValue(bytes: Buffer, at: number): number {
   const first = bytes[at]

@@ -15,15 +15,16 @@ const KEEP_ALIVE_MS = 30_000
 export function createEgress(deps: { log?: Log; resolve?: Resolve } = {}): Egress {
   return {
     open: (policy) => {
-      const dispatcher = openAgent(policy, {
-        resolve: deps.resolve ?? systemResolve,
-        exceptions: policy.trusted ? undefined : parseExceptions(policy.allow),
-        log: deps.log,
-      })
+      const guard = { resolve: deps.resolve ?? systemResolve, exceptions: parseExceptions(policy.allow), log: deps.log }
+      const dispatcher = openAgent(policy, policy.trusted ? { ...guard, exceptions: undefined } : guard)
+      // Trust is for the address that was registered, not for wherever a server there sends us.
+      const abroad = policy.trusted ? openAgent(policy, guard) : dispatcher
       return {
         dispatcher,
-        request: (request) => sendFollowing(dispatcher, request),
-        close: () => dispatcher.destroy(),
+        request: (request) => sendFollowing({ home: dispatcher, abroad }, request),
+        close: async () => {
+          await Promise.all([dispatcher.destroy(), abroad.destroy()])
+        },
       }
     },
   }

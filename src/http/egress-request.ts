@@ -7,11 +7,15 @@ const MAX_REDIRECTS = 3
 const IDLE_TIMEOUT_MS = 30_000
 const MAX_REDIRECT_BODY_BYTES = 16_384
 
+/** `home` dials the origin that was asked for, `abroad` every other one that a redirect names. */
+type Dispatchers = { readonly home: Dispatcher; readonly abroad: Dispatcher }
+
 /** Sends a request and follows its redirects; each hop is dialled through the guard anew. */
-export async function sendFollowing(dispatcher: Dispatcher, request: EgressRequest): Promise<EgressResponse> {
+export async function sendFollowing({ home, abroad }: Dispatchers, request: EgressRequest): Promise<EgressResponse> {
   let hop = firstHop(request)
+  const { origin } = hop.url
   for (let redirects = 0; ; redirects++) {
-    const response = await send(dispatcher, hop, request)
+    const response = await send(hop.url.origin === origin ? home : abroad, hop, request)
     const location = redirectLocation(response)
     if (location === undefined) return readResponse(response, hop.url, request.maxBytes)
     await response.body.dump({ limit: MAX_REDIRECT_BODY_BYTES, signal: request.signal })
@@ -46,8 +50,11 @@ function nextHop(hop: Hop, location: string, status: number): Hop {
   if (hop.url.protocol === 'https:' && url.protocol === 'http:') {
     throw refusedRedirect(hop.url, 'it redirected from https to http')
   }
-  const next = url.origin === hop.url.origin ? { ...hop, url } : { ...hop, url, ...anonymous(hop.headers) }
   const becomesGet = status === 303 ? hop.method !== 'HEAD' : status <= 302 && hop.method === 'POST'
+  if (url.origin !== hop.url.origin && hop.body !== undefined && !becomesGet) {
+    throw refusedRedirect(hop.url, 'it wants what was sent to be sent to another origin')
+  }
+  const next = url.origin === hop.url.origin ? { ...hop, url } : { ...hop, url, ...anonymous(hop.headers) }
   return becomesGet ? { ...next, method: 'GET', body: undefined, headers: without(next.headers, BODY_HEADERS) } : next
 }
 

@@ -292,6 +292,36 @@ describe('redirects', () => {
     },
   )
 
+  it('a trusted server cannot send us to an inside address', async () => {
+    const inside = await listen('127.0.0.1', (_, response) => response.end('inside'))
+    const trusted = await listen(
+      '127.0.0.1',
+      redirectTo(() => `http://127.0.0.1:${inside.port}/`),
+    )
+
+    const failure = await open({ trusted: true })
+      .request(get(`http://127.0.0.1:${trusted.port}/`))
+      .catch((error: unknown) => error)
+
+    expect(failure).toMatchObject({ kind: { code: 'http/blocked-address' } })
+    expect(inside.connections()).toBe(0)
+  })
+
+  it('what was sent to one server is not sent to another', async () => {
+    const other = await listen('127.0.0.1', (_, response) => response.end())
+    const first = await listen(
+      '127.0.0.1',
+      redirectTo(() => `http://127.0.0.1:${other.port}/`, 307),
+    )
+
+    const failure = await open({ trusted: true, allow: ['127.0.0.1'] })
+      .request(get(`http://127.0.0.1:${first.port}/`, { method: 'POST', body: 'secret' }))
+      .catch((error: unknown) => error)
+
+    expect(failure).toMatchObject({ kind: { code: 'http/refused-redirect' } })
+    expect(other.connections()).toBe(0)
+  })
+
   it('follows three redirects and no fourth', async () => {
     let left = 3
     const server = await listen(
@@ -347,7 +377,7 @@ describe('redirects', () => {
       response.writeHead(307, { location: `http://127.0.0.1:${home.port}/back` }).end()
     })
 
-    await open({ trusted: true }, async () => ['127.0.0.1']).request(
+    await open({ trusted: true, allow: ['localhost'] }, async () => ['127.0.0.1']).request(
       get(`http://127.0.0.1:${home.port}/`, {
         headers: { accept: 'text/plain', Authorization: 'Bearer in-headers' },
         credentials: { 'x-api-key': 'k', cookie: 'c=1' },

@@ -18,8 +18,8 @@ export type EgressClient = {
   /** For hot paths: raw undici dispatch; the address is checked when it is dialled, redirects are not followed. */
   readonly dispatcher: Dispatcher
   /**
-   * For everything else: follows at most three redirects (each address checked again); `credentials` headers are
-   * dropped as soon as the origin changes. Rejects with a Problem naming a blocked address.
+   * For everything else: follows at most three redirects; another origin is never trusted, gets no `credentials`
+   * headers and no body. Rejects with a Problem naming a blocked address.
    */
   request(request: EgressRequest): Promise<EgressResponse>
   /** Ends every connection, also those with a request under way. */

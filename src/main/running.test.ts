@@ -30,6 +30,16 @@ test('a house that lives and listens is found', async () => {
   expect(running).toEqual({ pid: process.pid, url: somewhere.url })
 })
 
+// Root may signal everybody, so for root there is nobody else.
+test.skipIf(process.getuid?.() === 0)('a process of somebody else is not our house', async () => {
+  const dir = await emptyDir()
+  const somewhere = await listenSomewhere()
+  onTestFinished(() => somewhere.close().then(() => undefined))
+  await writeRunning(dir, { pid: 1, url: somewhere.url })
+
+  expect(await readRunning(dir)).toBeNull()
+})
+
 test('the file of a killed house counts as none, even when its process id is taken by another', async () => {
   const dir = await emptyDir()
   const somewhere = await listenSomewhere()

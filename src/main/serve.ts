@@ -40,6 +40,8 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
       bodyDepth: config.limits.max_request_depth,
       sessionIdleMs: config.limits.session_idle_ms,
       sessionsTotal: config.limits.max_sessions,
+      // Nobody may push out everybody.
+      sessionsPerKey: Math.ceil(config.limits.max_sessions / 2),
       resumeMs: config.limits.resume_ms,
       silenceMs: config.limits.stream_after_ms,
     },

@@ -24,8 +24,12 @@ function showSchema(schema: Json | undefined, hidden: ReadonlySet<string>, defau
   const shown = Object.entries(properties).filter(([key]) => !hidden.has(key))
   return {
     ...base,
-    properties: Object.fromEntries(shown.map(([key, value]) => [key, withDefault(value, defaults[key])])),
-    required: required.filter((key: Json) => typeof key === 'string' && !hidden.has(key) && !(key in defaults)),
+    properties: Object.fromEntries(
+      shown.map(([key, value]) => [key, withDefault(value, Object.hasOwn(defaults, key) ? defaults[key] : undefined)]),
+    ),
+    required: required.filter(
+      (key: Json) => typeof key === 'string' && !hidden.has(key) && !Object.hasOwn(defaults, key),
+    ),
   }
 }
 

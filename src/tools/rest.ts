@@ -117,7 +117,8 @@ function admit(
 /** A REST caller is a modern client: it can answer what a server asks, with its next request. */
 function sessionOf(admission: Admission): CallerSession {
   return {
-    key: `rest:${admission.keyId ?? 'local'}:${admission.userId}`,
+    // Who came in without a key is not the admin who acts for a user of the same name.
+    key: `rest:${JSON.stringify([admission.gateways, admission.gateway, admission.keyId, admission.userId])}`,
     era: 'modern',
     userId: admission.userId,
     clientInfo: { name: 'gatehouse-rest', version: '1' },

@@ -2,13 +2,16 @@
  * Attacks on a whole house, by everybody who can reach it. Each test is one attempt; what must not come of it stands in
  * its name.
  */
+import { readdir, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { startArcadeWorker } from '../fakes/arcade-worker.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
+import { listen as listenOn } from '../fakes/listen.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { callTool, countOf, eventually, gatewayUrl, listen, toolNames, type Line } from './talk.ts'
+import { callTool, countOf, eventually, gatewayUrl, listen, openSession, toolNames, type Line } from './talk.ts'
 
 async function openHouse(toml: string): Promise<TestHouse> {
   const house = await startHouse({ toml })
@@ -157,4 +160,232 @@ test('nobody outside can say where a request comes from', async () => {
   const metrics = await fetch(`${house.url}/metrics`, { headers })
 
   expect(metrics.status).toBe(401)
+})
+
+const TWO_GATEWAYS = `
+  [[servers]]
+  name = "reference"
+  transport = "builtin"
+  [[gateways]]
+  slug = "demo"
+  tools = ["*"]
+  [[gateways]]
+  slug = "other"
+  tools = ["*"]
+`
+
+type Attempt = { readonly method: string; readonly path: string; readonly body?: unknown }
+const ADMIN_OPERATIONS: readonly Attempt[] = [
+  { method: 'GET', path: '/api/v1/servers' },
+  { method: 'POST', path: '/api/v1/servers', body: { name: 'sh', transport: 'stdio', command: ['sh', '-c', 'id'] } },
+  { method: 'PUT', path: '/api/v1/servers/reference', body: { name: 'reference', transport: 'builtin' } },
+  { method: 'DELETE', path: '/api/v1/servers/reference' },
+  { method: 'POST', path: '/api/v1/servers/reference/check' },
+  { method: 'GET', path: '/api/v1/gateways' },
+  { method: 'POST', path: '/api/v1/gateways', body: { slug: 'open', auth: 'none', tools: ['*'] } },
+  { method: 'DELETE', path: '/api/v1/gateways/demo' },
+  { method: 'GET', path: '/api/v1/keys' },
+  { method: 'POST', path: '/api/v1/keys', body: { gateways: ['*'], role: 'admin' } },
+  { method: 'DELETE', path: '/api/v1/keys/key_1' },
+  { method: 'GET', path: '/api/v1/changes' },
+  { method: 'POST', path: '/api/v1/changes/x/accept' },
+  { method: 'GET', path: '/api/v1/audit' },
+  { method: 'GET', path: '/api/v1/audit/follow' },
+  { method: 'GET', path: '/api/v1/audit/verify' },
+  { method: 'POST', path: '/api/v1/backup' },
+]
+
+async function attempt(house: TestHouse, { method, path, body }: Attempt, headers: Record<string, string>) {
+  const content = body === undefined ? {} : { body: JSON.stringify(body) }
+  const type = body === undefined ? {} : { 'content-type': 'application/json' }
+  return (await fetch(`${house.url}${path}`, { method, headers: { ...type, ...headers }, ...content })).status
+}
+
+test.each([
+  ['without a key', 401, async () => ({})],
+  [
+    'with the key of a user',
+    403,
+    async (house: TestHouse) => bearer(await house.createKey({ user: 'm', gateway: 'demo' })),
+  ],
+  [
+    'with a key that may name anybody',
+    403,
+    async (house: TestHouse) => bearer(await house.createKey({ gateway: 'demo' })),
+  ],
+  ['with a token of the right form', 401, async () => bearer(`gha_${'A'.repeat(43)}`)],
+])('nothing of the admin API is done %s', async (_who, status, headersOf) => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const headers = await headersOf(house)
+
+  const statuses = await Promise.all(ADMIN_OPERATIONS.map((operation) => attempt(house, operation, headers)))
+
+  expect(new Set(statuses)).toEqual(new Set([status]))
+  expect(house.gatehouse.toolsAdmin.listServers().map(({ name }) => name)).toEqual(['reference'])
+})
+
+function bearer(key: string): Record<string, string> {
+  return { authorization: `Bearer ${key}` }
+}
+
+// What a web page of somebody else can have a browser send, with the admin's own key as the browser would know it.
+test.each<[string, Record<string, string>]>([
+  ['a form', { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://evil.example' }],
+  ['text/plain', { 'content-type': 'text/plain', origin: 'https://evil.example' }],
+  ['text/plain without an origin', { 'content-type': 'text/plain' }],
+  ['a sandboxed frame', { 'content-type': 'application/json', origin: 'null' }],
+  ['JSON from elsewhere', { 'content-type': 'application/json', origin: 'https://evil.example' }],
+  ['JSON from another port', { 'content-type': 'application/json', origin: 'http://localhost:3000' }],
+])('a web page cannot add a server: %s', async (_what, headers) => {
+  const house = await openHouse(TWO_GATEWAYS)
+
+  const response = await fetch(`${house.url}/api/v1/servers`, {
+    method: 'POST',
+    body: JSON.stringify({ name: 'evil', transport: 'builtin' }),
+    headers: { ...headers, ...bearer(house.adminToken) },
+  })
+
+  expect([403, 415]).toContain(response.status)
+  expect(house.gatehouse.toolsAdmin.listServers()).toHaveLength(1)
+})
+
+test.each(['/', '/health', '/metrics', '/openapi.json', '/api/v1/keys', '/mcp/demo'])(
+  'a name that was rebound to this machine reads nothing at %s',
+  async (path) => {
+    const house = await openHouse(TWO_GATEWAYS)
+
+    const answer = await sendRaw(house, `GET ${path} HTTP/1.1\r\nHost: evil.example:8600\r\nConnection: close\r\n\r\n`)
+
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /)
+    expect(answer).not.toMatch(/reference|process_cpu/)
+  },
+)
+
+test('a key opens no gateway but its own, by no face', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const key = await house.createKey({ user: 'mallory', gateway: 'demo' })
+
+  const mcp = await callTool({ url: gatewayUrl(house, 'other'), key }, 'echo', { text: 'x' })
+  const session = await openSession({ url: gatewayUrl(house, 'demo'), key })
+  const moved = await session.ask('tools/list', {}, { url: gatewayUrl(house, 'other') })
+  const body = { tool: 'echo', arguments: {} }
+  const rest = await attempt(house, { method: 'POST', path: '/api/v1/gateways/other/call', body }, bearer(key))
+  const listed = await attempt(house, { method: 'GET', path: '/api/v1/gateways/other/tools' }, bearer(key))
+
+  expect([mcp.status, moved.status, rest, listed]).toEqual([403, 403, 403, 403])
+})
+
+test('a key of one user acts for nobody else, by no face', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const line = await lineOf(house, 'mallory')
+  const headers = { 'gatehouse-user-id': 'alice' }
+  const key = line.key ?? ''
+
+  const mcp = await callTool({ ...line, headers }, 'echo', { text: 'x' })
+  const alias = await callTool({ ...line, headers: { 'arcade-user-id': 'alice' } }, 'echo', { text: 'x' })
+  const body = { tool: 'echo', user: 'alice' }
+  const rest = await attempt(house, { method: 'POST', path: '/api/v1/gateways/demo/call', body }, bearer(key))
+  const query = await attempt(house, { method: 'GET', path: '/api/v1/gateways/demo/tools?user=alice' }, bearer(key))
+
+  expect([mcp.status, alias.status, rest, query]).toEqual([403, 403, 403, 403])
+})
+
+test('a session that is known is of no use to anybody else', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const alice = await openSession(await lineOf(house, 'alice'))
+  const mallory = await lineOf(house, 'mallory')
+  const unbound = await house.createKey({ gateway: 'demo' })
+  const stolen = { ...mallory, headers: alice.headers }
+
+  const calls = await Promise.all([
+    alice.call('echo', { text: 'x' }, { key: mallory.key }),
+    alice.call('echo', { text: 'x' }, { key: unbound, headers: { 'gatehouse-user-id': 'alice' } }),
+  ])
+  const ended = await fetch(stolen.url, {
+    method: 'DELETE',
+    headers: { ...alice.headers, ...bearer(mallory.key ?? '') },
+  })
+
+  expect([...calls.map(({ status }) => status), ended.status]).toEqual([404, 404, 404])
+  expect((await alice.call('echo', { text: 'still mine' })).status).toBe(200)
+})
+
+test('references in a server that is added over the API are not followed', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const seen: (string | undefined)[] = []
+  const upstream = await listenOn((req, res) => {
+    seen.push(req.headersDistinct['x-stolen']?.[0])
+    res.writeHead(500).end()
+  })
+  onTestFinished(() => upstream.close())
+  const body = {
+    name: 'thief',
+    transport: 'http',
+    url: upstream.url,
+    headers: { 'x-stolen': '${file:/etc/passwd} ${env:PATH}' },
+    allow_addresses: ['127.0.0.1'],
+  }
+
+  const status = await attempt(house, { method: 'POST', path: '/api/v1/servers', body }, bearer(house.adminToken))
+
+  expect(status).toBe(201)
+  expect(new Set(seen)).toEqual(new Set(['${file:/etc/passwd} ${env:PATH}']))
+})
+
+test('a server that is added over the API reaches no inside address', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  let asked = 0
+  const inside = await listenOn((_req, res) => {
+    asked += 1
+    res.end()
+  })
+  onTestFinished(() => inside.close())
+  const url = inside.url.replace('127.0.0.1', 'localhost')
+
+  for (const [name, target] of [
+    ['a', inside.url],
+    ['b', url],
+    ['c', inside.url.replace('127.0.0.1', '[::ffff:7f00:1]')],
+  ])
+    await attempt(
+      house,
+      { method: 'POST', path: '/api/v1/servers', body: { name, transport: 'http', url: target } },
+      bearer(house.adminToken),
+    )
+
+  expect(asked).toBe(0)
+  expect(house.gatehouse.toolsAdmin.listServers().filter(({ health }) => health.state === 'unreachable')).toHaveLength(
+    3,
+  )
+})
+
+test('keys and tokens stand in no log, no record and no answer', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const line = await lineOf(house, 'alice')
+  const key = line.key ?? ''
+  await callTool(line, 'echo', { text: 'a private text' })
+  await callTool({ ...line, key: `${key}x` }, 'echo')
+  await callTool(line, 'no-such-tool', { text: 'a private text' })
+  await attempt(house, { method: 'GET', path: '/api/v1/keys' }, bearer(house.adminToken))
+
+  const headers = bearer(house.adminToken)
+  const paths = ['/api/v1/audit', '/api/v1/keys', '/api/v1/servers', '/health', '/metrics', '/openapi.json']
+  const answers = await Promise.all(paths.map(async (path) => (await fetch(`${house.url}${path}`, { headers })).text()))
+  const all = [...house.logs, ...answers].join('\n')
+
+  expect(all).toContain('no-such-tool')
+  for (const secret of [key, key.slice(-20), house.adminToken, 'a private text']) expect(all).not.toContain(secret)
+})
+
+test('nobody else on this machine can read what the house keeps', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  await attempt(house, { method: 'POST', path: '/api/v1/backup' }, bearer(house.adminToken))
+
+  const entries = await readdir(house.dataDir, { recursive: true, withFileTypes: true })
+  const modes = await Promise.all(
+    entries.map(async (entry) => [entry.name, (await stat(join(entry.parentPath, entry.name))).mode & 0o077] as const),
+  )
+
+  expect(modes.map(([name]) => name)).toEqual(expect.arrayContaining(['admin-token', 'running.json']))
+  expect(modes.filter(([, others]) => others !== 0)).toEqual([])
 })

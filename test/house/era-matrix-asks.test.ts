@@ -52,7 +52,7 @@ describe.each(cells)('$client → $upstream upstream, in the gateway "$gateway"'
       tool: 'test_input_required_result_list_roots',
       args: {},
       methods: ['roots/list'],
-      says: 'Roots: file:///work/here',
+      says: 'Roots: file:///srv/here',
     },
     {
       asks: 'three things at once',

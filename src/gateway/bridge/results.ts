@@ -25,7 +25,7 @@ const SERVER_INFO = 'io.modelcontextprotocol/serverInfo'
 
 /** A complete result for a modern client: `resultType`, our `serverInfo`, and the cache members where they belong. */
 export function modernResult(bytes: Buffer, options: ModernResult): Buffer[] {
-  const mustScan = options.cache !== undefined || mayHave(bytes, RESULT_TYPE) || mayHave(bytes, META)
+  const mustScan = options.cache !== undefined || mayHave(bytes, RESULT_TYPE, META)
   const members = mustScan ? membersOf(bytes) : NO_MEMBERS
   const front: string[] = []
   const edits: Edit[] = []
@@ -51,7 +51,7 @@ export function modernResult(bytes: Buffer, options: ModernResult): Buffer[] {
 
 /** A result for a session-era client, without what only modern ones know and would make old ones refuse it. */
 export function legacyResult(bytes: Buffer): Buffer[] {
-  if (!mayHave(bytes, RESULT_TYPE) && !mayHave(bytes, STRUCTURED)) return [bytes]
+  if (!mayHave(bytes, RESULT_TYPE, STRUCTURED)) return [bytes]
   const members = membersOf(bytes)
   const unwanted: Member[] = []
   const resultType = members.get('resultType')

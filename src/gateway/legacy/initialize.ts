@@ -5,11 +5,10 @@ import { INVALID_PARAMS } from '../problems.ts'
 import type { RpcRequest } from '../rpc.ts'
 import { resultMessage, sendJson } from '../write.ts'
 import type { ClientProfile } from './session.ts'
-import type { Sessions } from './sessions.ts'
+import { MAX_PROFILE_CHARS, type Sessions } from './sessions.ts'
 
 /** The session-era revisions spoken here, newest first. */
 export const LEGACY_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05']
-const MAX_PROFILE_LENGTH = 64 * 1024
 
 /** Begins a session: agrees on a version and says what the gateway offers. Needs no server behind to be awake. */
 export function initialize(face: FaceContext, sessions: Sessions, exchange: Exchange, message: RpcRequest): void {
@@ -33,8 +32,8 @@ function readParams(params: JsonObject): { protocolVersion: string; profile: Cli
   if (!isJsonObject(capabilities)) throw invalid('"params.capabilities" must be an object.')
   if (!isJsonObject(clientInfo)) throw invalid('"params.clientInfo" must be an object.')
   const profile = { clientInfo, clientCapabilities: capabilities }
-  if (JSON.stringify(profile).length > MAX_PROFILE_LENGTH) {
-    throw invalid(`"params.clientInfo" and "params.capabilities" are longer than ${MAX_PROFILE_LENGTH} characters.`)
+  if (JSON.stringify(profile).length > MAX_PROFILE_CHARS) {
+    throw invalid(`"params.clientInfo" and "params.capabilities" are longer than ${MAX_PROFILE_CHARS} characters.`)
   }
   return { protocolVersion, profile }
 }

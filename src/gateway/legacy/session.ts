@@ -21,6 +21,7 @@ export class LegacySession implements CallerSession {
   readonly owner: Owner
   readonly protocolVersion: string
   readonly profile: ClientProfile
+  readonly profileChars: number
   lastSeenAt: number
   logLevel: string | undefined = undefined
   #lastNumber = 0
@@ -34,13 +35,21 @@ export class LegacySession implements CallerSession {
   /** Tasks begun in this session, newest last; the modern inside has no list of them. */
   taskIds: string[] | undefined = undefined
 
-  constructor(opened: { id: string; owner: Owner; protocolVersion: string; profile: ClientProfile; now: number }) {
+  constructor(opened: {
+    id: string
+    owner: Owner
+    protocolVersion: string
+    profile: ClientProfile
+    profileChars: number
+    now: number
+  }) {
     this.id = opened.id
     // Sources and logs see the key; it must not open the session.
     this.key = `session_${hash('sha256', opened.id, 'base64url')}`
     this.owner = opened.owner
     this.protocolVersion = opened.protocolVersion
     this.profile = opened.profile
+    this.profileChars = opened.profileChars
     this.lastSeenAt = opened.now
   }
 

@@ -88,6 +88,20 @@ describe('sessions', () => {
     pulse.close()
   })
 
+  it('of clients that talk at length about themselves are fewer', () => {
+    const { sessions, pulse } = createSessions()
+    const other = sessions.open(admission(2), client())
+
+    for (let n = 0; n < 1_000; n += 1) {
+      const profile = { clientInfo: { name: `${n}`.padEnd(60_000, 'x') }, clientCapabilities: {} }
+      sessions.open(admission(1), { protocolVersion: '2025-11-25', profile })
+    }
+
+    expect(sessions.count).toBeLessThan(450)
+    expect(sessions.find(other.id, admission(2))).toBe(other)
+    pulse.close()
+  })
+
   it('are not ended while a call runs, and refuse to be more than the limit then', () => {
     const { sessions, clock, pulse } = createSessions({ sessionsTotal: 1 })
     const busy = sessions.open(admission(1), client())

@@ -7,6 +7,13 @@ import { ReplayBudget } from './replay-budget.ts'
 import { LegacySession, type ClientProfile, type Owner } from './session.ts'
 
 const PROFILES_KEPT = 256
+/** What the clients of one key say about themselves may have so many characters for each session that the key may open. */
+const PROFILE_CHARS = 1_024
+export const MAX_PROFILE_CHARS = 65_536
+
+/** The sessions of one key, the one that was silent longest first. */
+type OfKey = { readonly sessions: Set<LegacySession>; profileChars: number }
+
 /** Ending a session may reach out to servers; thousands at once would be a storm. */
 const SWEPT_AT_ONCE = 2_000
 
@@ -18,7 +25,7 @@ export class Sessions implements Beating {
   readonly budget: ReplayBudget
   readonly #face: FaceContext
   readonly #byId = new Map<string, LegacySession>()
-  readonly #byKey = new Map<string, Set<LegacySession>>()
+  readonly #byKey = new Map<string, OfKey>()
   readonly #profiles = new Map<string, ClientProfile>()
 
   constructor(face: FaceContext) {
@@ -36,19 +43,24 @@ export class Sessions implements Beating {
 
   open(admission: Owner, client: { protocolVersion: string; profile: ClientProfile }): LegacySession {
     const { limits, clock, replica } = this.#face
-    this.#makeRoom(this.#byId.values(), this.#byId.size - limits.sessionsTotal)
-    const ofKey = this.#byKey.get(keyOf(admission)) ?? new Set<LegacySession>()
-    this.#makeRoom(ofKey.values(), ofKey.size - limits.sessionsPerKey)
+    const profileChars = JSON.stringify(client.profile).length
+    const spareChars = MAX_PROFILE_CHARS + limits.sessionsPerKey * PROFILE_CHARS - profileChars
+    const ofKey = this.#byKey.get(keyOf(admission)) ?? { sessions: new Set(), profileChars: 0 }
+    while (ofKey.profileChars > spareChars) this.#makeRoom(ofKey.sessions)
+    if (ofKey.sessions.size >= limits.sessionsPerKey) this.#makeRoom(ofKey.sessions)
+    if (this.#byId.size >= limits.sessionsTotal) this.#makeRoom(this.#byId.values())
     const { gateway, userId, keyId } = admission
     const session = new LegacySession({
       id: `${replica === undefined ? '' : `${replica.id}.`}${randomBytes(24).toString('base64url')}`,
       owner: { gateway, userId, keyId },
       protocolVersion: client.protocolVersion,
       profile: this.#share(client.profile),
+      profileChars,
       now: clock.now(),
     })
     this.#byId.set(session.id, session)
-    ofKey.add(session)
+    ofKey.sessions.add(session)
+    ofKey.profileChars += profileChars
     this.#byKey.set(keyOf(admission), ofKey)
     this.#face.pulse.add(this)
     return session
@@ -67,7 +79,7 @@ export class Sessions implements Beating {
     // Maps and sets keep their order, so the front is always the one that was silent longest.
     this.#byId.delete(session.id)
     this.#byId.set(session.id, session)
-    const ofKey = this.#byKey.get(keyOf(session.owner))
+    const ofKey = this.#byKey.get(keyOf(session.owner))?.sessions
     ofKey?.delete(session)
     ofKey?.add(session)
   }
@@ -75,11 +87,16 @@ export class Sessions implements Beating {
   /** Ends a session and everything that hangs on it, here and at the servers behind. */
   end(session: LegacySession): void {
     if (!this.#byId.delete(session.id)) return
-    const ofKey = this.#byKey.get(keyOf(session.owner))
-    ofKey?.delete(session)
-    if (ofKey?.size === 0) this.#byKey.delete(keyOf(session.owner))
+    this.#forgetOfKey(session)
     for (const release of session.release()) this.#settle(release())
     this.#settle(this.#face.tools.endSession(session.key))
+  }
+
+  #forgetOfKey(session: LegacySession): void {
+    const ofKey = this.#byKey.get(keyOf(session.owner))
+    if (!ofKey?.sessions.delete(session)) return
+    ofKey.profileChars -= session.profileChars
+    if (ofKey.sessions.size === 0) this.#byKey.delete(keyOf(session.owner))
   }
 
   endAll(): void {
@@ -103,8 +120,8 @@ export class Sessions implements Beating {
     work.catch((error: unknown) => this.#face.log.warn({ err: error }, 'could not end a session cleanly'))
   }
 
-  #makeRoom(oldestFirst: Iterable<LegacySession>, over: number): void {
-    if (over < 0) return
+  /** Ends the one that was idle for longest; throws when there is none. */
+  #makeRoom(oldestFirst: Iterable<LegacySession>): void {
     for (const session of oldestFirst) {
       if (session.isIdle) return this.end(session)
     }

@@ -84,7 +84,7 @@ export function answerTo({ method, params }: Said): JsonObject {
     case 'sampling/createMessage':
       return { role: 'assistant', model: 'test-model', content: { type: 'text', text: 'a sampled answer' } }
     default:
-      return { roots: [{ uri: 'file:///work/here', name: 'here' }] }
+      return { roots: [{ uri: 'file:///srv/here', name: 'here' }] }
   }
 }
 

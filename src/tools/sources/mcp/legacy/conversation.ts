@@ -9,10 +9,12 @@ import { moreVerbose } from '../relay.ts'
 import { refusalOf } from './capabilities.ts'
 import type { Introduced } from './handshake.ts'
 import { LiveCall, type Respond } from './live-call.ts'
-import { asTask, createdTask, relatedTask } from './tasks.ts'
+import { asTask, createdTask, lookEveryMs, relatedTask } from './tasks.ts'
 
 const SMALL_REQUEST_MS = 10_000
-const MIN_LOOK_MS = 1_000
+/** Questions outside any call that wait at once; each holds memory here and at the client. */
+const MAX_OUTSIDE_ASKS = 16
+const OUTSIDE_ASK_MS = 600_000
 
 /**
  * One upstream session of a server of the session era: the calls that run on it, and to whom among its callers each
@@ -213,10 +215,7 @@ export class Conversation {
     live.taskId = params.taskId
     const { signal } = live.watch
     const look = () => this.link.request({ method: 'tasks/get', params, signal }).then(() => live.watch.touch())
-    const looking = setInterval(
-      () => void look().catch(() => undefined),
-      Math.max(MIN_LOOK_MS, Number(task['pollInterval']) || 0),
-    )
+    const looking = setInterval(() => void look().catch(() => undefined), lookEveryMs(task))
     try {
       return await this.#request(live, 'tasks/result', params)
     } catch (error) {
@@ -260,10 +259,13 @@ export class Conversation {
     const outside = caller?.outside
     if (outside === undefined)
       return respond({ error: { code: -32000, message: 'nobody can be asked outside a call' } })
+    if (this.#outsideAsks.size >= MAX_OUTSIDE_ASKS)
+      return respond({ error: { code: -32000, message: 'too many questions wait for an answer' } })
     const withdrawn = new AbortController()
     this.#outsideAsks.set(id, withdrawn)
     try {
-      const result = await outside.ask(method, params, withdrawn.signal)
+      const signal = AbortSignal.any([withdrawn.signal, AbortSignal.timeout(OUTSIDE_ASK_MS)])
+      const result = await outside.ask(method, params, signal)
       if (!withdrawn.signal.aborted) respond({ result })
     } catch {
       // Whatever the client's side failed with is not for the server to read.

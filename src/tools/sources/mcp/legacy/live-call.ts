@@ -102,6 +102,7 @@ export class LiveCall {
   ask({ id, method, params }: ServerMessage & { readonly id: string | number }, respond: Respond): void {
     this.watch.touch()
     if (this.isOver) return respond({ error: CALL_IS_OVER })
+    if (this.#asks.size >= MAX_ASKS) return respond({ error: TOO_MANY_ASKS })
     this.#askCount += 1
     this.#asks.set(`ask-${this.#askCount}`, { rpcId: id, request: this.#toAsk(method, params), respond })
     this.#flush()
@@ -160,6 +161,9 @@ export class LiveCall {
   }
 }
 
+/** Questions of one call that wait at once. */
+const MAX_ASKS = 32
+const TOO_MANY_ASKS: RpcError = { code: -32000, message: 'too many questions of this call wait for an answer' }
 const CALL_IS_OVER: RpcError = { code: -32000, message: 'the call that this belonged to is over' }
 
 export function sessionEnded(server: string): Problem {

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isProblem } from '#kernel'
 import { UNREACHABLE } from '../../../problems.ts'
 import { unreachable } from '../reasons.ts'
+import { pauseFor } from './pause.ts'
 import type { Wire } from '../wire/exchange.ts'
 import { post, type Post, type PostEnd } from '../wire/post.ts'
 
-const FIRST_PAUSE_MS = 1_000
 const MAX_FAILURES = 5
 
 type Unanswered = Extract<PostEnd, { kind: 'unanswered' }>
@@ -30,7 +30,7 @@ async function resume(wire: Wire, request: Post, { from, end }: { from: string; 
   const { signal } = request
   const headers = { ...request.headers, accept: 'text/event-stream', 'last-event-id': from }
   for (let failures = 0; ; failures += 1) {
-    const pauseMs = (end.retryMs ?? FIRST_PAUSE_MS) * 2 ** failures
+    const pauseMs = pauseFor(end.retryMs, failures)
     await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted())
     try {
       return await post(wire, { ...request, isResumable: true, verb: 'GET', headers })

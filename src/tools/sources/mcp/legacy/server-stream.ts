@@ -1,5 +1,6 @@
 import type { ServerMessage } from '../link.ts'
 import { exchange, type Wire, type WireEnd } from '../wire/exchange.ts'
+import { pauseFor } from './pause.ts'
 import { toServerMessage } from './to-server-message.ts'
 
 /** Shared by all sessions of a server: once it refused the GET stream (405), nobody asks again. */
@@ -12,16 +13,13 @@ export type ServerStreamSink = {
   gone(): void
 }
 
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 60_000
-
 /** The GET stream of one session, on which a server speaks when it has no request to answer. Reopened until closed. */
 export class ServerStream {
   readonly #wire: Wire
   readonly #session: Readonly<Record<string, string>>
   readonly #sink: ServerStreamSink
   #lastEventId: string | undefined
-  #retryMs = FIRST_PAUSE_MS
+  #retryMs: number | undefined
   #failures = 0
   #wasOpen = false
   #close: ((reason: Error) => void) | undefined
@@ -50,7 +48,7 @@ export class ServerStream {
           if (id !== undefined) this.#lastEventId = id
         },
         retry: (milliseconds) => {
-          this.#retryMs = Math.min(milliseconds, LONGEST_PAUSE_MS)
+          this.#retryMs = milliseconds
         },
         message: (message) => {
           const received = toServerMessage(message)
@@ -74,7 +72,7 @@ export class ServerStream {
       if (end.status === 404 || (end.status === 400 && this.#wasOpen)) this.#sink.gone()
       if (end.status < 500) return
     }
-    const pauseMs = Math.min(this.#retryMs * 2 ** this.#failures, LONGEST_PAUSE_MS)
+    const pauseMs = pauseFor(this.#retryMs, this.#failures)
     this.#failures += 1
     this.#timer = setTimeout(() => this.open(), pauseMs).unref()
   }

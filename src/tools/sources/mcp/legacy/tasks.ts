@@ -39,6 +39,13 @@ export function createdTask(server: string, response: LinkResponse): JsonObject 
 
 const SHARED_FIELDS = ['taskId', 'status', 'statusMessage', 'createdAt', 'lastUpdatedAt'] as const
 
+const LOOK_MS = { least: 1_000, most: 60_000 }
+
+/** How often a task is looked at: as the server wishes, within reason. */
+export function lookEveryMs(task: JsonObject): number {
+  return Math.min(LOOK_MS.most, Math.max(LOOK_MS.least, Number(task['pollInterval']) || 0))
+}
+
 export function toModernTask(task: JsonObject): JsonObject {
   const shared = SHARED_FIELDS.flatMap((field) => (task[field] === undefined ? [] : [[field, task[field]] as const]))
   const { ttl, pollInterval } = task

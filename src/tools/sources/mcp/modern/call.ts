@@ -81,6 +81,9 @@ function readReply(server: string, call: SourceCall, answer: Answer): Reply {
   }
 }
 
+/** Questions of one round. */
+const MAX_ASKS = 32
+
 /** What a server asks, by key. */
 export function readRequests(server: string, asked: JsonObject): Readonly<Record<string, AskRequest>> {
   const requests: Record<string, AskRequest> = {}
@@ -88,6 +91,9 @@ export function readRequests(server: string, asked: JsonObject): Readonly<Record
     if (!isRequestLike(request)) throw brokenReply(server, 'asked for input in an unknown form')
     const { method, params } = request
     requests[key] = isJsonObject(params) ? { method, params } : { method }
+  }
+  if (Object.keys(requests).length > MAX_ASKS) {
+    throw brokenReply(server, `asked for more than ${MAX_ASKS} things at once`)
   }
   return requests
 }

@@ -3,6 +3,18 @@ import { describe, expect, test } from 'vitest'
 import { findResponseId, readLine } from './messages.ts'
 
 describe('reading a line', () => {
+  test('takes JSON that is nested very deep for noise', () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+
+    const [read] = readLine(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${deep}}}`))
+
+    expect(read?.kind).toBe('noise')
+  })
+
+  test('takes a batch of very many messages for one piece of noise', () => {
+    expect(readLine(Buffer.from(`[${'1,'.repeat(100_000)}1]`))).toEqual([{ kind: 'noise' }])
+  })
+
   test('never throws, whatever the server prints', () => {
     const anything = fc.oneof(
       fc.string(),

@@ -2,6 +2,7 @@ import { isJsonObject, type Json, type JsonObject } from '#kernel'
 import { Payload } from '../../../payload.ts'
 import type { RpcError } from '../../../source.ts'
 import type { LinkResponse, ServerMessage } from '../link.ts'
+import { isShallowJson } from '../wire/scan.ts'
 
 /** What one line of a server's stdout turned out to be. */
 export type Incoming =
@@ -10,13 +11,18 @@ export type Incoming =
   | { readonly kind: 'message'; readonly message: ServerMessage }
   | { readonly kind: 'noise' }
 
+const MAX_BATCH = 1_000
+
 /** Reads one line: a message, or a batch of them as 2025-03-26 allowed. Never throws; what is not JSON-RPC is noise. */
 export function readLine(bytes: Buffer): readonly Incoming[] {
   const value = parseJson(bytes)
-  return Array.isArray(value) && value.length > 0 ? value.map(readMessage) : [readMessage(value)]
+  if (!Array.isArray(value) || value.length === 0) return [readMessage(value)]
+  return value.length > MAX_BATCH ? [{ kind: 'noise' }] : value.map(readMessage)
 }
 
+/** Deep JSON is refused: whoever writes it again later would run out of stack. */
 function parseJson(bytes: Buffer): unknown {
+  if (!isShallowJson(bytes)) return undefined
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch {

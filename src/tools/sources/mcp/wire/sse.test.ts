@@ -41,6 +41,12 @@ const event = fc.record({
 })
 
 describe('reading server-sent events', () => {
+  test('an event of very many lines without anything in them is too large', () => {
+    const lines = Buffer.from('data\n'.repeat(20_000))
+
+    expect(read([lines, lines]).tooLarge).toBe(1)
+  })
+
   test('the events are the same however the bytes are cut and lines end', () => {
     fc.assert(
       fc.property(fc.array(event), fc.constantFrom('\n', '\r\n', '\r'), fc.array(fc.nat()), (events, lineEnd, cuts) => {

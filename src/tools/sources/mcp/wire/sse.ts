@@ -11,6 +11,7 @@ export type SseSink = {
 
 const LF = 0x0a
 const CR = 0x0d
+const LINE_BYTES = 64
 const NOTHING = Buffer.alloc(0)
 const LINE_BREAK = Buffer.from('\n')
 
@@ -83,6 +84,8 @@ export class SseReader {
     switch (name) {
       case 'data':
         this.#data.push(value)
+        // What a line costs here beside its bytes: millions of empty ones are no small event.
+        this.#size += LINE_BYTES
         return
       case 'event':
         this.#type = value.toString('utf8')
