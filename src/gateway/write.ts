@@ -48,7 +48,7 @@ export function sendJson(
   })
   if (size < COPY_BELOW_BYTES) {
     // As text with one byte a character, headers and body leave in one write.
-    res.end(Buffer.concat(reply.body, size).latin1Slice(), 'latin1')
+    res.end(Buffer.concat(reply.body, size).toString('latin1'), 'latin1')
     return
   }
   res.cork()
