@@ -5,8 +5,6 @@ import { z } from 'zod'
 /** One process of the benchmark: its own pid, so that its CPU and memory are its own. */
 export type Child = {
   readonly pid: number
-  /** Time from the spawn until it said that it is ready. */
-  readonly startMs: number
   /** Sends an order and resolves with its reply, checked. Rejects when the child fails or takes longer than a minute. */
   ask<Reply>(order: string, given: object, reply: z.ZodType<Reply>): Promise<Reply>
   /** CPU spent since its start by all its threads, and its memory now. */
@@ -22,17 +20,14 @@ const ORDER_TIMEOUT_MS = 60_000
 
 /** Starts `bench/children/<name>.ts` and waits until it is ready. */
 export async function startChild(name: string, given: object = {}): Promise<Child> {
-  const started = performance.now()
   const child = fork(new URL(`children/${name}.ts`, import.meta.url), [JSON.stringify(given)], {
     execArgv: ['--expose-gc', '--no-warnings'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const orders = openOrders(child)
   await orders.ask('ready', {}, z.unknown())
-  const startMs = performance.now() - started
   return {
     pid: child.pid ?? 0,
-    startMs,
     ask: orders.ask,
     usage: () => orders.ask('usage', {}, usage),
     stop: async () => {

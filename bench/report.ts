@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os'
 import type { LargeResult, Pipeline, Sessions } from './measure/alone.ts'
+import type { Flush } from './measure/flush.ts'
 import type { Latency } from './measure/latency.ts'
 import type { Throughput } from './measure/throughput.ts'
 
@@ -8,6 +9,7 @@ export type Results = {
   readonly machine: string
   readonly throughput: Throughput
   readonly latency: readonly Latency[]
+  readonly flush: Flush
   readonly sessions: Sessions
   readonly largeResult: LargeResult
   readonly pipeline: Pipeline
@@ -49,7 +51,7 @@ export function judge(results: Results): Verdict[] {
 
 /** The results as Markdown, ratios first. */
 export function toMarkdown(results: Results): string {
-  const { throughput, latency, sessions, largeResult, pipeline, startUp } = results
+  const { throughput, latency, flush, sessions, largeResult, pipeline, startUp } = results
   return [
     `${results.at}, ${results.machine}`,
     table(
@@ -79,6 +81,7 @@ export function toMarkdown(results: Results): string {
     table(
       ['alone', 'measured'],
       [
+        ['a flush of this disk, in each call', `p50 ${flush.p50} ms, p99 ${flush.p99} ms`],
         [`an idle session (${sessions.count} of them)`, `${sessions.heapKiB} KiB heap, ${sessions.rssKiB} KiB RSS`],
         ['a 10 MB result', `${largeResult.growthOverPayload} × its size in RSS, ${largeResult.milliseconds} ms`],
         ['the pipeline in-process', `${pipeline.cpuMicrosPerCall} µs CPU a call, ${pipeline.callsPerSecond} calls/s`],

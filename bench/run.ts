@@ -7,15 +7,17 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { measureLargeResult, measurePipeline, measureSessions, measureStartUp } from './measure/alone.ts'
+import { measureLargeResult, measurePipeline, measureSessions } from './measure/alone.ts'
+import { measureFlush } from './measure/flush.ts'
 import { measureLatency } from './measure/latency.ts'
+import { measureStartUp } from './measure/start-up.ts'
 import { profileCells } from './measure/profile.ts'
 import { ERAS, measureThroughput } from './measure/throughput.ts'
 import { describeMachine, judge, toMarkdown, type Results } from './report.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const FULL = {
-  throughput: { rounds: 5, connections: 32, forMs: 2_000, warmUpMs: 1_500 },
+  throughput: { rounds: 5, connections: 32, forMs: 2_000, warmUpMs: 2_500 },
   latency: { rounds: 5, perSecond: 500, forMs: 2_000 },
   sessions: 10_000,
   largeBytes: 10 * 1024 * 1024,
@@ -40,12 +42,14 @@ async function measureAll(at: Stage, plan: typeof FULL): Promise<void> {
   const throughput = await measureThroughput(at, plan.throughput)
   const latency: Results['latency'][number][] = []
   for (const era of ERAS) latency.push(await measureLatency(at, { era, ...plan.latency }))
+  const flush = await measureFlush(300)
   const pipeline = await measurePipeline(at, plan.pipeline)
   const largeResult = await measureLargeResult(at, plan.largeBytes)
   const errors = await at.gateway.ask('errors', {}, z.array(z.string()))
-  const startUp = await measureStartUp(at, plan.starts)
+  await at.restartGateway()
   const sessions = await measureSessions(at, plan.sessions)
-  const measured = { throughput, latency, pipeline, largeResult, startUp, sessions }
+  const startUp = await measureStartUp(plan.starts)
+  const measured = { throughput, latency, flush, pipeline, largeResult, startUp, sessions }
   await tell({ at: new Date().toISOString(), machine: describeMachine(), ...measured })
   if (errors.length > 0) throw new Error(`the gateway logged errors: ${errors.join('\n')}`)
 }

@@ -18,8 +18,8 @@ export type Stage = {
   bare(client: Era): Target
   through(client: Era, upstream: Era): Promise<Target>
   builtin(client: Era): Target
-  /** Stops the gateway and starts it anew on the same data; tells how long that took. */
-  restartGateway(): Promise<number>
+  /** Stops the gateway and starts it anew on the same data. */
+  restartGateway(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -60,7 +60,6 @@ export async function openStage(): Promise<Stage> {
       await gateway.stop()
       gateway = await startGateway()
       house = await gateway.ask('open', {}, opened)
-      return gateway.startMs
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all([load, gateway, bareProxy, upstream].map((child) => child.stop()))

@@ -45,13 +45,6 @@ export async function measureLargeResult(stage: Stage, resultBytes: number): Pro
   }
 }
 
-/** Time from the spawn of the process until it serves, with a database that is already there. */
-export async function measureStartUp(stage: Stage, times: number): Promise<{ readyMs: number }> {
-  const taken: number[] = []
-  for (let done = 0; done < times; done += 1) taken.push(await stage.restartGateway())
-  return { readyMs: round(median(taken), 0) }
-}
-
 export type Pipeline = { readonly cpuMicrosPerCall: number; readonly callsPerSecond: number }
 
 /** The stages alone, in one process and without a network: admit, resolve, authorize, …, a built-in tool, record. */

@@ -80,15 +80,12 @@ function isDeeperThan(bytes: Buffer, maxDepth: number): boolean {
 
 /** The index of the quote that ends the string starting at `at`, or the last index when none does. */
 export function endOfString(bytes: Buffer, at: number): number {
-  let end = bytes.indexOf(0x22, at + 1)
-  while (end !== -1 && isEscaped(bytes, end)) end = bytes.indexOf(0x22, end + 1)
-  return end === -1 ? bytes.length : end
-}
-
-function isEscaped(bytes: Buffer, at: number): boolean {
-  let backslashes = 0
-  while (bytes[at - 1 - backslashes] === 0x5c) backslashes += 1
-  return backslashes % 2 === 1
+  for (let end = at + 1; end < bytes.length; end += 1) {
+    const byte = bytes[end]
+    if (byte === 0x22) return end
+    if (byte === 0x5c) end += 1
+  }
+  return bytes.length
 }
 
 function tooLarge(maxBytes: number): Problem {

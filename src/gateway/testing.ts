@@ -64,6 +64,10 @@ export class TinyTools implements Tools {
     return await Promise.resolve({ items: lists[kind], missing: [] })
   }
 
+  find(_admission: Admission, name: string): ReturnType<Tools['find']> {
+    return this.items.find((item) => item['name'] === name) ?? null
+  }
+
   async call(request: CallRequest): Promise<CallOutcome> {
     this.seen.push(request)
     if (this.seen.length > 1000) this.seen.length = 0

@@ -47,7 +47,8 @@ export function sendJson(
     ...reply.headers,
   })
   if (size < COPY_BELOW_BYTES) {
-    res.end(Buffer.concat(reply.body, size))
+    // As text with one byte a character, headers and body leave in one write.
+    res.end(Buffer.concat(reply.body, size).toString('latin1'), 'latin1')
     return
   }
   res.cork()

@@ -41,6 +41,7 @@ export function createTools(deps: {
     describe: (admission) => describe(viewOf(admission)),
     list: (admission, kind) =>
       list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
+    find: (admission, name) => findTool(policy, admission, { view: viewOf(admission), name }),
     call: (request) => call(callDeps, request),
     subscribe: (subscription) => subscribe(deps, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) =>
@@ -152,6 +153,19 @@ function visible(
     return policy.decide({ principal: admission, action: LISTED[listed.kind], resource }).effect === 'allow'
   })
   return allowed.length === all.length ? all : allowed
+}
+
+function findTool(
+  policy: Policy,
+  admission: Admission,
+  wanted: { view: GatewayView; name: string },
+): Definition | null {
+  const binding = wanted.view.toolByName.get(wanted.name)
+  if (binding === undefined) return null
+  const resource = { gateway: admission.gateway, server: binding.server, name: binding.original }
+  return policy.decide({ principal: admission, action: LISTED.tools, resource }).effect === 'allow'
+    ? binding.shown
+    : null
 }
 
 function originOf(view: GatewayView, kind: ListKind, item: Definition): { server: string; name: string } {

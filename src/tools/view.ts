@@ -39,6 +39,8 @@ export type ToolBinding = {
   readonly original: string
   readonly definition: Definition
   readonly override: Override | undefined
+  /** The definition as this gateway lists it. */
+  readonly shown: Definition
 }
 
 export type ViewInput = {
@@ -96,16 +98,13 @@ function pickOthers(
 export function buildView(input: ViewInput): GatewayView {
   const picked = pickFrom(input.config, input.servers)
   const uris = assignUris(picked)
-  const toolByName = bindTools(picked, input)
+  const toolByName = bindTools(picked, input, uris)
   const promptNames = nameMap(input.promptNames)
   const prompts = picked.flatMap(({ server, prompts: all }) =>
     all.flatMap((prompt) => {
       const name = promptNames.get(`${server.name}/${nameOf(prompt)}`)
       return name === undefined ? [] : [{ name, server: server.name, prompt }]
     }),
-  )
-  const tools = [...toolByName].map(([name, binding]) =>
-    aliasUi(showTool(binding.definition, name, binding.override), binding.server, uris),
   )
   return {
     config: input.config,
@@ -114,7 +113,12 @@ export function buildView(input: ViewInput): GatewayView {
       picks: limit.tools ? compilePick(limit.tools) : null,
     })),
     servers: picked.map(({ server }) => server.name),
-    tools: Object.freeze(sortBy(tools, nameOf)),
+    tools: Object.freeze(
+      sortBy(
+        [...toolByName.values()].map(({ shown }) => shown),
+        nameOf,
+      ),
+    ),
     prompts: Object.freeze(prompts.map(({ name, prompt }) => ({ ...prompt, name }))),
     promptByName: new Map(prompts.map(({ name, server, prompt }) => [name, { server, original: nameOf(prompt) }])),
     resources: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uri'))),
@@ -127,7 +131,7 @@ export function buildView(input: ViewInput): GatewayView {
   }
 }
 
-function bindTools(picked: readonly Picked[], input: ViewInput): Map<string, ToolBinding> {
+function bindTools(picked: readonly Picked[], input: ViewInput, uris: Uris): Map<string, ToolBinding> {
   const names = nameMap(input.toolNames)
   const overrides = new Map(input.config.overrides.map((override) => [override.tool, override]))
   const bound = picked.flatMap(({ server, tools }) =>
@@ -135,9 +139,10 @@ function bindTools(picked: readonly Picked[], input: ViewInput): Map<string, Too
       const original = nameOf(definition)
       const key = `${server.name}/${original}`
       const name = names.get(key)
-      return name === undefined
-        ? []
-        : [[name, { server: server.name, original, definition, override: overrides.get(key) }] as const]
+      if (name === undefined) return []
+      const override = overrides.get(key)
+      const shown = aliasUi(showTool(definition, name, override), server.name, uris)
+      return [[name, { server: server.name, original, definition, override, shown }] as const]
     }),
   )
   return new Map(bound)

@@ -16,7 +16,7 @@ import type { ModernRequest } from './session.ts'
 /** Makes one call for a stateless client: one leg in, one outcome out. Throws Problems before the call is begun. */
 export async function answerCall(request: ModernRequest, method: CallMethod): Promise<void> {
   requireTasks(request, method)
-  await checkHeaders(request, method)
+  checkHeaders(request, method)
   const answer = openAnswer(request)
   const call = callRequest(request, method, answer)
   try {
@@ -153,13 +153,11 @@ function lacksCapability(requiredCapabilities: JsonObject, why: string): Problem
   return new Problem(MISSING_CAPABILITY, `${why} Declare the capability with the request.`, { requiredCapabilities })
 }
 
-async function checkHeaders(request: ModernRequest, method: CallMethod): Promise<void> {
-  if (method !== 'tools/call') return
-  const { face, exchange, message, session } = request
-  const { items } = await face.tools.list(exchange.admission, 'tools', session)
+function checkHeaders({ face, exchange, message }: ModernRequest, method: CallMethod): void {
   const { name } = message.params
-  if (typeof name !== 'string') return
-  checkParamHeaders(items, name, {
+  const tool = method === 'tools/call' && typeof name === 'string' ? face.tools.find(exchange.admission, name) : null
+  if (tool === null) return
+  checkParamHeaders(tool, {
     args: message.params.arguments,
     headers: paramHeadersOf(exchange.req) ?? {},
   })

@@ -9,7 +9,7 @@ import type { Listens } from '../subscriptions/listens.ts'
 import { answerCall } from './call.ts'
 import { readEnvelope } from './envelope.ts'
 import { answerDiscover, answerList } from './describe.ts'
-import { modernSession } from './session.ts'
+import { ModernSession } from './session.ts'
 
 const CALLS: ReadonlyMap<string, CallMethod> = new Map(
   (
@@ -33,7 +33,7 @@ export async function handleModern(
   message: RpcRequest,
 ): Promise<void> {
   const envelope = readEnvelope(exchange.req, message)
-  const session = modernSession(exchange.admission, envelope)
+  const session = new ModernSession(exchange.admission, envelope)
   const request = { face, exchange, message, envelope, session }
 
   if (message.method === 'server/discover') return answerDiscover(request)

@@ -23,8 +23,8 @@ export function paramHeadersOf(req: IncomingMessage): Record<string, string> | u
 }
 
 /** Refuses a call whose headers do not repeat what the tool, as listed to this caller, wants repeated. */
-export function checkParamHeaders(tools: readonly Definition[], name: string, sent: CallHeaders): void {
-  for (const param of mirroredParams(tools, name)) checkParam(param, sent)
+export function checkParamHeaders(tool: Definition, sent: CallHeaders): void {
+  for (const param of mirroredParams(tool)) checkParam(param, sent)
 }
 
 export type CallHeaders = { readonly args: Json | undefined; readonly headers: Readonly<Record<string, string>> }
@@ -56,24 +56,13 @@ function valueAt(args: Json | undefined, path: readonly string[]): Json | undefi
   return value
 }
 
-/** Tool lists are shared and frozen, so each is searched once: list → tool name → its mirrored arguments. */
-const known = new WeakMap<readonly Definition[], ReadonlyMap<string, readonly MirroredParam[]>>()
+/** Definitions never change, so each is searched once. */
+const known = new WeakMap<Definition, readonly MirroredParam[]>()
 
-function mirroredParams(tools: readonly Definition[], name: string): readonly MirroredParam[] {
-  let byName = known.get(tools)
-  if (byName === undefined) {
-    byName = new Map(
-      tools
-        .map((tool) => [nameOf(tool), findMirrored(tool.inputSchema, [])] as const)
-        .filter(([, params]) => params.length > 0),
-    )
-    known.set(tools, byName)
-  }
-  return byName.get(name) ?? []
-}
-
-function nameOf({ name }: Definition): string {
-  return typeof name === 'string' ? name : ''
+function mirroredParams(tool: Definition): readonly MirroredParam[] {
+  const found = known.get(tool) ?? findMirrored(tool.inputSchema, [])
+  known.set(tool, found)
+  return found
 }
 
 /** Only arguments reachable by `properties` alone count; an invalid annotation is ignored here, as nobody can meet it. */

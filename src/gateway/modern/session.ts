@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { JsonObject } from '#kernel'
 import type { Admission, CallerSession } from '#tools'
 import type { Exchange, FaceContext } from '../context.ts'
 import type { RpcRequest } from '../rpc.ts'
@@ -14,13 +15,26 @@ export type ModernRequest = {
 }
 
 /** A stateless client as sources know it: the same account with the same capabilities is the same caller. */
-export function modernSession(admission: Admission, envelope: Envelope): CallerSession {
-  const account = JSON.stringify([admission.gateway, admission.userId, admission.keyId, envelope.clientCapabilities])
-  return {
-    key: `modern_${hash('sha256', account, 'base64url')}`,
-    era: 'modern',
-    userId: admission.userId,
-    clientInfo: envelope.clientInfo,
-    clientCapabilities: envelope.clientCapabilities,
+export class ModernSession implements CallerSession {
+  readonly era = 'modern'
+  readonly userId: string
+  readonly clientInfo: JsonObject
+  readonly clientCapabilities: JsonObject
+  readonly #admission: Admission
+  #key: string | undefined
+
+  constructor(admission: Admission, { clientInfo, clientCapabilities }: Envelope) {
+    this.#admission = admission
+    this.userId = admission.userId
+    this.clientInfo = clientInfo
+    this.clientCapabilities = clientCapabilities
+  }
+
+  /** Only servers of the session era need it, so it is made when they ask. */
+  get key(): string {
+    const { gateway, userId, keyId } = this.#admission
+    const account = [gateway, userId, keyId, this.clientCapabilities]
+    this.#key ??= `modern_${hash('sha256', JSON.stringify(account), 'base64url')}`
+    return this.#key
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '#kernel'
 import type { Trace } from '#telemetry'
 import type { GatewayView, ToolBinding } from '../view.ts'
@@ -32,5 +32,5 @@ export type Target = {
 /** The hash that binds approvals, repeated calls and request states to exactly these arguments. */
 export function hashArguments(method: string, params: JsonObject): string {
   const { _meta: _, ...bound } = params
-  return createHash('sha256').update(method).update('\0').update(canonicalJson(bound)).digest('base64url')
+  return hash('sha256', `${method}\0${canonicalJson(bound)}`, 'base64url')
 }

@@ -164,7 +164,7 @@ function lineFor(wanted: {
   session: CallerSession | undefined
 }): Promise<Line> {
   const { config, lines, placing, openLink, session } = wanted
-  const key = session === undefined ? placing.probeKey : placing.place(session, lines.conversations()).key
+  const key = session === undefined ? placing.probeKey : placing.place(session, () => lines.conversations())
   return lines.acquire(key, async () => {
     const requests = new LinkRequests()
     const signal = deadline(config.name, config.start_timeout_ms)

@@ -1,18 +1,21 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { canonicalJson, type JsonObject } from '#kernel'
 import type { StdioServerConfig } from '../../../config.ts'
 import type { CallerSession } from '../../../source.ts'
 import { ALL_CAPABILITIES, legacyCapabilities } from './capabilities.ts'
 
-/** Where a caller's calls run, and as whom we introduce ourselves there. */
-export type Place = { readonly key: string; readonly clientInfo: JsonObject; readonly capabilities: JsonObject }
+/** As whom we introduce ourselves. */
+export type Introduction = { readonly clientInfo: JsonObject; readonly capabilities: JsonObject }
 
 /** An open conversation, as far as placing looks at it. */
 export type Load = { readonly key: string; readonly callCount: number }
 
 /** Who may share a conversation with a server. */
 export type Placing = {
-  place(caller: CallerSession, open: readonly Load[]): Place
+  /** The key of the conversation in which a caller's calls run. */
+  place(caller: CallerSession, open: () => readonly Load[]): string
+  /** As whom that conversation is opened. */
+  introduce(caller: CallerSession): Introduction
   /** A conversation belongs to one caller session, whose key is its key. */
   readonly isExclusive: boolean
   readonly isProcess: boolean
@@ -25,6 +28,7 @@ export type Placing = {
 /** Each caller session has its own. */
 export const ONE_EACH: Placing = {
   place: ownPlace,
+  introduce: asCaller,
   isExclusive: true,
   isProcess: false,
   probeKey: 'probe',
@@ -33,32 +37,32 @@ export const ONE_EACH: Placing = {
 
 /** As `isolation` of a child process says. */
 export function placingOf(config: StdioServerConfig, house: JsonObject): Placing {
-  const common = { isExclusive: false, isProcess: true, probeKey: 'probe', keepsProbe: false }
+  const common = { introduce: asCaller, isExclusive: false, isProcess: true, probeKey: 'probe', keepsProbe: false }
   switch (config.isolation) {
     case 'session':
       return { ...common, place: ownPlace, isExclusive: true }
     case 'user':
       return { ...common, place: placeOfUser }
     case 'shared': {
-      const place = (_caller: CallerSession, open: readonly Load[]) => ({
-        key: leastLoaded(open, config.max_processes),
-        clientInfo: house,
-        capabilities: ALL_CAPABILITIES,
-      })
-      return { ...common, place, probeKey: sharedKey(0) }
+      const place: Placing['place'] = (_caller, open) => leastLoaded(open(), config.max_processes)
+      const introduce = () => ({ clientInfo: house, capabilities: ALL_CAPABILITIES })
+      return { ...common, place, introduce, probeKey: sharedKey(0) }
     }
   }
 }
 
-function ownPlace(caller: CallerSession): Place {
-  return { key: caller.key, clientInfo: caller.clientInfo, capabilities: legacyCapabilities(caller) }
+function ownPlace(caller: CallerSession): string {
+  return caller.key
+}
+
+function asCaller(caller: CallerSession): Introduction {
+  return { clientInfo: caller.clientInfo, capabilities: legacyCapabilities(caller) }
 }
 
 /** What a server may ask differs with the capabilities, so equal ones of one user share. */
-function placeOfUser(caller: CallerSession): Place {
-  const capabilities = legacyCapabilities(caller)
-  const digest = createHash('sha256').update(canonicalJson(capabilities)).digest('base64url').slice(0, 16)
-  return { key: `${caller.userId}#${digest}`, clientInfo: caller.clientInfo, capabilities }
+function placeOfUser(caller: CallerSession): string {
+  const digest = hash('sha256', canonicalJson(legacyCapabilities(caller)), 'base64url').slice(0, 16)
+  return `${caller.userId}#${digest}`
 }
 
 /** A free one, else a new one while there may be more, else the one with the fewest calls. */

@@ -200,8 +200,9 @@ class Legacy implements Adapter {
   }
 
   async #conversationOf(caller: CallerSession): Promise<Conversation> {
-    const { key, ...who } = this.#side.placing.place(caller, this.#pool.conversations())
-    const conversation = await this.#pool.acquire(key, () => this.#open(key, who))
+    const { placing } = this.#side
+    const key = placing.place(caller, () => this.#pool.conversations())
+    const conversation = await this.#pool.acquire(key, () => this.#open(key, placing.introduce(caller)))
     conversation.join(caller)
     return conversation
   }
