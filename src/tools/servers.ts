@@ -118,7 +118,7 @@ class Keeper implements KeptServer {
       reason: 'it has not answered yet',
       since,
       checkedAt: null,
-      retryAt: since + this.#timing.listTimeoutMs + this.#timing.firstRetryMs,
+      retryAt: since + this.#listTimeoutMs + this.#timing.firstRetryMs,
       era: null,
       tools: 0,
     }
@@ -158,6 +158,12 @@ class Keeper implements KeptServer {
     await this.source.close()
   }
 
+  /** A command may have to fetch its program first: its start does not count. */
+  get #listTimeoutMs(): number {
+    const startMs = this.config.transport === 'stdio' ? this.config.start_timeout_ms : 0
+    return startMs + this.#timing.listTimeoutMs
+  }
+
   /** One listing at a time; a change that is announced meanwhile makes one more afterwards. */
   #list(): Promise<void> {
     if (this.#running) {
@@ -184,7 +190,7 @@ class Keeper implements KeptServer {
   }
 
   async #listOnce(): Promise<void> {
-    const timeout = AbortSignal.timeout(this.#timing.listTimeoutMs)
+    const timeout = AbortSignal.timeout(this.#listTimeoutMs)
     try {
       const offer = await this.source.sync(AbortSignal.any([this.#stop.signal, timeout]))
       if (this.#stop.signal.aborted) return
@@ -232,7 +238,7 @@ class Keeper implements KeptServer {
     const delay = Math.round(pause * (0.75 + Math.random() / 2))
     this.#plan(delay)
     const said = reasonOf(error)
-    const reason = timedOut ? `it did not list its tools within ${this.#timing.listTimeoutMs / 1000} s` : said.reason
+    const reason = timedOut ? `it did not list its tools within ${this.#listTimeoutMs / 1000} s` : said.reason
     this.#set({
       state: said.needsConsent ? 'needs_consent' : 'unreachable',
       reason,

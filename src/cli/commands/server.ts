@@ -4,7 +4,7 @@ import type { Terminal } from '../terminal.ts'
 import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
 import { count, printEither } from '../words/print.ts'
 import { table } from '../words/table.ts'
-import { relative } from '../words/times.ts'
+import { nextTry } from '../words/times.ts'
 import { serverRequest, type AddOptions } from './server-request.ts'
 
 export function addServer(program: Command, verb: Verb): void {
@@ -76,7 +76,7 @@ async function listServers(terminal: Terminal, options: DataOptions): Promise<vo
 type ServerInfo = Awaited<ReturnType<Api['checkServer']>>
 
 function whyNot({ health, held }: ServerInfo, now: number): string {
-  const again = health.retryAt === null ? '' : ` (next try ${relative(health.retryAt, now)})`
+  const again = nextTry(health.retryAt, now)
   const waiting = held.length === 0 ? '' : `${count(held.length, 'tool')} held`
   return [`${health.reason}${again}`.trim(), waiting].filter((part) => part !== '').join('; ')
 }

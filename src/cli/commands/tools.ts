@@ -4,7 +4,7 @@ import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
 import { printEither } from '../words/print.ts'
 import { plain, table } from '../words/table.ts'
-import { relative } from '../words/times.ts'
+import { nextTry } from '../words/times.ts'
 
 export function addTools(program: Command, { terminal }: Verb): void {
   dataCommand(program, 'tools')
@@ -29,7 +29,7 @@ async function listTools(terminal: Terminal, options: ToolsOptions): Promise<voi
     printEither(terminal, options, { json: shown, text: rows.length > 0 ? text : 'No tools.\n' })
     if (options.json) return
     for (const { server, state, reason, retryAt } of shown.missing) {
-      const again = retryAt === null ? '' : ` (next try ${relative(retryAt, terminal.now())})`
+      const again = nextTry(retryAt, terminal.now())
       terminal.err(`${server} is ${state}: ${plain(reason)}${again}\n`)
     }
   })

@@ -18,6 +18,12 @@ export function relative(at: number | null, now: number): string {
   return at > now ? `in ${amount}` : `${amount} ago`
 }
 
+/** ` (next try in 4 s)`; a try whose time has come is under way. Nothing where none is planned. */
+export function nextTry(at: number | null, now: number): string {
+  if (at === null) return ''
+  return at <= now ? ' (trying now)' : ` (next try ${relative(at, now)})`
+}
+
 /** `30d`, `12h` from now, or a date (ISO 8601), as milliseconds since 1970. */
 export function parseExpiry(text: string, now: number): number {
   const at = parseTime(text, (duration) => now + duration)

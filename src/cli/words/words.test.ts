@@ -4,7 +4,7 @@ import { readAnswer } from './answer.ts'
 import { showContent } from './content.ts'
 import { CLIENTS, snippetFor } from './snippets.ts'
 import { list, plain, table } from './table.ts'
-import { parseExpiry, parseSince, relative } from './times.ts'
+import { nextTry, parseExpiry, parseSince, relative } from './times.ts'
 
 const NOW = Date.parse('2026-11-21T08:00:00Z')
 const DAY = 86_400_000
@@ -18,6 +18,12 @@ test.each<[at: number | null, words: string]>([
   [NOW + 30 * DAY - 200, 'in 30 d'],
 ])('%s is told as "%s"', (at, words) => {
   expect(relative(at, NOW)).toBe(words)
+})
+
+test('a try whose time has come is told as under way', () => {
+  expect(nextTry(NOW + 4_000, NOW)).toBe(' (next try in 4 s)')
+  expect(nextTry(NOW - 4_000, NOW)).toBe(' (trying now)')
+  expect(nextTry(null, NOW)).toBe('')
 })
 
 test.each([

@@ -11,6 +11,7 @@ import type {
 } from '../../source.ts'
 import type { Adapter } from './adapter.ts'
 import type { Verdict } from './era.ts'
+import { untilAborted } from './legacy/until-aborted.ts'
 import { brokenReply } from './reasons.ts'
 import { WrongEra } from './wrong-era.ts'
 
@@ -40,7 +41,12 @@ export class EraSource implements Source {
     this.#deps = deps
   }
 
-  async sync(signal: AbortSignal): Promise<Offer> {
+  /** When the time is over that is said at once: ending a process that hangs may take longer. */
+  sync(signal: AbortSignal): Promise<Offer> {
+    return untilAborted(this.#sync(signal), signal, this.#deps.server)
+  }
+
+  async #sync(signal: AbortSignal): Promise<Offer> {
     if (this.#isDue()) await this.#find()
     return this.#inItsEra((adapter) => adapter.sync(signal))
   }

@@ -187,4 +187,15 @@ describe('a link to a child process', () => {
     expect(seen).toMatchObject({ HOME: '/nowhere', LC_TIME: 'C', API_KEY: 'for-the-child' })
     expect(Object.keys(seen).sort()).toEqual(['API_KEY', 'GATEHOUSE_PROCESS', 'HOME', 'LC_TIME', 'PATH'])
   })
+  test('the child reaches the network as we do, without the password of a proxy', async () => {
+    const network = { NODE_EXTRA_CA_CERTS: '/ca.pem', HTTPS_PROXY: 'http://proxy:8080', no_proxy: 'localhost' }
+    const environment = { PATH: '/usr/bin', ...network, http_proxy: 'http://me:hunter2@proxy:8080' }
+    await using stage = createStage({ environment })
+    const link = await stage.open(scriptedConfig('plain'))
+
+    const seen = await valueOf(callTool(link, 'environment'))
+
+    expect(seen).toMatchObject(network)
+    expect(seen).not.toHaveProperty('http_proxy')
+  })
 })
