@@ -21,9 +21,16 @@ export default defineConfig({
           name: 'house on postgres',
           include: hasPostgres() ? ['test/house/**/*.test.ts'] : [],
           // These start no house, or choose the engine themselves.
-          exclude: ['conformance', 'launcher', 'kill', 'replicas', 'idempotency', 'change-control', 'audit', 'storm'].map(
-            (file) => `test/house/${file}.test.ts`,
-          ),
+          exclude: [
+            'conformance',
+            'launcher',
+            'kill',
+            'replicas',
+            'idempotency',
+            'change-control',
+            'audit',
+            'storm',
+          ].map((file) => `test/house/${file}.test.ts`),
           env: { GATEHOUSE_TEST_ENGINE: 'postgres' },
           testTimeout: 60_000,
         },

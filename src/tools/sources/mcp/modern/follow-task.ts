@@ -73,7 +73,8 @@ async function follow(following: Following, followed: Followed): Promise<Reply> 
 }
 
 function endOf(task: JsonObject): Reply | undefined {
-  switch (task['status']) {
+  const status: unknown = task['status']
+  switch (status) {
     case 'completed': {
       const result = objectAt(task, 'result')
       return { kind: 'complete', result: Payload.ofValue(result), isError: result['isError'] === true }
