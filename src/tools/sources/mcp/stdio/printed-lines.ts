@@ -3,14 +3,18 @@ import type { Clock } from '#kernel'
 /** Text that a child printed on its own account: shortened, free of secrets, and never more than a trickle of it. */
 export type PrintedLines = {
   print(line: string): void
-  /** The last few lines, for the reason in words when the child ends. */
+  /** What was said about the end, in few words: the line that names an error, otherwise the last lines. */
   tail(): string
 }
 
 const MAX_LINE = 500
 const PER_SECOND = 20
 const BURST = 100
-const TAIL_LINES = 8
+const REMEMBERED_LINES = 20
+const TAIL_LINES = 3
+
+/** A stack trace tells a person little; the line above it tells why. */
+const NAMES_AN_ERROR = /\b(?:\w*error|exception|fatal|panic)\b\W/i
 
 /** `write` gets each line that may be shown, and how many before it were not. */
 export function createPrintedLines(deps: {
@@ -26,12 +30,12 @@ export function createPrintedLines(deps: {
       const text = shorten(deps.redact(line.trimEnd()))
       if (text === '') return
       last.push(text)
-      if (last.length > TAIL_LINES) last.shift()
+      if (last.length > REMEMBERED_LINES) last.shift()
       if (!bucket.take()) return void leftOut++
       deps.write(text, leftOut)
       leftOut = 0
     },
-    tail: () => last.join('\n'),
+    tail: () => last.find((line) => NAMES_AN_ERROR.test(line)) ?? last.slice(-TAIL_LINES).join('\n'),
   }
 }
 
