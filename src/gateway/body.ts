@@ -2,15 +2,20 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { Problem } from '#kernel'
 import type { GatewayLimits } from './limits.ts'
-import { BODY_TOO_LARGE, INVALID_REQUEST, PARSE_ERROR, WRONG_CONTENT_TYPE } from './problems.ts'
+import { BODY_TOO_LARGE, INVALID_REQUEST, PARSE_ERROR, TOO_MANY, WRONG_CONTENT_TYPE } from './problems.ts'
+
+/** Counts bytes of a large body until its request is answered; false when all large bodies together are too many. */
+export type Hold = (bytes: number) => boolean
+const SMALL_BYTES = 65_536
 
 /** Reads a JSON body within the limits: size 413, type 415, encoding, nesting and syntax 400. Never answers by itself. */
 export async function readBody(
   req: IncomingMessage,
   limits: GatewayLimits,
+  hold: Hold,
 ): Promise<{ bytes: Buffer; value: unknown }> {
   requireJson(req.headers['content-type'])
-  const bytes = await readBytes(req, limits.bodyBytes)
+  const bytes = await readBytes(req, limits.bodyBytes, hold)
   return { bytes, value: parseJson(bytes, limits.bodyDepth) }
 }
 
@@ -40,14 +45,22 @@ function requireJson(contentType: string | undefined): void {
   )
 }
 
-async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
+async function readBytes(req: IncomingMessage, maxBytes: number, hold: Hold): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let size = 0
+  let isRefused = false
+  const refuse = (problem: Problem): void => {
+    isRefused = true
+    chunks.length = 0
+    reject(problem)
+  }
   req.on('data', (chunk: Buffer) => {
+    if (isRefused) return
     size += chunk.length
-    if (size > maxBytes) return reject(tooLarge(maxBytes))
+    if (size > maxBytes) return refuse(tooLarge(maxBytes))
+    if (size > SMALL_BYTES && !hold(chunk.length)) return refuse(tooMuch())
     chunks.push(chunk)
   })
   req.on('end', () => {
@@ -59,6 +72,10 @@ async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer
   })
   req.on('error', reject)
   return await promise
+}
+
+function tooMuch(): Problem {
+  return new Problem(TOO_MANY, 'The requests that are under way fill all the memory there is for them. Try again soon.')
 }
 
 /** Counts brackets outside strings; stops at the first level too deep. */

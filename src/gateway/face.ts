@@ -40,7 +40,7 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const sessions = new Sessions(context)
   const listens = new Listens()
   const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })
-  const face: Face = { context, sessions, listens, guard, isClosing: false }
+  const face: Face = { context, sessions, listens, guard, isClosing: false, heldBytes: 0 }
   return {
     handle: async (req, res, slug) => await handleRequest(face, req, res, slug),
     sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),

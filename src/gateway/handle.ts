@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connectionAddress } from '#http'
 import { isProblem, Problem, type JsonObject } from '#kernel'
 import type { Credentials } from '#tools'
-import { readBody } from './body.ts'
+import { readBody, type Hold } from './body.ts'
 import { headerOf, type Exchange, type FaceContext } from './context.ts'
 import type { Guard } from './guard.ts'
 import { handleLegacy } from './legacy/handle.ts'
@@ -21,6 +21,8 @@ export type Face = {
   readonly listens: Listens
   readonly guard: Guard
   isClosing: boolean
+  /** Of large bodies whose requests are not answered yet. */
+  heldBytes: number
 }
 
 /** One HTTP request at `/mcp/{slug}`: guard → admit → body → era → leg. Always ends with an answer. */
@@ -38,7 +40,7 @@ export async function handleRequest(
     // Before the body: a stranger may not fill our memory.
     const credentials = credentialsOf(req)
     const admission = face.context.tools.admit({ gateway: slug, credentials })
-    const { bytes, value } = await readMessageBody(face, req)
+    const { bytes, value } = await readMessageBody(face, req, res)
     seen.id = idOf(value)
     const messages = parseBody(value, face.context.limits.batchMessages)
     await answer(face, { req, res, gateway: slug, credentials, admission, body: bytes }, messages)
@@ -68,8 +70,24 @@ async function isForwarded({ replica }: FaceContext, exchange: Exchange, params:
 
 const NO_BODY = { bytes: Buffer.alloc(0), value: undefined }
 
-async function readMessageBody(face: Face, req: IncomingMessage): Promise<{ bytes: Buffer; value: unknown }> {
-  return req.method === 'POST' ? await readBody(req, face.context.limits) : NO_BODY
+async function readMessageBody(
+  face: Face,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<{ bytes: Buffer; value: unknown }> {
+  if (req.method !== 'POST') return NO_BODY
+  return await readBody(req, face.context.limits, holdUntilClosed(face, res))
+}
+
+function holdUntilClosed(face: Face, res: ServerResponse): Hold {
+  let own = 0
+  return (bytes) => {
+    if (face.heldBytes + bytes > face.context.limits.bodyBytesTotal) return false
+    if (own === 0) res.once('close', () => void (face.heldBytes -= own))
+    own += bytes
+    face.heldBytes += bytes
+    return true
+  }
 }
 
 function parseBody(value: unknown, maxMessages: number): Messages {

@@ -1,6 +1,8 @@
 /** Every maximum and wait of the face in one place. All times are milliseconds. */
 export const DEFAULT_LIMITS = {
   bodyBytes: 4 * 1024 * 1024,
+  /** All large bodies together whose requests are not answered yet. */
+  bodyBytesTotal: 256 * 1024 * 1024,
   /** Levels of nesting in a request body. */
   bodyDepth: 64,
   batchMessages: 50,

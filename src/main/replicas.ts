@@ -1,8 +1,8 @@
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Clock } from '#kernel'
 import type { Migrations, Storage } from '#storage'
+import { handOver, isHandedOver } from './hand-over.ts'
 
 /**
  * Several processes as one house. Each says in the database that it is alive and where it is reached; a request that
@@ -50,9 +50,6 @@ export const REPLICA_MIGRATIONS: Migrations = {
 
 const BEAT_MS = 2_000
 const DEAD_AFTER_MS = 7_000
-/** Set on a request that was handed over once, so that it is never handed over again. */
-const FORWARDED = 'gatehouse-forwarded'
-
 /** Joins the replicas under `url`; leaves on close. */
 export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: () => string }): Promise<Replicas> {
   const { storage, clock } = deps
@@ -77,7 +74,7 @@ export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: 
   return {
     id,
     async forward(replicaId, req, res, body) {
-      if (req.headers[FORWARDED] !== undefined) return 'gone'
+      if (isHandedOver(req)) return 'gone'
       const peer = await find(replicaId)
       return peer === null ? 'gone' : handOver({ url: peer.url, from: id }, { req, res, body })
     },
@@ -93,28 +90,4 @@ export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: 
         .catch(() => [])
     },
   }
-}
-
-function handOver(
-  peer: { url: string; from: string },
-  exchange: { req: IncomingMessage; res: ServerResponse; body: Buffer | undefined },
-): Promise<'forwarded' | 'gone'> {
-  const { req, res, body } = exchange
-  const target = new URL(req.url ?? '/', peer.url)
-  const send = target.protocol === 'https:' ? httpsRequest : httpRequest
-  return new Promise((resolve) => {
-    const forwarded = send(
-      target,
-      { method: req.method, headers: { ...req.headers, [FORWARDED]: peer.from } },
-      (answer) => {
-        res.writeHead(answer.statusCode ?? 502, answer.headers)
-        answer.pipe(res)
-        answer.on('error', () => res.destroy())
-        resolve('forwarded')
-      },
-    )
-    forwarded.on('error', () => (res.headersSent ? res.destroy() : resolve('gone')))
-    res.on('close', () => forwarded.destroy())
-    forwarded.end(body)
-  })
 }

@@ -10,8 +10,9 @@ import type { JsonObject } from '#kernel'
 import { startArcadeWorker } from '../fakes/arcade-worker.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
 import { listen as listenOn } from '../fakes/listen.ts'
+import { startPoisoned } from '../fakes/poisoned-server.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { callTool, countOf, eventually, gatewayUrl, listen, openSession, toolNames, type Line } from './talk.ts'
+import { ask, callTool, countOf, eventually, gatewayUrl, listen, openSession, toolNames, type Line } from './talk.ts'
 
 async function openHouse(toml: string): Promise<TestHouse> {
   const house = await startHouse({ toml })
@@ -388,4 +389,77 @@ test('nobody else on this machine can read what the house keeps', async () => {
 
   expect(modes.map(([name]) => name)).toEqual(expect.arrayContaining(['admin-token', 'running.json']))
   expect(modes.filter(([, others]) => others !== 0)).toEqual([])
+})
+
+test('a server full of poison harms neither the house nor its neighbours', async () => {
+  await using poisoned = await startPoisoned()
+  const house = await openHouse(`
+    [[servers]]
+    name = "evil"
+    transport = "http"
+    url = "${poisoned.url}"
+    [[servers]]
+    name = "reference"
+    transport = "builtin"
+    [[gateways]]
+    slug = "demo"
+    tools = ["*"]
+  `)
+  const line = await lineOf(house, 'alice')
+
+  const names = await toolNames(line)
+  const answers = await Promise.all(names.map((name) => callTool(line, name, { text: 'x' })))
+  await ask(line, 'resources/list')
+  await ask(line, 'resources/read', { uri: `a${'b'.repeat(8_000)}` })
+  const servers = await (await fetch(`${house.url}/api/v1/servers`, { headers: bearer(house.adminToken) })).text()
+
+  expect(names.every((name) => /^[A-Za-z0-9_-]{1,64}$/.test(name))).toBe(true)
+  expect(new Set(names).size).toBe(names.length)
+  expect(names.length).toBeGreaterThan(8)
+  expect(answers.map(({ status }) => status)).toEqual(names.map(() => 200))
+  expect(Reflect.get({}, 'polluted')).toBeUndefined()
+  expect(poisoned.followed).toBe(0)
+  expect(servers).toContain('"healthy"')
+})
+
+test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+  'the name %s means nothing anywhere',
+  async (name) => {
+    const house = await openHouse(TWO_GATEWAYS)
+    const line = await lineOf(house, 'alice')
+    const admin = bearer(house.adminToken)
+
+    const statuses = await Promise.all([
+      ask(line, name).then(({ error }) => error?.code),
+      callTool(line, name).then(({ error }) => error?.code),
+      ask(line, 'resources/read', { uri: name }).then(({ error }) => error?.code),
+      ask({ ...line, headers: { 'mcp-session-id': name } }, 'tools/list').then(({ status }) => status),
+      ask({ ...line, url: gatewayUrl(house, name) }, 'tools/list').then(({ status }) => status),
+      attempt(house, { method: 'GET', path: `/api/v1/gateways/${name}` }, admin),
+      attempt(house, { method: 'POST', path: `/api/v1/servers/${name}/check` }, admin),
+      attempt(house, { method: 'GET', path: `/api/v1/gateways/demo/tools?${name}=1` }, admin),
+    ])
+
+    expect(statuses).toEqual([-32601, -32602, -32601, 200, 403, 404, 404, 400])
+  },
+)
+
+test('arguments that would change every object change nothing', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const line = await lineOf(house, 'alice')
+  const args: JsonObject = JSON.parse(
+    '{"text":"x","__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}',
+  )
+  const body = `{"tool":"echo","arguments":${JSON.stringify(args)},"__proto__":{"user":"root"}}`
+
+  await callTool(line, 'echo', args, { meta: args })
+  const rest = await fetch(`${house.url}/api/v1/gateways/demo/call`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...bearer(line.key ?? '') },
+  })
+
+  expect(rest.status).toBeLessThan(500)
+  expect(Reflect.get({}, 'polluted')).toBeUndefined()
+  expect(house.logs.join('\n')).not.toContain('"level":"error"')
 })
