@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import type { Clock } from '#kernel'
+import type { Clock, Problem } from '#kernel'
 import type { RpcError } from '#tools'
+import type { OpenExchange, OpenExchanges } from './open-exchanges.ts'
 import type { Beating, Pulse } from './pulse.ts'
 import type { RpcId } from './rpc.ts'
 import type { EventSink } from './sse.ts'
@@ -19,14 +20,17 @@ export type AnswerOptions = {
   readonly batchSize: number | null
   /** What a lost connection means once the stream is open; a resumable stream lives on. */
   readonly survivesDisconnect: boolean
+  readonly exchange: OpenExchange['exchange']
+  readonly open: OpenExchanges
 }
 
 /**
  * The response to one POST. It is one JSON body when nothing was said before the result, and an event stream from
  * the first word on, or after a while of silence. When the client leaves, `signal` aborts at once, unless it can resume.
  */
-export class Answer implements Beating {
+export class Answer implements Beating, OpenExchange {
   place = -1
+  openPlace = -1
   readonly #options: AnswerOptions
   readonly #startedAt: number
   readonly #gone = new AbortController()
@@ -40,6 +44,11 @@ export class Answer implements Beating {
     this.#left = options.batchSize ?? 1
     options.res.once('close', () => this.#lose())
     if (options.openStream !== null) options.pulse.add(this)
+    options.open.add(this)
+  }
+
+  get exchange(): OpenExchange['exchange'] {
+    return this.#options.exchange
   }
 
   get signal(): AbortSignal {
@@ -80,6 +89,12 @@ export class Answer implements Beating {
     this.#gone.abort()
   }
 
+  /** Ends what runs; its answer says why. */
+  expel(why: Problem): void {
+    this.#options.open.remove(this)
+    this.#gone.abort(why)
+  }
+
   #finish(message: Buffer[], status: number): void {
     if (this.#left === 0) return
     if (this.#options.streamOnly) this.#open()
@@ -91,6 +106,7 @@ export class Answer implements Beating {
 
   #complete(status: number): void {
     this.#options.pulse.remove(this)
+    this.#options.open.remove(this)
     if (this.#stream !== undefined) return this.#stream.end()
     const isBatch = this.#options.batchSize !== null
     const body = isBatch ? asArray(this.#parts) : this.#parts.flat()

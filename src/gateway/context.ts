@@ -3,6 +3,7 @@ import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { Admission, Credentials, Tools } from '#tools'
 import type { GatewayLimits } from './limits.ts'
+import type { OpenExchanges } from './open-exchanges.ts'
 import type { Pulse } from './pulse.ts'
 
 /** Several processes as one gateway: a session or a parked call may live in another. */
@@ -31,6 +32,7 @@ export type FaceContext = {
   readonly houseJson: string
   readonly replica: ReplicaRouting | undefined
   readonly pulse: Pulse
+  readonly open: OpenExchanges
 }
 
 /** One admitted HTTP request. */

@@ -7,6 +7,7 @@ import { createGuard } from './guard.ts'
 import { handleRequest, type Face } from './handle.ts'
 import { Sessions } from './legacy/sessions.ts'
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts'
+import { OpenExchanges } from './open-exchanges.ts'
 import { Pulse } from './pulse.ts'
 import { Listens } from './subscriptions/listens.ts'
 
@@ -36,7 +37,8 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits }
   const { tools, clock, log, house, replica } = deps
   const pulse = new Pulse(clock, Math.min(limits.silenceMs, limits.keepAliveMs, limits.resumeMs, limits.sessionIdleMs))
-  const context = { tools, clock, log, limits, house, houseJson: JSON.stringify(house), replica, pulse }
+  const open = new OpenExchanges(tools)
+  const context = { tools, clock, log, limits, house, houseJson: JSON.stringify(house), replica, pulse, open }
   const sessions = new Sessions(context)
   const listens = new Listens()
   const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })
@@ -49,6 +51,7 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
       listens.endAll()
       sessions.endAll()
       pulse.close()
+      open.close()
     },
   }
 }

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { isJsonObject, Problem, systemClock, type Clock, type JsonObject } from '#kernel'
+import { isJsonObject, isProblem, Problem, systemClock, type Clock, type JsonObject } from '#kernel'
 import type { Log } from '#telemetry'
 import {
   Payload,
@@ -53,6 +53,20 @@ export class TinyTools implements Tools {
     if (userId === undefined)
       throw new Problem(NO_KEY, 'Send "Authorization: Bearer <key>" with a key of this gateway.')
     return { gateway, userId, keyId: `key_${userId}`, gateways: [gateway] }
+  }
+
+  whyNoLonger(request: Parameters<Tools['admit']>[0]): Problem | null {
+    try {
+      this.admit(request)
+      return null
+    } catch (error) {
+      if (isProblem(error)) return error
+      throw error
+    }
+  }
+
+  onAccessChanged(): () => void {
+    return () => {}
   }
 
   describe({ gateway }: Admission): ReturnType<Tools['describe']> {

@@ -16,6 +16,8 @@ export type LiveKeyringDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly onUse: KeyringDeps['onUse']
+  /** Told when the keys in use are others than before. */
+  readonly onChange: () => void
 }
 
 /** The newest keyring, built anew whenever any replica changes a key. */
@@ -82,6 +84,7 @@ export class LiveKeyring {
   async #load(): Promise<void> {
     const keys = await this.#deps.store.loadAll(this.#deps.clock.now() - REMEMBERED_MS)
     this.#current = buildKeyring(keys, this.#keyringDeps())
+    this.#deps.onChange()
   }
 
   /** A replica that misses a revocation is a hole, so it tries until it has read it. */

@@ -36,6 +36,8 @@ export type Identity = {
   revokeKey(id: string, by: Actor): Promise<ApiKey>
   /** All keys as they are now. Ask for it at every use; it costs nothing. */
   keyring(): Keyring
+  /** Tells when keys were made or ended, here or on another replica; the returned function ends that. */
+  onChange(listener: () => void): () => void
   /** The newest keyring's `authenticate`. */
   authenticate(credentials: Credentials): Authentication
   /** Who may use the admin API: the admin token of this machine, or a key with the role "admin". */
@@ -49,13 +51,23 @@ type Parts = IdentityDeps & { readonly store: IdentityStore; readonly live: Live
 export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   const store = createIdentityStore(deps.storage)
   const lastUse = new LastUse({ save: (uses) => store.saveLastUse(uses), log: deps.log })
-  const live = await LiveKeyring.open({ ...deps, store, onUse: (keyId, at) => lastUse.note(keyId, at) })
+  const listeners = new Set<() => void>()
+  const live = await LiveKeyring.open({
+    ...deps,
+    store,
+    onUse: (keyId, at) => lastUse.note(keyId, at),
+    onChange: () => listeners.forEach((listener) => listener()),
+  })
   const parts: Parts = { ...deps, store, live, lastUse }
   return {
     createKey: (request, by) => createKey(parts, request, by),
     listKeys: (request = {}) => listKeys(parts, request),
     revokeKey: (id, by) => revokeKey(parts, id, by),
     keyring: () => live.current,
+    onChange: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     authenticate: (credentials) => live.current.authenticate(credentials),
     authenticateAdmin: (credentials) =>
       deps.adminToken?.matches(credentials.authorization)

@@ -9,6 +9,7 @@ import type { Admission, CallOutcome } from './tools.ts'
 import type { GatewayView } from './view.ts'
 
 type Context = HandlerContext<AdminCaller | KeyCaller>
+type Wanted = { readonly slug: string; readonly user?: string | undefined }
 
 /** The REST face, list: what this user sees, with where each tool comes from. */
 export async function listByRest(
@@ -55,6 +56,7 @@ type CallBody = {
 export async function callByRest(deps: ToolsRoutesDeps, body: CallBody, context: Context): Promise<CallResult> {
   const admission = admit(deps, body, context)
   const { inputResponses, requestState, idempotencyKey } = body
+  using admitted = whileAdmitted(deps, body, context)
   const outcome = await deps.tools.call({
     admission,
     face: context.caller.kind === 'admin' ? context.caller.face : 'rest',
@@ -63,7 +65,7 @@ export async function callByRest(deps: ToolsRoutesDeps, body: CallBody, context:
     session: sessionOf(admission),
     port: SILENT,
     wantsProgress: false,
-    signal: context.signal,
+    signal: admitted.signal,
     ...traceOf(context.headers),
     ...(inputResponses === undefined ? {} : { inputResponses: json(inputResponses) }),
     ...(requestState === undefined ? {} : { requestState }),
@@ -100,18 +102,37 @@ function complete(result: JsonObject): CallResult {
 }
 
 /** An admin acts for whom they name; everybody else passes the gateway's own door. */
-function admit(
-  deps: ToolsRoutesDeps,
-  wanted: { slug: string; user?: string | undefined },
-  { caller, headers, remoteAddress }: Context,
-): Admission {
-  const userId = wanted.user ?? headers.get('gatehouse-user-id') ?? headers.get('arcade-user-id') ?? undefined
-  if (caller.kind === 'key') {
-    const credentials = { authorization: caller.authorization, userId, remoteAddress }
-    return deps.tools.admit({ gateway: wanted.slug, credentials })
-  }
+function admit(deps: ToolsRoutesDeps, wanted: Wanted, context: Context): Admission {
+  const { caller } = context
+  const userId = userIdOf(wanted, context)
+  if (caller.kind === 'key') return deps.tools.admit(credentialsOf(wanted, context, caller))
   if (!deps.house.snapshot().views.has(wanted.slug)) throw noSuchGateway(wanted.slug)
   return { gateway: wanted.slug, userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
+}
+
+function credentialsOf(wanted: Wanted, context: Context, { authorization }: KeyCaller) {
+  const { remoteAddress } = context
+  return { gateway: wanted.slug, credentials: { authorization, userId: userIdOf(wanted, context), remoteAddress } }
+}
+
+function userIdOf(wanted: Wanted, { headers }: Context): string | undefined {
+  return wanted.user ?? headers.get('gatehouse-user-id') ?? headers.get('arcade-user-id') ?? undefined
+}
+
+/** A signal that also aborts when the caller's key is revoked. */
+function whileAdmitted(
+  { tools }: ToolsRoutesDeps,
+  wanted: Wanted,
+  context: Context,
+): Disposable & { signal: AbortSignal } {
+  const { caller, signal } = context
+  if (caller.kind !== 'key') return { signal, [Symbol.dispose]: () => {} }
+  const revoked = new AbortController()
+  const stop = tools.onAccessChanged(() => {
+    const why = tools.whyNoLonger(credentialsOf(wanted, context, caller))
+    if (why !== null) revoked.abort(why)
+  })
+  return { signal: AbortSignal.any([signal, revoked.signal]), [Symbol.dispose]: stop }
 }
 
 /** A REST caller is a modern client: it can answer what a server asks, with its next request. */

@@ -1,4 +1,4 @@
-import { Problem } from '#kernel'
+import { isProblem, Problem } from '#kernel'
 import type { Identity } from '#identity'
 import type { Policy } from '#policy'
 import { call } from './call/call.ts'
@@ -16,7 +16,7 @@ import { nameOf, templateOf, uriOf, type GatewayView } from './view.ts'
 /** The verbs of the faces over a living house. */
 export function createTools(deps: {
   house: House
-  identity: Pick<Identity, 'authenticate'>
+  identity: Pick<Identity, 'authenticate' | 'onChange'>
   policy: Policy
   call: Omit<CallDeps, 'lookup' | 'policy'>
   listDeadlineMs?: number
@@ -38,6 +38,8 @@ export function createTools(deps: {
   }
   return {
     admit: (request) => admit(deps, request),
+    whyNoLonger: (request) => whyNoLonger(deps, request),
+    onAccessChanged: (listener) => deps.identity.onChange(listener),
     describe: (admission) => describe(viewOf(admission)),
     list: (admission, kind) =>
       list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
@@ -77,6 +79,16 @@ function admit(
   // Only somebody with a valid credential learns which gateways there are not.
   if (!view) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${request.gateway.slice(0, 64)}" here.`)
   return { gateway: request.gateway, userId: answer.userId, keyId: answer.keyId, gateways: answer.gateways }
+}
+
+function whyNoLonger(...asked: Parameters<typeof admit>): Problem | null {
+  try {
+    admit(...asked)
+    return null
+  } catch (error) {
+    if (isProblem(error)) return error
+    throw error
+  }
 }
 
 /** `auth = "none"` serves this machine only, whatever stands in front of it. */

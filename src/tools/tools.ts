@@ -1,4 +1,4 @@
-import type { JsonObject } from '#kernel'
+import type { JsonObject, Problem } from '#kernel'
 import type { Payload } from './payload.ts'
 import type { AskRequest, CallerPort, CallerSession, CallMethod, Definition, RpcError } from './source.ts'
 
@@ -12,6 +12,10 @@ export type Tools = {
    * used like this, 404 for an unknown gateway. Every other verb needs the admission it gives.
    */
   admit(request: { gateway: string; credentials: Credentials }): Admission
+  /** Why whoever was admitted so may not go on, or null while they may. */
+  whyNoLonger(request: { gateway: string; credentials: Credentials }): Problem | null
+  /** Tells when keys were made or ended: ask `whyNoLonger` for everything that is open. */
+  onAccessChanged(listener: () => void): () => void
   /** What this caller sees of the gateway as a whole. */
   describe(admission: Admission): GatewayFace
   /** What this caller may use, in a stable order, always within the list deadline. */

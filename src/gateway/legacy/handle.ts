@@ -87,6 +87,8 @@ function openAnswer(at: SessionExchange, batchSize: number | null): Answer {
     streamOnly: !accepts.json || (accepts.stream && face.limits.silenceMs === 0),
     batchSize,
     survivesDisconnect: true,
+    exchange,
+    open: face.open,
   })
   if (accepts.streamFirst) answer.openNow()
   return answer

@@ -31,7 +31,7 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
 export async function dispatch(at: Undispatched): Promise<void> {
   const { session, message, answer, face } = at
   const controller = new AbortController()
-  const cancel = () => controller.abort()
+  const cancel = () => controller.abort(answer.signal.reason)
   let isRunning = false
   try {
     refuseTwice(at)

@@ -1,6 +1,7 @@
 import { Problem } from '#kernel'
 import { acceptedTypes, headerOf } from '../context.ts'
 import { NOT_ACCEPTABLE, STREAM_GONE, TOO_MANY } from '../problems.ts'
+import type { OpenExchange } from '../open-exchanges.ts'
 import type { Beating } from '../pulse.ts'
 import type { SessionExchange } from './request.ts'
 import { parseEventId, ReplayStream } from './replay.ts'
@@ -49,21 +50,23 @@ function openStream(at: SessionExchange): void {
   watch(at, stream)
 }
 
-/** Looks from time to time whether the caller may still come in: a key that was revoked hears nothing more. */
+/** A key that was revoked hears nothing more from then on; one that expired or a gateway that is gone, a moment later. */
 function watch({ face, exchange, sessions, session }: SessionExchange, stream: ReplayStream): void {
   let admittedAt = face.clock.now()
-  const watcher: Beating = {
+  const watcher: Beating & OpenExchange = {
+    exchange,
     beat(now) {
       if (now - admittedAt < face.limits.keepAliveMs) return
       admittedAt = now
       sessions.touch(session)
-      try {
-        face.tools.admit({ gateway: exchange.gateway, credentials: exchange.credentials })
-      } catch {
-        stream.discard()
-      }
+      if (face.tools.whyNoLonger(exchange) !== null) stream.discard()
     },
+    expel: () => stream.discard(),
   }
   face.pulse.add(watcher)
-  exchange.res.once('close', () => face.pulse.remove(watcher))
+  face.open.add(watcher)
+  exchange.res.once('close', () => {
+    face.pulse.remove(watcher)
+    face.open.remove(watcher)
+  })
 }

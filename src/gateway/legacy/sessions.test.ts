@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { FaceContext } from '../context.ts'
 import { DEFAULT_LIMITS } from '../limits.ts'
+import { OpenExchanges } from '../open-exchanges.ts'
 import { Pulse } from '../pulse.ts'
 import { HandClock, silentLog, TinyTools } from '../testing.ts'
 import type { Owner } from './session.ts'
@@ -22,6 +23,7 @@ function createSessions(limits: Partial<typeof DEFAULT_LIMITS> = {}) {
     houseJson: '{}',
     replica: undefined,
     pulse,
+    open: new OpenExchanges(tools),
   }
   return { sessions: new Sessions(face), clock, tools, pulse }
 }

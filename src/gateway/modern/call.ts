@@ -75,7 +75,7 @@ function openAnswer(request: ModernRequest): Answer {
     throw new Problem(NOT_ACCEPTABLE, 'Send "Accept: application/json, text/event-stream".')
   }
   const { res } = exchange
-  const { clock, pulse, limits } = face
+  const { clock, pulse, limits, open } = face
   const openStream = () => new SseResponse(res, { clock, pulse, ...limits })
   return new Answer({
     res,
@@ -86,6 +86,8 @@ function openAnswer(request: ModernRequest): Answer {
     streamOnly: !accepts.json,
     batchSize: null,
     survivesDisconnect: false,
+    exchange,
+    open,
   })
 }
 

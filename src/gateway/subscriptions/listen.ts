@@ -1,5 +1,6 @@
 import { isJsonObject, isProblem, type JsonObject } from '#kernel'
 import type { ModernRequest } from '../modern/session.ts'
+import type { OpenExchange } from '../open-exchanges.ts'
 import type { Beating } from '../pulse.ts'
 import { SseResponse } from '../sse.ts'
 import { notificationMessage, resultMessage } from '../write.ts'
@@ -8,7 +9,7 @@ import { describeFilter, type Filter } from './filter.ts'
 const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId'
 
 /** One open `subscriptions/listen`. Every message carries the id of the request that opened it. */
-export class Listen implements Beating {
+export class Listen implements Beating, OpenExchange {
   readonly #request: ModernRequest
   readonly #filter: Filter
   readonly #closed = Promise.withResolvers<void>()
@@ -25,7 +26,9 @@ export class Listen implements Beating {
 
   /** Runs until either side ends it; then everything it followed is released. */
   async run(): Promise<void> {
-    const { res } = this.#request.exchange
+    const { face, exchange } = this.#request
+    const { res } = exchange
+    face.open.add(this)
     res.once('close', () => this.#closed.resolve())
     try {
       const early: JsonObject[] = []
@@ -34,7 +37,8 @@ export class Listen implements Beating {
       this.#acknowledge({ lists: this.#filter.lists, uris }, early)
       await this.#closed.promise
     } finally {
-      this.#request.face.pulse.remove(this)
+      face.pulse.remove(this)
+      face.open.remove(this)
       await Promise.allSettled(this.#releases.map(async (release) => await release()))
     }
   }
@@ -53,16 +57,21 @@ export class Listen implements Beating {
     this.#closed.resolve()
   }
 
-  /** A key that was revoked, or that has expired, hears nothing more. */
+  get exchange(): OpenExchange['exchange'] {
+    return this.#request.exchange
+  }
+
+  /** A key that was revoked hears nothing more from now on. */
+  expel(): void {
+    this.end()
+  }
+
+  /** Nor does one that has expired, or one whose gateway is gone. */
   beat(now: number): void {
     const { face, exchange } = this.#request
     if (now - this.#admittedAt < face.limits.keepAliveMs) return
     this.#admittedAt = now
-    try {
-      face.tools.admit({ gateway: exchange.gateway, credentials: exchange.credentials })
-    } catch {
-      this.end()
-    }
+    if (face.tools.whyNoLonger(exchange) !== null) this.end()
   }
 
   #acknowledge(filter: Filter, early: JsonObject[]): void {

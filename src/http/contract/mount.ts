@@ -60,16 +60,23 @@ async function answer(context: Context, mounted: Mounted): Promise<Response> {
     const input = await parseRequest(operation, request, context.req.param())
     const result = await handle(input, { caller, signal: request.signal, ...from })
     if (!operation.reply) return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
-    if (operation.stream) return answerLines(linesOf(operation, result), (error) => answerError(error, report))
+    if (operation.stream) {
+      const mayHear = () => options.authorize(operation.access, from)
+      return answerLines(linesOf(operation, result, mayHear), (error) => answerError(error, report))
+    }
     return answerJson(operation.reply.parse(result), operation.status)
   } catch (error) {
     return answerError(error, report)
   }
 }
 
-async function* linesOf(operation: Operation, result: unknown): AsyncGenerator<unknown> {
+/** Asked before every line: a stream outlives the key that opened it, and must tell nothing more once it has ended. */
+async function* linesOf(operation: Operation, result: unknown, mayHear: () => unknown): AsyncGenerator<unknown> {
   // A stream's handler answers with an AsyncIterable by its type.
-  for await (const line of result as AsyncIterable<unknown>) yield operation.reply?.parse(line)
+  for await (const line of result as AsyncIterable<unknown>) {
+    mayHear()
+    yield operation.reply?.parse(line)
+  }
 }
 
 function refuseMethod(context: Context, allowed: readonly string[]): Response {

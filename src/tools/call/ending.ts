@@ -27,8 +27,10 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
   }
   const { reason } = reasonOf(error)
   if (attempt.request.signal.aborted || isProblem(error, CANCELLED)) {
-    const outcome = { kind: 'error', error: { code: INTERNAL_ERROR, message: 'The call was cancelled.' } } as const
-    return { outcome, decision: 'cancelled', reason: 'cancelled by the caller', responseBytes: 0 }
+    const revoked = whyRevoked(attempt)
+    const message = revoked?.message ?? 'The call was cancelled.'
+    const outcome = { kind: 'error', error: { code: INTERNAL_ERROR, message } } as const
+    return { outcome, decision: 'cancelled', reason: revoked?.message ?? 'cancelled by the caller', responseBytes: 0 }
   }
   const server = attempt.target?.server.config.name
   const text = isProblem(error) ? reason : `Server "${server}" could not do this: ${reason}.`
@@ -38,6 +40,11 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
     reason,
     responseBytes: 0,
   }
+}
+
+/** Set when it was not the caller who gave up: they are no longer admitted. */
+function whyRevoked({ request: { signal } }: Attempt): Problem | null {
+  return isProblem(signal.reason) ? signal.reason : null
 }
 
 /** A tool's failure is a result that the model can read; everything else fails as a JSON-RPC error. */
