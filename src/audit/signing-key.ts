@@ -1,7 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newId, Problem } from '#kernel'
+import { keepFile, Problem } from '#kernel'
 import { BAD_PUBLIC_KEY } from './problems.ts'
 
 /** What checkpoints are signed with. The private half never leaves its file and this object. */
@@ -13,7 +12,7 @@ export type PublicKey = { readonly id: string; readonly key: KeyObject; readonly
 /** The Ed25519 key of this data directory; made (0600) on first use. Several processes may start at once. */
 export async function readSigningKey(dataDir: string): Promise<SigningKey> {
   const file = join(dataDir, 'audit-signing.key')
-  const pem = (await readIfThere(file)) ?? (await createKey(dataDir, file))
+  const pem = await keepFile(file, makeKey)
   const privateKey = createPrivateKey(pem)
   const publicKey = toPublicKey(createPublicKey(privateKey))
   return { id: publicKey.id, privateKey, publicKey }
@@ -39,26 +38,6 @@ function toPublicKey(key: KeyObject): PublicKey {
   return { id: `aky_${fingerprint.slice(0, 32)}`, key, pem: key.export({ type: 'spki', format: 'pem' }).toString() }
 }
 
-/** Written beside the place and linked into it: nobody sees half a key, and the first of two processes wins. */
-async function createKey(dataDir: string, file: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  const draft = `${file}.${newId('tmp')}`
-  const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  await using handle = await open(draft, 'wx', 0o600)
-  await handle.writeFile(pem)
-  await handle.sync()
-  await link(draft, file).catch(unlessCode('EEXIST'))
-  await rm(draft)
-  return readFile(file, 'utf8')
-}
-
-function readIfThere(file: string): Promise<string | undefined> {
-  return readFile(file, 'utf8').catch(unlessCode('ENOENT'))
-}
-
-function unlessCode(code: string): (error: unknown) => undefined {
-  return (error) => {
-    if (error instanceof Error && 'code' in error && error.code === code) return undefined
-    throw error
-  }
+function makeKey(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }

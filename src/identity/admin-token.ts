@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newId, Problem } from '#kernel'
+import { keepFile, Problem } from '#kernel'
 import { keyTextOf } from './keyring.ts'
 import { BAD_ADMIN_TOKEN } from './problems.ts'
 
@@ -17,7 +17,7 @@ export type AdminToken = {
 /** Reads the token of this data directory, and makes it (0600) on first use. */
 export async function ensureAdminToken(dataDir: string): Promise<AdminToken> {
   const file = join(dataDir, 'admin-token')
-  const text = (await readIfThere(file)) ?? (await createToken(dataDir, file))
+  const text = await keepFile(file, () => `gha_${randomBytes(32).toString('base64url')}\n`)
   // A restored or copied file may have become readable for others.
   await chmod(file, 0o600)
   const token = text.trim()
@@ -36,27 +36,4 @@ export async function ensureAdminToken(dataDir: string): Promise<AdminToken> {
 
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest()
-}
-
-/** Written beside the place and linked into it: the first of two processes wins, and nobody reads half of it. */
-async function createToken(dataDir: string, file: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  const draft = `${file}.${newId('tmp')}`
-  await using handle = await open(draft, 'wx', 0o600)
-  await handle.writeFile(`gha_${randomBytes(32).toString('base64url')}\n`)
-  await handle.sync()
-  await link(draft, file).catch(unlessCode('EEXIST'))
-  await rm(draft)
-  return readFile(file, 'utf8')
-}
-
-function readIfThere(file: string): Promise<string | undefined> {
-  return readFile(file, 'utf8').catch(unlessCode('ENOENT'))
-}
-
-function unlessCode(code: string): (error: unknown) => undefined {
-  return (error) => {
-    if (error instanceof Error && 'code' in error && error.code === code) return undefined
-    throw error
-  }
 }

@@ -1,6 +1,6 @@
 /**
  * What every room stands on and what stands on nothing: problems a caller can fix, secrets that cannot leak
- * by accident, ids, the clock, and the shape of JSON.
+ * by accident, ids, the clock, the shape of JSON, and files that are made once.
  */
 export { Problem, isProblem, type ProblemKind } from './problem.ts'
 export { Secret } from './secret.ts'
@@ -8,3 +8,4 @@ export { newId, type Id } from './id.ts'
 export { systemClock, type Clock } from './clock.ts'
 export { isJsonObject, type Json, type JsonObject } from './json.ts'
 export { canonicalJson } from './canonical-json.ts'
+export { keepFile } from './kept-file.ts'
