@@ -1,4 +1,5 @@
 import type { AdminCaller, HandlerContext, KeyCaller } from '#http'
+import { BAD_USER, isUserId } from '#identity'
 import { isJsonObject, Problem, type Json, type JsonObject } from '#kernel'
 import { INTERNAL_ERROR } from './call/refused.ts'
 import type { CallResult } from './contract.ts'
@@ -107,6 +108,12 @@ function admit(deps: ToolsRoutesDeps, wanted: Wanted, context: Context): Admissi
   const userId = userIdOf(wanted, context)
   if (caller.kind === 'key') return deps.tools.admit(credentialsOf(wanted, context, caller))
   if (!deps.house.snapshot().views.has(wanted.slug)) throw noSuchGateway(wanted.slug)
+  if (userId !== undefined && !isUserId(userId)) {
+    throw new Problem(
+      BAD_USER,
+      'This cannot name a user; use 1 to 256 printable characters, such as an e-mail address.',
+    )
+  }
   return { gateway: wanted.slug, userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
 }
 

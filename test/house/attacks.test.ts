@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { startArcadeWorker } from '../fakes/arcade-worker.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
-import { listen as listenOn } from '../fakes/listen.ts'
+import { listen as listenOn, parseObject, readText, sendJson } from '../fakes/listen.ts'
 import { startPoisoned } from '../fakes/poisoned-server.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { ask, callTool, countOf, eventually, gatewayUrl, listen, openSession, toolNames, type Line } from './talk.ts'
@@ -462,4 +462,50 @@ test('arguments that would change every object change nothing', async () => {
   expect(rest.status).toBeLessThan(500)
   expect(Reflect.get({}, 'polluted')).toBeUndefined()
   expect(house.logs.join('\n')).not.toContain('"level":"error"')
+})
+
+test.each(['a\r\nb', ' alice', '\u202Ealice', 'x'.repeat(257)])(
+  'not even an admin acts for a user whose name deceives: %o',
+  async (user) => {
+    const house = await openHouse(TWO_GATEWAYS)
+    const body = { tool: 'echo', user }
+
+    const status = await attempt(
+      house,
+      { method: 'POST', path: '/api/v1/gateways/demo/call', body },
+      bearer(house.adminToken),
+    )
+
+    expect(status).toBe(400)
+  },
+)
+
+test('a task whose id is as long as a book is no task', async () => {
+  await using server = await listenOn((req, res) => {
+    void readText(req).then((text) => {
+      const { id, method } = parseObject(text) ?? {}
+      const lists = {
+        supportedVersions: ['2026-07-28'],
+        capabilities: { tools: {} },
+        tools: [{ name: 't', inputSchema: {} }],
+      }
+      const task = { resultType: 'task', taskId: 'x'.repeat(1_000_000), status: 'working' }
+      sendJson(res, 200, { jsonrpc: '2.0', id, result: method === 'tools/call' ? task : lists })
+    })
+  })
+  const house = await openHouse(`
+    [[servers]]
+    name = "evil"
+    transport = "http"
+    url = "${server.url}"
+    [[gateways]]
+    slug = "demo"
+    tools = ["*"]
+  `)
+  const line = await lineOf(house, 'alice')
+
+  const answer = await callTool({ ...line, capabilities: { extensions: { [`${PREFIX}tasks`]: {} } } }, 't')
+
+  expect(answer.text.length).toBeLessThan(10_000)
+  expect(answer.result['isError']).toBe(true)
 })

@@ -1,16 +1,23 @@
-import type { Json } from '#kernel'
+import { Problem, type Json } from '#kernel'
+import { BROKEN_REPLY } from '../problems.ts'
 import type { Seal } from '../seal.ts'
 import type { CallRequest } from '../tools.ts'
 import type { Attempt, Target } from './attempt.ts'
 
 /** Task ids as callers see them: sealed with the server they live at and the account they belong to. */
 const PURPOSE = 'task-id'
+const MAX_ID_CHARS = 1_024
 
 export function sealTaskId(seal: Seal, attempt: Attempt, target: Target, id: Json | undefined): string {
   const { userId, gateway } = attempt.request.admission
+  const server = target.server.config.name
+  // Callers keep ids and send them back, as headers too.
+  if (typeof id !== 'string' || id === '' || id.length > MAX_ID_CHARS) {
+    throw new Problem(BROKEN_REPLY, `server "${server}" made a task without an id that can be used`)
+  }
   return seal.seal(PURPOSE, {
-    server: target.server.config.name,
-    id: typeof id === 'string' ? id : '',
+    server,
+    id,
     user: userId,
     gateway,
   })
