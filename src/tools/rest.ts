@@ -105,7 +105,7 @@ function complete(result: JsonObject): CallResult {
 function admit(deps: ToolsRoutesDeps, wanted: Wanted, context: Context): Admission {
   const { caller } = context
   const userId = userIdOf(wanted, context)
-  if (caller.kind === 'key') return deps.tools.admit(credentialsOf(wanted, context, caller))
+  if (caller.kind === 'key') return deps.tools.admit({ ...credentialsOf(wanted, context, caller), face: 'rest' })
   if (!deps.house.snapshot().views.has(wanted.slug)) throw noSuchGateway(wanted.slug)
   return { gateway: wanted.slug, userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
 }
