@@ -14,7 +14,7 @@ export async function callInProcess(gatehouse: Pick<Gatehouse, 'tools'>, given: 
   const caller = async () => {
     while (left > 0) {
       left -= 1
-      const admission = tools.admit({ gateway: 'builtin', credentials })
+      const admission = tools.admit({ gateway: 'builtin', credentials, face: 'mcp' })
       const outcome = await tools.call({
         admission,
         face: 'mcp',

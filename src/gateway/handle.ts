@@ -39,7 +39,7 @@ export async function handleRequest(
     if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
     // Before the body: a stranger may not fill our memory.
     const credentials = credentialsOf(req)
-    const admission = face.context.tools.admit({ gateway: slug, credentials })
+    const admission = face.context.tools.admit({ gateway: slug, credentials, face: 'mcp' })
     const { bytes, value } = await readMessageBody(face, req, res)
     seen.id = idOf(value)
     const messages = parseBody(value, face.context.limits.batchMessages)

@@ -46,7 +46,7 @@ export class TinyTools implements Tools {
     for (const listener of this.#listeners) listener(kind)
   }
 
-  admit({ gateway, credentials }: Parameters<Tools['admit']>[0]): Admission {
+  admit({ gateway, credentials }: Parameters<Tools['whyNoLonger']>[0]): Admission {
     if (gateway === 'open') return { gateway, userId: 'anonymous', keyId: null, gateways: ['*'] }
     if (gateway !== 'demo') throw new Problem(NOT_FOUND, `There is no gateway "${gateway}".`)
     const userId = this.keys.get(credentials.authorization ?? '')
@@ -55,7 +55,7 @@ export class TinyTools implements Tools {
     return { gateway, userId, keyId: `key_${userId}`, gateways: [gateway] }
   }
 
-  whyNoLonger(request: Parameters<Tools['admit']>[0]): Problem | null {
+  whyNoLonger(request: Parameters<Tools['whyNoLonger']>[0]): Problem | null {
     try {
       this.admit(request)
       return null

@@ -12,7 +12,8 @@ export type Credentials = {
   /** Slug of the gateway to be used. */
   readonly gateway: string
 }
-export type Refused = { readonly ok: false; readonly problem: Problem }
+/** `keyId`: the key that was sent, where it is one of ours. */
+export type Refused = { readonly ok: false; readonly problem: Problem; readonly keyId: string | null }
 /** `gateways`: all that the key may be used at; "*" stands for every one. */
 export type Authentication =
   | { readonly ok: true; readonly keyId: string; readonly userId: string; readonly gateways: readonly string[] }
@@ -54,13 +55,17 @@ export function buildKeyring(keys: readonly HashedKey[], deps: KeyringDeps): Key
     size: entries.size,
     authenticate: (credentials) => {
       const entry = findEntry(entries, credentials.authorization, deps)
-      return entry instanceof Problem ? { ok: false, problem: entry } : admit(entry, credentials)
+      return 'ok' in entry ? entry : admit(entry, credentials)
     },
     authenticateAdmin: ({ authorization }) => {
       const entry = findEntry(entries, authorization, deps)
-      if (entry instanceof Problem) return { ok: false, problem: entry }
+      if ('ok' in entry) return entry
       if (entry.isAdmin) return { ok: true, keyId: entry.id, userId: entry.userId }
-      return refuse(FORBIDDEN, 'This API key may not be used for the admin API; use one with the role "admin".')
+      return refuse(
+        FORBIDDEN,
+        'This API key may not be used for the admin API; use one with the role "admin".',
+        entry.id,
+      )
     },
   }
 }
@@ -82,21 +87,21 @@ function findEntry(
   entries: ReadonlyMap<string, Entry>,
   authorization: string | undefined,
   deps: KeyringDeps,
-): Entry | Problem {
+): Entry | Refused {
   const text = keyTextOf(authorization)
-  if (text === '') return new Problem(UNAUTHENTICATED, `No API key was sent. ${HOW}`)
-  if (text.length > MAX_KEY_CHARS)
-    return new Problem(UNAUTHENTICATED, `What was sent is too long to be an API key. ${HOW}`)
+  if (text === '') return refuse(UNAUTHENTICATED, `No API key was sent. ${HOW}`)
+  if (text.length > MAX_KEY_CHARS) return refuse(UNAUTHENTICATED, `What was sent is too long to be an API key. ${HOW}`)
   // Looked up by its hash: how long that takes tells nothing about the keys there are.
   const entry = entries.get(hashKey(text))
-  if (!entry) return new Problem(UNAUTHENTICATED, unknownKey(text))
+  if (!entry) return refuse(UNAUTHENTICATED, unknownKey(text))
   // Whoever sent it holds the key itself, and may know what became of it.
-  if (entry.isRevoked) return new Problem(KEY_REVOKED, `The API key ${entry.id} was revoked. ${ASK}`)
+  if (entry.isRevoked) return refuse(KEY_REVOKED, `The API key ${entry.id} was revoked. ${ASK}`, entry.id)
   const now = deps.now()
   if (entry.expiresAt <= now)
-    return new Problem(
+    return refuse(
       KEY_EXPIRED,
       `The API key ${entry.id} expired at ${new Date(entry.expiresAt).toISOString()}. ${ASK}`,
+      entry.id,
     )
   deps.onUse(entry.id, now)
   return entry
@@ -125,27 +130,33 @@ function unknownKey(text: string): string {
 
 function admit(entry: Entry, { gateway, userId }: Credentials): Authentication {
   if (!entry.mayUse.has(gateway) && !entry.mayUse.has('*'))
-    return refuse(FORBIDDEN, `This API key may not be used at the gateway "${gateway.slice(0, 63)}".`)
+    return refuse(FORBIDDEN, `This API key may not be used at the gateway "${gateway.slice(0, 63)}".`, entry.id)
   if (entry.userId === null) return admitNamed(entry, userId)
   if (userId === undefined || userId === '' || userId === entry.userId)
     return { ok: true, keyId: entry.id, userId: entry.userId, gateways: entry.gateways }
   return refuse(
     FORBIDDEN,
     'This API key belongs to one user and may not be used for another; leave the user header out, or name its own user.',
+    entry.id,
   )
 }
 
 /** The key is bound to no user, so the request names one. */
 function admitNamed(entry: Entry, userId: string | undefined): Authentication {
   if (userId === undefined || userId === '')
-    return refuse(USER_NEEDED, 'This API key is bound to no user; say for whom with the header "Gatehouse-User-ID".')
+    return refuse(
+      USER_NEEDED,
+      'This API key is bound to no user; say for whom with the header "Gatehouse-User-ID".',
+      entry.id,
+    )
   if (isUserId(userId)) return { ok: true, keyId: entry.id, userId, gateways: entry.gateways }
   return refuse(
     BAD_USER,
     'The user header holds something that cannot name a user; use 1 to 256 printable characters, such as an e-mail address.',
+    entry.id,
   )
 }
 
-function refuse(kind: Problem['kind'], detail: string): Refused {
-  return { ok: false, problem: new Problem(kind, detail) }
+function refuse(kind: Problem['kind'], detail: string, keyId: string | null = null): Refused {
+  return { ok: false, problem: new Problem(kind, detail), keyId }
 }

@@ -7,13 +7,13 @@ import { authorizeApi } from './routes.ts'
 const ADMIN_TOKEN = 'gha_local'
 const KEYS = new Map([
   ['Bearer admin', { ok: true, keyId: 'key_1', userId: null } as const],
-  ['Bearer user', { ok: false, problem: new Problem(FORBIDDEN, 'not an admin') } as const],
+  ['Bearer user', { ok: false, problem: new Problem(FORBIDDEN, 'not an admin'), keyId: null } as const],
 ])
 const deps = {
   adminToken: { matches: (sent: string | undefined) => sent === ADMIN_TOKEN },
   identity: {
     authenticateAdmin: ({ authorization }: { authorization?: string | undefined }) =>
-      KEYS.get(authorization ?? '') ?? { ok: false as const, problem: new Problem(UNAUTHENTICATED, 'no key') },
+      KEYS.get(authorization ?? '') ?? { ok: false as const, problem: new Problem(UNAUTHENTICATED, 'no key'), keyId: null },
   },
 }
 

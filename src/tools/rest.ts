@@ -106,7 +106,7 @@ function complete(result: JsonObject): CallResult {
 function admit(deps: ToolsRoutesDeps, wanted: Wanted, context: Context): Admission {
   const { caller } = context
   const userId = userIdOf(wanted, context)
-  if (caller.kind === 'key') return deps.tools.admit(credentialsOf(wanted, context, caller))
+  if (caller.kind === 'key') return deps.tools.admit({ ...credentialsOf(wanted, context, caller), face: 'rest' })
   if (!deps.house.snapshot().views.has(wanted.slug)) throw noSuchGateway(wanted.slug)
   if (userId !== undefined && !isUserId(userId)) {
     throw new Problem(

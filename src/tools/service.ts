@@ -1,4 +1,4 @@
-import { isProblem, Problem } from '#kernel'
+import { Problem } from '#kernel'
 import type { Identity } from '#identity'
 import type { Policy } from '#policy'
 import { call } from './call/call.ts'
@@ -7,6 +7,7 @@ import { ownerOfState } from './call/request-state.ts'
 import { findResource } from './call/resolve.ts'
 import { openTaskId } from './call/task-id.ts'
 import type { House } from './house.ts'
+import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
 import type { CallerSession, Definition } from './source.ts'
@@ -22,6 +23,7 @@ export function createTools(deps: {
   listDeadlineMs?: number
 }): Tools & { ownerOf(requestState: string): string | null } {
   const { house, policy } = deps
+  const noteRefusal = createRefusals(deps.call)
   const viewOf = (admission: Admission): GatewayView => {
     const view = house.snapshot().views.get(admission.gateway)
     if (!view) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${admission.gateway}" here (any more).`)
@@ -37,8 +39,17 @@ export function createTools(deps: {
     }),
   }
   return {
-    admit: (request) => admit(deps, request),
-    whyNoLonger: (request) => whyNoLonger(deps, request),
+    admit: (request) => {
+      const answer = admit(deps, request)
+      if ('gateway' in answer) return answer
+      const { userId, remoteAddress } = request.credentials
+      noteRefusal({ ...answer, userId, remoteAddress, gateway: request.gateway, face: request.face })
+      throw answer.problem
+    },
+    whyNoLonger: (request) => {
+      const answer = admit(deps, request)
+      return 'gateway' in answer ? null : answer.problem
+    },
     onAccessChanged: (listener) => deps.identity.onChange(listener),
     describe: (admission) => describe(viewOf(admission)),
     list: (admission, kind) =>
@@ -64,41 +75,38 @@ export function createTools(deps: {
 function admit(
   deps: { house: House; identity: Pick<Identity, 'authenticate'> },
   request: { gateway: string; credentials: Credentials },
-): Admission {
+): Admission | Refused {
   const view = deps.house.snapshot().views.get(request.gateway)
   if (view?.config.auth === 'none') return openAdmission(request)
   const { authorization, userId } = request.credentials
   if (authorization === undefined) {
-    throw new Problem(
-      UNAUTHENTICATED,
-      'Send a key of this gateway as "Authorization: Bearer <key>". An admin makes one with "gatehouse key create".',
-    )
+    const how =
+      'Send a key of this gateway as "Authorization: Bearer <key>". An admin makes one with "gatehouse key create".'
+    return refused(new Problem(UNAUTHENTICATED, how))
   }
   const answer = deps.identity.authenticate({ authorization, userId, gateway: request.gateway })
-  if (!answer.ok) throw answer.problem
+  if (!answer.ok) return answer
   // Only somebody with a valid credential learns which gateways there are not.
-  if (!view) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${request.gateway.slice(0, 64)}" here.`)
+  if (!view) {
+    const what = `There is no gateway "${request.gateway.slice(0, 64)}" here.`
+    return refused(new Problem(NO_SUCH_GATEWAY, what), answer.keyId)
+  }
   return { gateway: request.gateway, userId: answer.userId, keyId: answer.keyId, gateways: answer.gateways }
 }
 
-function whyNoLonger(...asked: Parameters<typeof admit>): Problem | null {
-  try {
-    admit(...asked)
-    return null
-  } catch (error) {
-    if (isProblem(error)) return error
-    throw error
-  }
+type Refused = { readonly problem: Problem; readonly keyId: string | null }
+
+function refused(problem: Problem, keyId: string | null = null): Refused {
+  return { problem, keyId }
 }
 
 /** `auth = "none"` serves this machine only, whatever stands in front of it. */
-function openAdmission(request: { gateway: string; credentials: Credentials }): Admission {
+function openAdmission(request: { gateway: string; credentials: Credentials }): Admission | Refused {
   const { remoteAddress, userId } = request.credentials
   if (!/^(127\.|::1$|::ffff:127\.)/.test(remoteAddress)) {
-    throw new Problem(
-      NOT_ALLOWED,
-      'This gateway has auth = "none" and answers this machine only. Set auth = "key" to use it from elsewhere.',
-    )
+    const why =
+      'This gateway has auth = "none" and answers this machine only. Set auth = "key" to use it from elsewhere.'
+    return refused(new Problem(NOT_ALLOWED, why))
   }
   const name = userId !== undefined && /^[\x21-\x7e]{1,256}$/.test(userId) ? userId : 'anonymous'
   return { gateway: request.gateway, userId: name, keyId: null, gateways: [request.gateway] }

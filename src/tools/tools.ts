@@ -9,9 +9,9 @@ import type { AskRequest, CallerPort, CallerSession, CallMethod, Definition, Rpc
 export type Tools = {
   /**
    * Lets a caller in at one gateway, or throws a Problem: 401 without valid credentials, 403 where the key may not be
-   * used like this, 404 for an unknown gateway. Every other verb needs the admission it gives.
+   * used like this, 404 for an unknown gateway; the audit trail has that too. Every other verb needs the admission.
    */
-  admit(request: { gateway: string; credentials: Credentials }): Admission
+  admit(request: { gateway: string; credentials: Credentials; face: 'mcp' | 'rest' }): Admission
   /** Why whoever was admitted so may not go on, or null while they may. */
   whyNoLonger(request: { gateway: string; credentials: Credentials }): Problem | null
   /** Tells when keys were made or ended: ask `whyNoLonger` for everything that is open. */

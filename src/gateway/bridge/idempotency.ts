@@ -19,5 +19,5 @@ export function idempotencyKeyOf(req: IncomingMessage, params: JsonObject): stri
     throw new Problem(INVALID_PARAMS, `The header Idempotency-Key and _meta["${IDEMPOTENCY_META}"] differ. Send one.`)
   }
   if (typeof key === 'string' && /^[\x21-\x7e]{1,255}$/.test(key)) return key
-  throw new Problem(INVALID_PARAMS, 'An idempotency key must be 1–255 visible ASCII characters.')
+  throw new Problem(INVALID_PARAMS, 'An idempotency key (Idempotency-Key) must be 1–255 visible ASCII characters.')
 }

@@ -28,6 +28,7 @@ export function checkOutput(
         reason,
         outcome: { kind: 'complete', result },
         responseBytes: result.bytes().length,
+        ...(reply.isError ? { counted: 'error' } : {}),
       }
     }
     case 'input': {
@@ -49,6 +50,7 @@ export function checkOutput(
         reason: `the server answered with error ${reply.error.code}`,
         outcome,
         responseBytes: 0,
+        counted: 'error',
       }
     }
   }

@@ -1,6 +1,6 @@
 import { isProblem, type Json, type Problem } from '#kernel'
 import { Payload } from '../payload.ts'
-import { CANCELLED, INPUT_EXPIRED, RATE_LIMITED } from '../problems.ts'
+import { CANCELLED, CIRCUIT_OPEN, INPUT_EXPIRED, OVERLOADED, RATE_LIMITED } from '../problems.ts'
 import { reasonOf } from '../reason.ts'
 import type { CallOutcome } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
@@ -13,7 +13,11 @@ export type Ending = {
   readonly reason: string
   readonly rule?: string | null
   readonly responseBytes: number
+  /** How metrics count it, where the decision does not say: an answer that tells of an error, and what was too much. */
+  readonly counted?: 'error' | 'shed'
 }
+
+const SHED = [OVERLOADED, CIRCUIT_OPEN, RATE_LIMITED] as const
 
 /** The ending of a call that threw: a refusal, a Problem on the way to the server, or an outage. */
 export function endingOf(error: unknown, attempt: Attempt): Ending {
@@ -39,6 +43,7 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
     decision: isProblem(error, RATE_LIMITED) ? 'denied' : 'failed',
     reason,
     responseBytes: 0,
+    ...(SHED.some((kind) => isProblem(error, kind)) ? { counted: 'shed' } : {}),
   }
 }
 

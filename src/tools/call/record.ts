@@ -16,7 +16,7 @@ export async function record(
   deps.metrics.call({
     gateway: attempt.request.admission.gateway,
     server: attempt.target?.server.config.name ?? 'none',
-    outcome: ending.decision === 'allowed' ? 'ok' : ending.decision,
+    outcome: ending.counted ?? (ending.decision === 'allowed' ? 'ok' : ending.decision),
     seconds: (event.latencyMs ?? 0) / 1_000,
   })
   try {
