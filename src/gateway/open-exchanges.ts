@@ -48,7 +48,7 @@ export class OpenExchanges {
 
   #expel(): void {
     // A copy, as whatever ends takes itself out.
-    for (const member of [...this.#members]) {
+    for (const member of this.#members.slice()) {
       const why = this.#tools.whyNoLonger(member.exchange)
       if (why !== null) member.expel(why)
     }

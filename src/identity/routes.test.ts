@@ -13,7 +13,11 @@ const deps = {
   adminToken: { matches: (sent: string | undefined) => sent === ADMIN_TOKEN },
   identity: {
     authenticateAdmin: ({ authorization }: { authorization?: string | undefined }) =>
-      KEYS.get(authorization ?? '') ?? { ok: false as const, problem: new Problem(UNAUTHENTICATED, 'no key'), keyId: null },
+      KEYS.get(authorization ?? '') ?? {
+        ok: false as const,
+        problem: new Problem(UNAUTHENTICATED, 'no key'),
+        keyId: null,
+      },
   },
 }
 
