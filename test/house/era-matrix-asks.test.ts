@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JsonObject } from '#kernel'
+import { stdioCommand } from '../fakes/stdio-programs.ts'
 import { cells, startMatrix, type Cell, type Matrix } from './matrix/cells.ts'
-import type { Ability, MatrixClient, Said } from './matrix/clients.ts'
+import { connect, type Ability, type MatrixClient, type Said } from './matrix/clients.ts'
+import { startHouse } from './start-house.ts'
+
+const MISSING_SAMPLING = { requiredCapabilities: { sampling: {} } }
+const NOBODY = { content: [{ type: 'text', text: 'nobody to ask' }], isError: false }
 
 /** Servers that ask back in the middle of a call: over two eras, one call stays one call. */
 
@@ -166,6 +171,38 @@ describe.each(cells)('$client → $upstream upstream, in the gateway "$gateway"'
 
     // A stateless server says which capability it lacks; one of the session era answers with a tool error.
     expect(outcome).toMatchObject(eraOf(cell) === 'modern' ? { code: -32021 } : { isError: true })
+    expect(client.asked.total).toBe(0)
+  })
+})
+
+describe('a session-era server that asks without looking whether it may', () => {
+  const outcomes = [
+    { client: 'SDK v1', tool: 'insist', outcome: { isError: true } },
+    { client: 'SDK v2 legacy', tool: 'insist', outcome: { isError: true } },
+    { client: 'SDK v2 modern', tool: 'insist', outcome: { code: -32021, data: MISSING_SAMPLING } },
+    { client: 'SDK v1', tool: 'manage', outcome: NOBODY },
+    { client: 'SDK v2 modern', tool: 'manage', outcome: NOBODY },
+  ] as const
+
+  test.each(outcomes)('$client hears why "$tool" ended as it did', async ({ client: kind, tool, outcome }) => {
+    const toml = `
+      [[servers]]
+      name = "pushy"
+      transport = "stdio"
+      command = ${JSON.stringify(stdioCommand('pushy'))}
+
+      [[gateways]]
+      slug = "demo"
+      tools = ["pushy/*"]
+    `
+    await using house = await startHouse({ toml })
+    await house.listed()
+    const headers = { authorization: `Bearer ${await house.createKey({ user: 'ada@example.com', gateway: 'demo' })}` }
+    await using client = await connect(kind, { url: `${house.url}/mcp/demo`, headers, ability: 'bare' })
+
+    const ended: unknown = await client.callTool(tool).catch((error: unknown) => error)
+
+    expect(ended).toMatchObject(outcome)
     expect(client.asked.total).toBe(0)
   })
 })

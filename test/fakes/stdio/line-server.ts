@@ -1,6 +1,10 @@
 import { createInterface } from 'node:readline'
 
-export type LineMessage = { id?: string | number; method?: string; params?: { arguments?: { text?: string } } }
+export type LineMessage = {
+  id?: string | number
+  method?: string
+  params?: { name?: string; arguments?: { text?: string } }
+}
 
 /** The least of a legacy stdio server, by hand: reads a line, gives it to `answer`, and ends when stdin ends. */
 export function serveLines(answer: (message: LineMessage) => void): void {

@@ -36,6 +36,15 @@ export function refusalOf(capabilities: JsonObject, method: string, params: Json
   return undefined
 }
 
+/** What a caller would have had to declare to be asked this, in the words of 2026-07-28; undefined for other requests. */
+export function capabilityFor(method: string, params: JsonObject): JsonObject | undefined {
+  const capability = CAPABILITY_OF.get(method)
+  if (capability === undefined || 'task' in params) return undefined
+  if (method === 'elicitation/create') return { elicitation: { [params['mode'] === 'url' ? 'url' : 'form']: {} } }
+  const needsTools = method === 'sampling/createMessage' && ('tools' in params || 'toolChoice' in params)
+  return { [capability]: needsTools ? { tools: {} } : {} }
+}
+
 const CAPABILITY_OF = new Map([
   ['elicitation/create', 'elicitation'],
   ['sampling/createMessage', 'sampling'],

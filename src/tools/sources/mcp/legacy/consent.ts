@@ -26,6 +26,13 @@ export function cannotOpenPages(call: SourceCall, error: RpcError): Reply | unde
   return { kind: 'error', error: { code: -32021, message: error.message, data } }
 }
 
+/** A call that failed because its server was not allowed to ask, for a caller of the stateless era. */
+export function cannotBeAsked(requiredCapabilities: JsonObject): Reply {
+  const [capability = ''] = Object.keys(requiredCapabilities)
+  const message = `The server needs the client capability "${capability}" for this call.`
+  return { kind: 'error', error: { code: -32021, message, data: { requiredCapabilities } } }
+}
+
 /** How the caller's answers leave the call: every page was accepted, one was not, or some are missing. */
 export function judgeVisits(asked: Readonly<Record<string, AskRequest>>, answers: JsonObject) {
   const actions = Object.keys(asked).map((key) => {

@@ -6,7 +6,7 @@ import { objectAt, stringAt } from '../json.ts'
 import type { Link, LinkResponse, ServerMessage } from '../link.ts'
 import { brokenReply } from '../reasons.ts'
 import { moreVerbose } from '../relay.ts'
-import { refusalOf } from './capabilities.ts'
+import { capabilityFor, refusalOf } from './capabilities.ts'
 import type { Introduced } from './handshake.ts'
 import { LiveCall, type Respond } from './live-call.ts'
 import { asTask, createdTask, lookEveryMs, relatedTask } from './tasks.ts'
@@ -246,7 +246,10 @@ export class Conversation {
     const live = own ?? this.#callThatMeans(method, params)
     const caller = live?.caller ?? this.#onlyCaller()
     const refusal = refusalOf(caller?.clientCapabilities ?? {}, method, params)
-    if (refusal !== undefined) return respond({ error: refusal })
+    if (refusal !== undefined) {
+      if (live !== undefined) live.lacked ??= capabilityFor(method, params)
+      return respond({ error: refusal })
+    }
     if (live !== undefined) return live.ask(request, respond)
     void this.#askOutside(request, caller, respond)
   }

@@ -30,6 +30,8 @@ export class LiveCall {
   readonly watch: CallWatch
   /** The server's task that this call became, if it did. */
   taskId: string | undefined
+  /** What the server asked for although the caller never declared it; it was refused. */
+  lacked: JsonObject | undefined
   readonly #asks = new Map<string, Ask>()
   #askCount = 0
   #outcome: Outcome | undefined

@@ -15,7 +15,7 @@ import { stringAt } from '../json.ts'
 import type { OpenLink } from '../link.ts'
 import { listAll } from '../list-all.ts'
 import { ALL_CAPABILITIES } from './capabilities.ts'
-import { cannotOpenPages, declined, judgeVisits, pagesToVisit } from './consent.ts'
+import { cannotBeAsked, cannotOpenPages, declined, judgeVisits, pagesToVisit } from './consent.ts'
 import { Conversation } from './conversation.ts'
 import { introduce } from './handshake.ts'
 import { deadline } from '../deadline.ts'
@@ -173,6 +173,9 @@ class Legacy implements Adapter {
     if (end.kind === 'asked') return this.#park(call, held, id)
     if (id !== undefined) this.#parking.leave(id)
     const { response } = end
+    const { lacked } = held.live
+    const hasFailed = 'error' in response || response.isError
+    if (hasFailed && lacked !== undefined && call.session.era === 'modern') return cannotBeAsked(lacked)
     if (!('error' in response)) return { kind: 'complete', ...response }
     const pages = call.session.era === 'modern' ? pagesToVisit(response.error) : undefined
     if (pages === undefined) return { kind: 'error', error: response.error }
