@@ -80,7 +80,7 @@ describe('a gateway in front of the conformance fixture', () => {
  * What no gateway can mend, since the wire of 2025-11-25 does not say it:
  * - A server that checks before it asks (this fixture does) refuses a client without the capability by an ordinary tool
  *   error. Which capability that was, or that it was about one, is in its prose only; so no -32021. Had it asked all the
- *   same, the call would end with -32021 (`era-matrix.test.ts`). We do not claim more upstream than the client can do
+ *   same, the call would end with -32021 (`era-matrix-asks.test.ts`). We do not claim more upstream than the client can do
  *   to provoke the question: servers decide by it what they do instead of asking.
  * - The suite insists that the question has the key `user_name`. Questions of the session era have no key.
  */
