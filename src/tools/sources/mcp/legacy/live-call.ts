@@ -34,6 +34,7 @@ export class LiveCall {
   lacked: JsonObject | undefined
   readonly #asks = new Map<string, Ask>()
   #askCount = 0
+  #unheardProgress: JsonObject | undefined
   #outcome: Outcome | undefined
   #leg: { readonly port: CallerPort; readonly call: SourceCall } | undefined
   #wake: (() => void) | undefined
@@ -61,6 +62,9 @@ export class LiveCall {
   async leg(call: SourceCall, port: CallerPort): Promise<LegEnd> {
     this.#leg = { call, port }
     this.watch.resume(call.signal)
+    const unheard = this.#unheardProgress
+    this.#unheardProgress = undefined
+    if (unheard !== undefined) this.hear(PROGRESS, unheard)
     if (this.#asks.size > 0) this.#flush()
     if (this.#outcome === undefined) {
       await new Promise<void>((resolve) => {
@@ -115,11 +119,14 @@ export class LiveCall {
     for (const [key, ask] of this.#asks) if (ask.rpcId === rpcId) this.#asks.delete(key)
   }
 
-  /** A notification for this call. While nobody waits it is dropped. */
+  /** A notification for this call. While nobody waits it is dropped, but for how far the call has come. */
   hear(method: string, params: JsonObject): void {
     this.watch.touch()
     const leg = this.#leg
-    if (leg === undefined) return
+    if (leg === undefined) {
+      if (method === PROGRESS) this.#unheardProgress = params
+      return
+    }
     const token = leg.call.wantsProgress ? this.token : undefined
     relayNotification({ method, params }, leg.port, { token, logLevel: leg.call.logLevel })
   }
@@ -166,6 +173,7 @@ export class LiveCall {
 /** Questions of one call that wait at once. */
 const MAX_ASKS = 32
 const TOO_MANY_ASKS: RpcError = { code: -32000, message: 'too many questions of this call wait for an answer' }
+const PROGRESS = 'notifications/progress'
 const CALL_IS_OVER: RpcError = { code: -32000, message: 'the call that this belonged to is over' }
 
 export function sessionEnded(server: string): Problem {
