@@ -22,7 +22,7 @@ export async function rememberOffer(
   server: Pick<ServerConfig, 'name' | 'on_change'>,
   offer: Offer,
 ): Promise<boolean> {
-  const { tools, ...rest } = offer
+  const { tools, ...rest } = { ...offer, tools: storable(offer.tools), prompts: storable(offer.prompts) }
   const row = { server: server.name, rest: JSON.stringify(rest), offered_at: deps.clock.now() }
   const before = await store.findOffer(deps.db, server.name)
   const plan = async (db: store.ToolsDb, isFirst: boolean) =>
@@ -37,6 +37,16 @@ export async function rememberOffer(
   })
   return true
 }
+
+/** Names are keys in the database: one that no database takes would keep everybody's next change from being stored. */
+function storable(definitions: readonly Definition[]): Definition[] {
+  return definitions.filter(({ name }) => {
+    if (typeof name !== 'string') return false
+    return name.length <= MAX_NAME_CHARS && name.isWellFormed() && !name.includes('\0')
+  })
+}
+
+const MAX_NAME_CHARS = 512
 
 type PlannedChange = {
   readonly kind: 'added' | 'changed' | 'removed' | 'restored'

@@ -19,6 +19,9 @@ export const POISONED_NAMES = [
   '\u001b[2J\u202Egnitar',
   'n'.repeat(300_000),
   '../../etc/passwd',
+  'with\0nul',
+  '\uD800',
+  '\uD801',
   '',
 ]
 
@@ -52,9 +55,11 @@ function resultOf(method: string, reference: string): string | undefined {
   const polluting = '"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}'
   switch (method) {
     case 'initialize':
-      return `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{},"extensions":{${polluting}},${polluting}},"serverInfo":{"name":"p","version":"1",${polluting}}}`
+      return `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{},"prompts":{},"extensions":{${polluting}},${polluting}},"serverInfo":{"name":"p","version":"1",${polluting}}}`
     case 'tools/list':
       return JSON.stringify({ tools: [...POISONED_NAMES, 'again', 'again'].map((name) => toolOf(name, reference)) })
+    case 'prompts/list':
+      return JSON.stringify({ prompts: POISONED_NAMES.map((name) => ({ name })) })
     case 'resources/list':
       return JSON.stringify({ resources: POISONED_NAMES.map((uri) => ({ uri, name: uri, annotations: ANNOTATIONS })) })
     case 'resources/templates/list':
