@@ -1,5 +1,4 @@
 /** For `crash.test.ts`: records without end, and prints the trace id of each record once it is acknowledged. */
-import { writeSync } from 'node:fs'
 import { systemClock } from '#kernel'
 import { openStorage } from '#storage'
 import { AUDIT_MIGRATIONS, createAudit } from './index.ts'
@@ -21,7 +20,7 @@ async function recordForever(lane: number): Promise<never> {
   for (let count = 0; ; count++) {
     const traceId = `${process.pid}-${lane}-${count}`
     await audit.record({ what: 'tools/call', decision: 'allowed', userId: 'alice', traceId })
-    writeSync(1, `${traceId}\n`)
+    process.stdout.write(`${traceId}\n`)
   }
 }
 
