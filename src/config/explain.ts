@@ -72,12 +72,21 @@ function explainUnion(issue: z.core.$ZodIssueInvalidUnion, path: KeyPath, contex
     return nearestMember.flatMap((inner) => explain(inner, [...path, ...toKeyPath(inner.path)], context))
   }
   if (nearestMember === undefined && valueAt(context.resolved.document, path) === undefined) {
-    return [{ path, text: missing(path) + oneOf(optionsOf(issue)) }]
+    const table = path.slice(0, -1)
+    return [{ path, text: missing(path) + oneOf(optionsOf(issue)) }, ...strangersIn(table, context)]
   }
   const expected = nearestMember === undefined ? mustBeOneOf(optionsOf(issue)) : messages(issue.errors.flat())
   return [
     { path, text: `${inWords(path)} ${expected}${sent(path, context)}${nearOption(optionsOf(issue), path, context)}` },
   ]
+}
+
+// Nothing in a table is judged while it is not known which sort it is; a misspelt name is still one.
+function strangersIn(table: KeyPath, context: Context): readonly Finding[] {
+  const names = keysAt(context.schema, table)
+  const value = valueAt(context.resolved.document, table)
+  const strange = isTable(value) ? Object.keys(value).filter((key) => !names.has(key)) : []
+  return strange.map((key) => unknownKey(key, table, context))
 }
 
 function depth(issues: readonly Issue[]): number {

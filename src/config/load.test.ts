@@ -99,6 +99,11 @@ test.each([
     '[[gateways]]\nslug = "a"\nxyzzy = 1',
     '3: unknown key "xyzzy" in [[gateways]]; known are slug, title, tools',
   ],
+  [
+    'a misspelt key that says which sort of entry it is',
+    '[[servers]]\nname = "a"\ntransprt = "http"\nurl = "http://a"',
+    '3: unknown key "transprt" in [[servers]]; did you mean "transport"?',
+  ],
   ['a missing key', '[[gateways]]\ntitle = "a"', '1: missing key "slug" in [[gateways]]'],
   ['a wrong type', '[[gateways]]\nslug = 7', '2: "gateways[0].slug" must be a string, but 7 was sent'],
   [

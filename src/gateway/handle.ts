@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connectionAddress } from '#http'
+import { answerPage } from '#http'
 import { isProblem, Problem, type JsonObject } from '#kernel'
 import type { Credentials } from '#tools'
 import { readBody, type Hold } from './body.ts'
@@ -36,6 +37,7 @@ export async function handleRequest(
   res.on('error', () => {}) // A client that left; 'close' follows and is acted upon.
   try {
     face.guard(req)
+    if (req.headers.origin !== undefined && answerPageOf(req, res, req.headers.origin) === 'answered') return
     if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
     // Before the body: a stranger may not fill our memory.
     const credentials = credentialsOf(req)
@@ -47,6 +49,20 @@ export async function handleRequest(
   } catch (error) {
     answerFailure(face, { res, id: seen.id }, error)
   }
+}
+
+/** Pages that the guard has let in may read what we answer; browsers ask for that first, and without a key. */
+function answerPageOf(req: IncomingMessage, res: ServerResponse, origin: string): 'answered' | 'goes on' {
+  const { headers, isPreflight } = answerPage({
+    method: req.method,
+    origin,
+    requestedMethod: headerOf(req, 'access-control-request-method'),
+    requestedHeaders: headerOf(req, 'access-control-request-headers'),
+  })
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+  if (!isPreflight) return 'goes on'
+  sendEmpty(res, 204)
+  return 'answered'
 }
 
 async function answer(face: Face, exchange: Exchange, messages: Messages): Promise<void> {

@@ -3,6 +3,7 @@ import { Problem } from '#kernel'
 import type { Log } from '#telemetry'
 import { answerError, answerProblem } from './contract/answer.ts'
 import { NO_SUCH_ROUTE } from './contract/problems.ts'
+import { answerPage, type PageAnswer } from './cors.ts'
 import { guardBrowser, type BrowserRules } from './guard-browser.ts'
 
 /** Paths that probes ask under any name; they tell nothing that is not plain from outside. */
@@ -16,7 +17,11 @@ export function createApi(options: { log: Log; browser: BrowserRules }): Hono {
   const app = new Hono()
   app.use('*', async (context, next) => {
     if (!PROBES.has(context.req.path)) guardBrowser(context.req.raw, options.browser)
+    const { isPreflight, headers } = answerPageOf(context.req.raw)
+    if (isPreflight) return new Response(null, { status: 204, headers })
     await next()
+    for (const [name, value] of Object.entries(headers)) context.res.headers.set(name, value)
+    return undefined
   })
   app.notFound((context) =>
     answerProblem(
@@ -28,4 +33,12 @@ export function createApi(options: { log: Log; browser: BrowserRules }): Hono {
   )
   app.onError((error, { req }) => answerError(error, { method: req.method, path: req.path, log: options.log }))
   return app
+}
+
+function answerPageOf({ method, headers }: Request): PageAnswer {
+  const origin = headers.get('origin')
+  if (origin === null) return { headers: {}, isPreflight: false }
+  const requestedMethod = headers.get('access-control-request-method') ?? undefined
+  const requestedHeaders = headers.get('access-control-request-headers') ?? undefined
+  return answerPage({ method, origin, requestedMethod, requestedHeaders })
 }

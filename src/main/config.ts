@@ -19,7 +19,15 @@ const server = z.strictObject({
     .max(2048)
     .optional(),
   /** Web origins, besides our own, whose pages may call from a browser. */
-  allowed_origins: z.array(z.url().max(256)).max(64).default([]),
+  allowed_origins: z
+    .array(
+      z
+        .url()
+        .max(256)
+        .transform((url) => new URL(url).origin),
+    )
+    .max(64)
+    .default([]),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 })
 

@@ -29,13 +29,8 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
       responseBytes: 0,
     }
   }
+  if (attempt.request.signal.aborted || isProblem(error, CANCELLED)) return cancelled(attempt)
   const { reason } = reasonOf(error)
-  if (attempt.request.signal.aborted || isProblem(error, CANCELLED)) {
-    const revoked = whyRevoked(attempt)
-    const message = revoked?.message ?? 'The call was cancelled.'
-    const outcome = { kind: 'error', error: { code: INTERNAL_ERROR, message } } as const
-    return { outcome, decision: 'cancelled', reason: revoked?.message ?? 'cancelled by the caller', responseBytes: 0 }
-  }
   const server = attempt.target?.server.config.name
   const text = isProblem(error) ? reason : `Server "${server}" could not do this: ${reason}.`
   return {
@@ -47,9 +42,12 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
   }
 }
 
-/** Set when it was not the caller who gave up: they are no longer admitted. */
-function whyRevoked({ request: { signal } }: Attempt): Problem | null {
-  return isProblem(signal.reason) ? signal.reason : null
+/** It was the caller who gave up, or they are no longer admitted: then that is the reason. */
+function cancelled({ request: { signal } }: Attempt): Ending {
+  const revoked = isProblem(signal.reason) ? signal.reason.message : null
+  const error = { code: INTERNAL_ERROR, message: revoked ?? 'The call was cancelled.' }
+  const reason = revoked ?? 'cancelled by the caller'
+  return { outcome: { kind: 'error', error }, decision: 'cancelled', reason, responseBytes: 0 }
 }
 
 /** A tool's failure is a result that the model can read; everything else fails as a JSON-RPC error. */
