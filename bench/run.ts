@@ -17,7 +17,7 @@ import { describeMachine, judge, toMarkdown, type Results } from './report.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const FULL = {
-  throughput: { rounds: 5, connections: 32, forMs: 2_000, warmUpMs: 2_500 },
+  throughput: { rounds: 6, connections: 32, forMs: 1_500, warmUp: { calls: 20_000, atMostMs: 8_000 } },
   latency: { rounds: 5, perSecond: 500, forMs: 2_000 },
   sessions: 10_000,
   largeBytes: 10 * 1024 * 1024,
@@ -25,7 +25,7 @@ const FULL = {
   starts: 5,
 }
 const QUICK: typeof FULL = {
-  throughput: { rounds: 2, connections: 32, forMs: 700, warmUpMs: 500 },
+  throughput: { rounds: 2, connections: 32, forMs: 600, warmUp: { calls: 5_000, atMostMs: 1_500 } },
   latency: { rounds: 2, perSecond: 500, forMs: 700 },
   sessions: 2_000,
   largeBytes: 10 * 1024 * 1024,

@@ -9,7 +9,11 @@ import { decodeHeader } from './header-value.ts'
 export const MODERN_VERSIONS: readonly string[] = ['2026-07-28']
 const DATE = /^\d{4}-\d{2}-\d{2}$/
 const FIRST_MODERN_VERSION = '2026-07-28'
-const PREFIX = 'io.modelcontextprotocol/'
+// Whole names, not put together at each use: a member looked up by a new string every time is never looked up fast.
+const PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion'
+const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities'
+const CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
+const LOG_LEVEL = 'io.modelcontextprotocol/logLevel'
 
 /** What a modern client says about itself with every request. */
 export type Envelope = {
@@ -23,7 +27,7 @@ export type Envelope = {
 export function isModern(req: IncomingMessage, message: RpcMessage): boolean {
   if (message.kind === 'response') return false
   const meta = message.params._meta
-  if (isJsonObject(meta) && meta[`${PREFIX}protocolVersion`] !== undefined) return true
+  if (isJsonObject(meta) && meta[PROTOCOL_VERSION] !== undefined) return true
   const version = headerOf(req, 'mcp-protocol-version')
   // A client that begins a session says so in the body, whatever its transport puts into the header.
   const beginsSession = message.method === 'initialize' && !isJsonObject(meta)
@@ -34,16 +38,16 @@ export function isModern(req: IncomingMessage, message: RpcMessage): boolean {
 export function readEnvelope(req: IncomingMessage, message: RpcRequest): Envelope {
   const meta = message.params._meta
   if (!isJsonObject(meta)) throw missing('_meta')
-  const version = meta[`${PREFIX}protocolVersion`]
-  if (typeof version !== 'string') throw missing(`_meta["${PREFIX}protocolVersion"]`)
+  const version = meta[PROTOCOL_VERSION]
+  if (typeof version !== 'string') throw missing(`_meta["${PROTOCOL_VERSION}"]`)
   requireHeader(req, 'MCP-Protocol-Version', version)
   if (!MODERN_VERSIONS.includes(version)) throw unsupported(version)
-  const clientCapabilities = meta[`${PREFIX}clientCapabilities`]
-  if (!isJsonObject(clientCapabilities)) throw missing(`_meta["${PREFIX}clientCapabilities"]`)
-  const clientInfo = meta[`${PREFIX}clientInfo`] ?? {}
-  if (!isJsonObject(clientInfo)) throw missing(`_meta["${PREFIX}clientInfo"] as an object`)
-  const logLevel = meta[`${PREFIX}logLevel`]
-  if (logLevel !== undefined && !isLogLevel(logLevel)) throw missing(`a known level in _meta["${PREFIX}logLevel"]`)
+  const clientCapabilities = meta[CLIENT_CAPABILITIES]
+  if (!isJsonObject(clientCapabilities)) throw missing(`_meta["${CLIENT_CAPABILITIES}"]`)
+  const clientInfo = meta[CLIENT_INFO] ?? {}
+  if (!isJsonObject(clientInfo)) throw missing(`_meta["${CLIENT_INFO}"] as an object`)
+  const logLevel = meta[LOG_LEVEL]
+  if (logLevel !== undefined && !isLogLevel(logLevel)) throw missing(`a known level in _meta["${LOG_LEVEL}"]`)
   requireHeader(req, 'Mcp-Method', message.method)
   requireName(req, message)
   return { protocolVersion: version, clientInfo, clientCapabilities, logLevel }

@@ -5,7 +5,6 @@ import { encodeHeader } from './param-headers.ts'
 
 export const MODERN_VERSION = '2026-07-28'
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks'
-const PREFIX = 'io.modelcontextprotocol'
 
 /** Who speaks, as every request of the stateless era says it anew. */
 export type Speaker = {
@@ -24,10 +23,10 @@ export function withEnvelope(params: JsonObject, speaker: Speaker): JsonObject {
     _meta: {
       ...objectAt(params, '_meta'),
       ...trace,
-      [`${PREFIX}/protocolVersion`]: MODERN_VERSION,
-      [`${PREFIX}/clientInfo`]: clientInfo,
-      [`${PREFIX}/clientCapabilities`]: clientCapabilities,
-      ...(logLevel !== undefined && { [`${PREFIX}/logLevel`]: logLevel }),
+      'io.modelcontextprotocol/protocolVersion': MODERN_VERSION,
+      'io.modelcontextprotocol/clientInfo': clientInfo,
+      'io.modelcontextprotocol/clientCapabilities': clientCapabilities,
+      ...(logLevel !== undefined && { 'io.modelcontextprotocol/logLevel': logLevel }),
       ...(progressToken !== undefined && { progressToken }),
     },
   }
