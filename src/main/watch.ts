@@ -1,4 +1,4 @@
-import { unwatchFile, watchFile } from 'node:fs'
+import { statSync, unwatchFile, watchFile, type Stats } from 'node:fs'
 import type { Log } from '#telemetry'
 import { isProblem } from '#kernel'
 import type { GatehouseConfig } from './config.ts'
@@ -7,7 +7,8 @@ import type { Gatehouse } from './open.ts'
 /**
  * Follows the configuration file: a change of servers or gateways is taken over while the house runs, a mistake is
  * logged with its line and the old configuration stays in force. SIGHUP does the same at once. The returned function
- * ends it. The file is asked for its time (once a second) instead of watched, because editors and mounts replace it.
+ * ends it. The file is asked for its time (once a second) instead of watched, because editors and mounts replace it;
+ * it counts as changed when it has rested for a moment, so that nobody's half-written file is taken for a whole one.
  */
 export function followConfig(deps: {
   gatehouse: Pick<Gatehouse, 'reload'>
@@ -25,11 +26,25 @@ export function followConfig(deps: {
       log.error({ file, ...why }, 'the changed configuration was not taken over; the old one stays')
     }
   }
-  const onChange = (): void => void takeOver()
-  watchFile(file, { interval: 1_000, persistent: false }, onChange)
-  process.on('SIGHUP', onChange)
+  let resting: NodeJS.Timeout | undefined
+  const whenRested = (seen: Stats): void => {
+    clearTimeout(resting)
+    resting = setTimeout(() => {
+      const now = statSync(file, { throwIfNoEntry: false })
+      if (now === undefined || now.size === 0) return // being replaced; its next time is seen as well
+      if (now.mtimeMs === seen.mtimeMs && now.size === seen.size) void takeOver()
+      else whenRested(now)
+    }, REST_MS)
+    resting.unref()
+  }
+  const atOnce = (): void => void takeOver()
+  watchFile(file, { interval: 1_000, persistent: false }, whenRested)
+  process.on('SIGHUP', atOnce)
   return () => {
-    unwatchFile(file, onChange)
-    process.off('SIGHUP', onChange)
+    clearTimeout(resting)
+    unwatchFile(file, whenRested)
+    process.off('SIGHUP', atOnce)
   }
 }
+
+const REST_MS = 300

@@ -30,11 +30,16 @@ export function endingOf(error: unknown, attempt: Attempt): Ending {
     }
   }
   if (attempt.request.signal.aborted || isProblem(error, CANCELLED)) return cancelled(attempt)
+  return failed(error, attempt)
+}
+
+function failed(error: unknown, attempt: Attempt): Ending {
   const { reason } = reasonOf(error)
+  const problem = isProblem(error) ? error : null
   const server = attempt.target?.server.config.name
-  const text = isProblem(error) ? reason : `Server "${server}" could not do this: ${reason}.`
+  const text = problem ? reason : `Server "${server}" could not do this: ${reason}.`
   return {
-    outcome: failedOutcome(attempt, text, isProblem(error) ? error : null),
+    outcome: failedOutcome(attempt, text, problem),
     decision: isProblem(error, RATE_LIMITED) ? 'denied' : 'failed',
     reason,
     responseBytes: 0,
