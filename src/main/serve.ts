@@ -1,8 +1,10 @@
+import { mkdir } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { createGatewayFace, type GatewayFace } from '#gateway'
 import { connectionAddress, PEER_HEADER } from '#http'
 import { Problem } from '#kernel'
+import { claimDataDir, type Claim } from './claim.ts'
 import { watchHouse } from './gauges.ts'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
 import { readRunning, removeRunning, writeRunning } from './running.ts'
@@ -17,16 +19,35 @@ export type RunningGatehouse = Gatehouse & {
 
 export const ALREADY_RUNNING = { code: 'main/already-running', status: 409, title: 'The house runs already' } as const
 
-/** Opens the house and listens. Refuses when another process already serves this data directory. */
+/** Opens the house and listens. Refuses while another process serves this data directory; waits for one that closes. */
 export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
-  const { dataDir, config } = options
-  const other = await readRunning(dataDir)
-  if (other && other.pid !== process.pid && (await answers(other.url))) {
-    throw new Problem(
-      ALREADY_RUNNING,
-      `A Gatehouse already runs with the data in ${dataDir}, at ${other.url} (pid ${other.pid}). Stop it first, or use another --data.`,
-    )
+  const claim = await claimOrRefuse(options.dataDir)
+  try {
+    return await serveClaimed(options, claim)
+  } catch (error) {
+    claim[Symbol.dispose]()
+    throw error
   }
+}
+
+/** A house that closes no longer answers, and is gone in a moment. */
+const CLOSING_MS = 15_000
+
+async function claimOrRefuse(dataDir: string): Promise<Claim> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const claim =
+    (await claimDataDir(dataDir, 0)) ?? ((await readRunning(dataDir)) ? null : await claimDataDir(dataDir, CLOSING_MS))
+  if (claim !== null) return claim
+  const other = await readRunning(dataDir)
+  const where = other === null ? '' : `, at ${other.url} (pid ${other.pid})`
+  throw new Problem(
+    ALREADY_RUNNING,
+    `A Gatehouse already runs with the data in ${dataDir}${where}. Stop it first, or use another --data.`,
+  )
+}
+
+async function serveClaimed(options: OpenOptions, claim: Claim): Promise<RunningGatehouse> {
+  const { dataDir, config } = options
   const gatehouse = await openGatehouse(options)
   const reached = { publicUrl: config.server.public_url ?? '' }
   const face = createGatewayFace({
@@ -57,18 +78,12 @@ export async function serve(options: OpenOptions): Promise<RunningGatehouse> {
       ...gatehouse,
       url,
       publicUrl: reached.publicUrl,
-      close: () => closeAll({ server, face, gatehouse, dataDir }),
+      close: () => closeAll({ server, face, gatehouse, dataDir, claim }),
     }
   } catch (error) {
     await gatehouse.close()
     throw error
   }
-}
-
-/** A process id is used again sooner or later, so a house counts as running only when it answers. */
-async function answers(url: string): Promise<boolean> {
-  const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) }).catch((error: unknown) => error)
-  return answer instanceof Response || (answer instanceof Error && answer.name === 'TimeoutError')
 }
 
 /** MCP goes the straight way; everything else is the API's. */
@@ -123,7 +138,9 @@ async function closeAll(parts: {
   face: GatewayFace
   gatehouse: Gatehouse
   dataDir: string
+  claim: Claim
 }): Promise<void> {
+  using _ = parts.claim
   parts.server.close()
   await parts.face.close()
   parts.server.closeAllConnections()
