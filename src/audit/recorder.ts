@@ -50,11 +50,10 @@ export class Recorder {
 
   async #write(): Promise<void> {
     this.#isWriting = true
-    let isBusy = false
     while (this.#waiting.length > 0) {
-      await (isBusy ? gatherForAMoment() : gatherForOneTurn())
+      // One turn of the event loop, so that all that arrives in it shares a commit.
+      await new Promise((resolve) => setImmediate(resolve))
       const batch = this.#waiting.splice(0, this.#options.maxBatch)
-      isBusy = batch.length >= BUSY_ROWS
       await this.#commit(batch)
     }
     this.#isWriting = false
@@ -71,19 +70,6 @@ export class Recorder {
     for (const waiting of batch) waiting.resolve()
     this.#onStored({ rows: batch.length, seconds: (performance.now() - startedAt) / 1_000 })
   }
-}
-
-/** From so many records in one commit on, waiting a moment saves more than it costs: a commit is dear, a row is cheap. */
-const BUSY_ROWS = 3
-
-/** One turn of the event loop, so that all that arrives in it shares a commit. */
-function gatherForOneTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-/** About a millisecond: under load a whole handful of records arrives in it. */
-function gatherForAMoment(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1))
 }
 
 function overloaded(count: number): Problem {
