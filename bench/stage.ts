@@ -18,13 +18,15 @@ export type Stage = {
   bare(client: Era): Target
   through(client: Era, upstream: Era): Promise<Target>
   builtin(client: Era): Target
+  /** A server on the official SDK, for modern clients: directly, and through the gateway. */
+  readonly sdk: { direct(): Target; through(): Target }
   /** Stops the gateway and starts it anew on the same data. */
   restartGateway(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 const address = z.object({ url: z.string() })
-const addresses = z.object({ modern: z.string(), legacy: z.string() })
+const addresses = z.object({ modern: z.string(), legacy: z.string(), sdk: z.string() })
 const opened = z.object({ url: z.string(), key: z.string() })
 const sessions = z.object({ opened: z.number(), first: z.string() })
 
@@ -51,6 +53,7 @@ export async function openStage(): Promise<Stage> {
     direct: (era) => ({ url: urls.modern, era }),
     bare: (era) => ({ url: bareUrl, era }),
     builtin: (era) => at('builtin', era),
+    sdk: { direct: () => ({ url: urls.sdk, era: 'modern' }), through: () => at('sdk', 'modern') },
     async through(era, upstreamEra) {
       const target = at(upstreamEra, era)
       if (era === 'modern') return target

@@ -5,8 +5,8 @@ import { callInProcess } from './in-process.ts'
 import { startProfile, stopProfile } from './profile.ts'
 
 /** The house as `./gatehouse up` runs it, with a gateway for each kind of upstream. */
-const { dataDir, modern, legacy } = z
-  .object({ dataDir: z.string(), modern: z.string(), legacy: z.string() })
+const { dataDir, modern, legacy, sdk } = z
+  .object({ dataDir: z.string(), modern: z.string(), legacy: z.string(), sdk: z.string() })
   .parse(givenAtStart())
 
 const house = await startHouse({
@@ -26,12 +26,21 @@ transport = "http"
 url = "${legacy}"
 
 [[servers]]
+name = "sdk"
+transport = "http"
+url = "${sdk}"
+
+[[servers]]
 name = "builtin"
 transport = "builtin"
 
 [[gateways]]
 slug = "modern"
 tools = ["modern/*"]
+
+[[gateways]]
+slug = "sdk"
+tools = ["sdk/*"]
 
 [[gateways]]
 slug = "legacy"

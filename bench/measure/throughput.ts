@@ -15,6 +15,8 @@ export type Throughput = {
   /** Medians over the rounds. */
   readonly ways: Readonly<Record<string, Sample>>
   readonly cells: readonly Cell[]
+  /** Through the gateway over direct, where the upstream is a server on the official SDK. */
+  readonly sdkOverDirect: number
 }
 
 /** One client era through the gateway to one upstream era; medians of the ratios inside each round. */
@@ -52,6 +54,7 @@ export async function measureThroughput(stage: Stage, plan: ThroughputPlan): Pro
   return {
     connections: plan.connections,
     ways: Object.fromEntries(ways.map(({ name }) => [name, middleOf(rounds, name)])),
+    sdkOverDirect: ratioOf(rounds, ['through to SDK server', 'direct to SDK server'], (one) => one.callsPerSecond),
     cells: ERAS.flatMap((client) => ERAS.map((upstream) => cellOf(rounds, client, upstream))),
   }
 }
@@ -68,7 +71,11 @@ async function waysOf(stage: Stage): Promise<Way[]> {
     target: await stage.through(client, era),
     middle: gateway,
   }))
-  return [...plain, ...(await Promise.all(through))]
+  const sdk = [
+    { name: 'direct to SDK server', target: stage.sdk.direct(), middle: upstream },
+    { name: 'through to SDK server', target: stage.sdk.through(), middle: gateway },
+  ]
+  return [...plain, ...(await Promise.all(through)), ...sdk]
 }
 
 /** Node compiles what runs often while it runs, so what counts is how many calls were made before. */
@@ -100,14 +107,7 @@ function middleOf(rounds: readonly Map<string, Sample>[], name: string): Sample 
 
 function cellOf(rounds: readonly Map<string, Sample>[], client: Era, upstream: Era): Cell {
   const ratio = (over: string, read: (sample: Sample) => number): number =>
-    round(
-      median(
-        rounds.flatMap((results) => {
-          const [through, other] = [results.get(`${client} to ${upstream}`), results.get(over)]
-          return through && other ? read(through) / read(other) : []
-        }),
-      ),
-    )
+    ratioOf(rounds, [`${client} to ${upstream}`, over], read)
   return {
     client,
     upstream,
@@ -115,4 +115,17 @@ function cellOf(rounds: readonly Map<string, Sample>[], client: Era, upstream: E
     throughputOverDirect: ratio(`direct ${client}`, (sample) => sample.callsPerSecond),
     throughputOverBare: ratio(`bare ${client}`, (sample) => sample.callsPerSecond),
   }
+}
+
+/** The median over the rounds of one way's number over another's. */
+function ratioOf(
+  rounds: readonly Map<string, Sample>[],
+  [way, over]: readonly [string, string],
+  read: (sample: Sample) => number,
+): number {
+  const ratios = rounds.flatMap((results) => {
+    const [one, other] = [results.get(way), results.get(over)]
+    return one && other ? read(one) / read(other) : []
+  })
+  return round(median(ratios))
 }

@@ -163,7 +163,7 @@ async function eraOf(req: IncomingMessage, body: unknown): Promise<Era> {
 }
 
 /** The SDK wants method and url to be there, which they are on every request a server receives. */
-function forSdk(req: IncomingMessage) {
+export function forSdk(req: IncomingMessage) {
   return Object.assign(req, { method: req.method ?? 'GET', url: req.url ?? '/' })
 }
 
