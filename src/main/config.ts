@@ -19,15 +19,7 @@ const server = z.strictObject({
     .max(2048)
     .optional(),
   /** Web origins, besides our own, whose pages may call from a browser. */
-  allowed_origins: z
-    .array(
-      z
-        .url()
-        .max(256)
-        .transform((url) => new URL(url).origin),
-    )
-    .max(64)
-    .default([]),
+  allowed_origins: z.array(z.url().max(256)).max(64).default([]),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 })
 
@@ -95,7 +87,12 @@ export function readConfig(options: {
   const { value, baseDir } = loaded
   const config: GatehouseConfig = {
     ...value,
-    server: { ...value.server, listen: options.listen ?? value.server.listen },
+    server: {
+      ...value.server,
+      listen: options.listen ?? value.server.listen,
+      // As browsers write it: without a path, not even "/".
+      allowed_origins: value.server.allowed_origins.map((url) => new URL(url).origin),
+    },
     storage: {
       ...value.storage,
       url: placeStorage(value.storage.url, { baseDir, dataDir: options.dataDir, isNewcomer }),

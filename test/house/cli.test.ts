@@ -61,6 +61,24 @@ describe('keys', () => {
     expect(revoked).toEqual({ code: 0, out: `${made.id} is revoked.\n`, err: '' })
   })
 
+  test('all keys of a user are revoked at once, and nobody else’s', async () => {
+    const mine = [
+      await json('key', 'create', '--user', 'dora', '--gateway', 'default'),
+      await json('key', 'create', '--user', 'dora', '--gateway', '*'),
+    ]
+    const other = await json('key', 'create', '--user', 'eve', '--gateway', 'default')
+
+    const { keys } = await json('key', 'revoke', '--user', 'dora')
+    const left = await json('key', 'list', '--user', 'eve')
+    const neither = await cli('key', 'revoke')
+
+    expect(keys).toHaveLength(2)
+    expect(keys).toEqual(expect.arrayContaining(mine.map(({ id }) => expect.objectContaining({ id }))))
+    expect(left.keys).toMatchObject([{ id: other.id, revokedAt: null }])
+    expect((await cli('key', 'revoke', '--user', 'dora')).out).toBe('No key of dora is left.\n')
+    expect(neither.code).toBe(2)
+  })
+
   test('only the key goes to standard output, so that a shell can keep it', async () => {
     const { out, err } = await cli('key', 'create', '--gateway', 'default')
 
@@ -121,6 +139,29 @@ describe('servers and gateways', () => {
     expect(out).toContain('private is unreachable')
     expect((await cli('server', 'check', 'private')).code).toBe(1)
     expect((await cli('server', 'remove', 'private')).code).toBe(0)
+  })
+
+  test('the servers of a client are imported, with the reason where that cannot be', async () => {
+    const mcpServers = {
+      Imported: { url: upstream.url },
+      Gatehouse: { url: `${house.url}/mcp/default`, headers: { Authorization: 'Bearer hunter2' } },
+      secretive: { command: 'x', env: { TOKEN: '${NOWHERE_SET}' } },
+    }
+    await writeFile(join(cwd, 'mcp.json'), JSON.stringify({ mcpServers }))
+
+    const planned = await cli('server', 'import', 'mcp.json', '--dry-run', '--only', 'Imported')
+    const before = await json('server', 'list')
+    const imported = await cli('server', 'import', 'mcp.json', '--allow', '127.0.0.1')
+    const again = await cli('server', 'import', 'mcp.json', '--only', 'Imported')
+
+    expect(planned.out).toMatch(/Imported\s+would add/)
+    expect(before.servers).not.toContainEqual(expect.objectContaining({ name: 'imported' }))
+    expect(imported.out).toMatch(/Imported\s+added\s+imported is healthy/)
+    expect(imported.out).toMatch(/Gatehouse\s+left out\s+it is this house itself/)
+    expect(imported.out).toMatch(/secretive\s+left out\s+the environment variable NOWHERE_SET is not set/)
+    expect(imported.out).not.toContain('hunter2')
+    expect(again).toMatchObject({ code: 1, out: expect.stringContaining('exists') })
+    expect((await cli('server', 'remove', 'imported')).code).toBe(0)
   })
 
   test('a command is a server as well', async () => {

@@ -5,7 +5,7 @@ import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
 import { printEither, printJson } from '../words/print.ts'
-import { table } from '../words/table.ts'
+import { plain, table } from '../words/table.ts'
 import { parseExpiry, relative } from '../words/times.ts'
 
 export function addKey(program: Command, { terminal }: Verb): void {
@@ -22,9 +22,10 @@ export function addKey(program: Command, { terminal }: Verb): void {
     .description('all keys')
     .option('--user <user>', 'only those of this user')
     .action((options: DataOptions & { user?: string }) => listKeys(terminal, options))
-  dataCommand(key, 'revoke <id>')
-    .description('end a key for good')
-    .action((id: string, options: DataOptions) => revokeKey(terminal, id, options))
+  dataCommand(key, 'revoke [id]')
+    .description('end a key, or all keys of a user, for good; what they opened ends at once')
+    .option('--user <user>', 'all keys that are bound to this user')
+    .action((id: string | undefined, options: RevokeOptions) => revokeKeys(terminal, id, options))
 }
 
 type CreateOptions = DataOptions & {
@@ -111,9 +112,23 @@ function stateOf(key: ApiKey, now: number): string {
   return key.expiresAt <= now ? `expired ${relative(key.expiresAt, now)}` : `ends ${relative(key.expiresAt, now)}`
 }
 
-async function revokeKey(terminal: Terminal, id: string, options: DataOptions): Promise<void> {
+type RevokeOptions = DataOptions & { user?: string }
+
+async function revokeKeys(terminal: Terminal, id: string | undefined, options: RevokeOptions): Promise<void> {
+  const { user } = options
+  if ((id === undefined) === (user === undefined))
+    throw new UsageError('Say which key: its id, or --user USER for all of a user.')
   await withHouse(terminal, options, async ({ api }) => {
-    const revoked = await api.revokeKey({ params: { id } })
-    printEither(terminal, options, { json: revoked, text: `${revoked.id} is revoked.\n` })
+    if (id !== undefined) {
+      const revoked = await api.revokeKey({ params: { id } })
+      return printEither(terminal, options, { json: revoked, text: `${revoked.id} is revoked.\n` })
+    }
+    const live = (await allKeys(api, user)).filter(({ revokedAt }) => revokedAt === null)
+    const revoked = await Promise.all(live.map((key) => api.revokeKey({ params: { id: key.id } })))
+    const text = revoked.map((key) => `${key.id} is revoked.\n`).join('')
+    printEither(terminal, options, {
+      json: { keys: revoked },
+      text: text || `No key of ${plain(user ?? '')} is left.\n`,
+    })
   })
 }

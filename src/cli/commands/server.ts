@@ -1,10 +1,11 @@
 import { Option, type Command } from 'commander'
-import { withHouse, type Api } from '../reach.ts'
+import { withHouse } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
-import { count, printEither } from '../words/print.ts'
+import { printEither } from '../words/print.ts'
 import { table } from '../words/table.ts'
-import { nextTry } from '../words/times.ts'
+import { describeServer, whyNot } from '../words/server.ts'
+import { addImport } from './import.ts'
 import { serverRequest, type AddOptions } from './server-request.ts'
 
 export function addServer(program: Command, verb: Verb): void {
@@ -22,6 +23,7 @@ export function addServer(program: Command, verb: Verb): void {
   dataCommand(server, 'remove <name>')
     .description('remove a server that was added here')
     .action((name: string, options: DataOptions) => remove(terminal, name, options))
+  addImport(server, verb)
 }
 
 function describeAdd(command: Command): Command {
@@ -71,20 +73,6 @@ async function listServers(terminal: Terminal, options: DataOptions): Promise<vo
     const text = table(['name', 'transport', 'state', 'tools', 'from', 'target', 'reason'], rows, terminal.columns)
     printEither(terminal, options, { json: { servers }, text: servers.length > 0 ? text : 'No servers yet.\n' })
   })
-}
-
-type ServerInfo = Awaited<ReturnType<Api['checkServer']>>
-
-function whyNot({ health, held }: ServerInfo, now: number): string {
-  const again = nextTry(health.retryAt, now)
-  const waiting = held.length === 0 ? '' : `${count(held.length, 'tool')} held`
-  return [`${health.reason}${again}`.trim(), waiting].filter((part) => part !== '').join('; ')
-}
-
-function describeServer(server: ServerInfo, now: number): string {
-  const { name, health } = server
-  const why = whyNot(server, now)
-  return `${name} is ${health.state} with ${count(health.tools, 'tool')}${why === '' ? '' : `: ${why}`}.\n`
 }
 
 async function check({ terminal, finish }: Verb, name: string, options: DataOptions): Promise<void> {
