@@ -27,7 +27,9 @@ const server = z.strictObject({
         .transform((url) => new URL(url).origin),
     )
     .max(64)
-    .default([]),
+    .prefault([]),
+  /** Who may add programs (`transport = "stdio"`): the file alone, also the local admin token, also every admin key. */
+  programs_from: z.enum(['file', 'local', 'admin']).default('local'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 })
 
