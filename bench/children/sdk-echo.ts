@@ -16,7 +16,5 @@ export async function startSdkEcho(): Promise<{ url: string }> {
     { legacy: 'reject' },
   )
   const handle = toNodeHandler(handler)
-  return await listen(
-    (req, res) => void handle(forSdk(req), res))
-  )
+  return await listen((req, res) => void handle(forSdk(req), res))
 }

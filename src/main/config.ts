@@ -20,6 +20,8 @@ const server = z.strictObject({
     .optional(),
   /** Web origins, besides our own, whose pages may call from a browser. */
   allowed_origins: z.array(z.url().max(256)).max(64).default([]),
+  /** Who may add programs (`transport = "stdio"`): the file alone, also the local admin token, also every admin key. */
+  programs_from: z.enum(['file', 'local', 'admin']).default('local'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 })
 

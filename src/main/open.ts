@@ -125,6 +125,7 @@ async function openTools(
     log,
     declared: declaredIn(config),
     mayBeOpen: isLoopback(config.server.listen.host),
+    programsFrom: config.server.programs_from,
     ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
     makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),

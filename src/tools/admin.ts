@@ -2,7 +2,7 @@ import { Problem, isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Audit } from '#audit'
 import { decideHeldChange } from './catalog.ts'
 import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from './config.ts'
-import type { House } from './house.ts'
+import type { House, ProgramsFrom } from './house.ts'
 import { DECLARED_IN_FILE, NAME_TAKEN, NOT_ALLOWED, NOT_FOUND } from './problems.ts'
 import type { Seal } from './seal.ts'
 import type { ServerHealth } from './servers.ts'
@@ -104,6 +104,7 @@ async function addServer(deps: AdminDeps, actor: AdminActor, input: unknown): Pr
     NAME_TAKEN,
     `A server named "${config.name}" exists; pick another name or remove that one first.`,
   )
+  await refuseProgram(deps, actor, { what: 'server.added', config })
   if (deps.house.configs().some(({ name }) => name === config.name)) throw taken
   await note(deps, actor, { what: 'server.added', server: config.name, extra: describeForAudit(config) })
   const row = { name: config.name, sealed_config: sealConfig(deps, config), created_at: deps.clock.now() }
@@ -125,11 +126,40 @@ async function replaceServer(
       `The configuration is for "${config.name}", not for "${name}"; a server keeps its name.`,
     )
   }
+  await refuseProgram(deps, actor, { what: 'server.changed', config })
   findServer(deps, name)
   refuseDeclaredServer(deps, name)
   await note(deps, actor, { what: 'server.changed', server: name, extra: describeForAudit(config) })
   if (!(await store.updateServer(deps.db, name, sealConfig(deps, config)))) throw noServer(name)
   return takeOver(deps, name)
+}
+
+/** A stdio server is a program that runs here with all our rights: `programs_from` says who may add one. */
+async function refuseProgram(
+  deps: AdminDeps,
+  actor: AdminActor,
+  wanted: { what: string; config: ServerConfig },
+): Promise<void> {
+  const { config, what } = wanted
+  if (config.transport !== 'stdio' || mayAddPrograms(deps.house.programsFrom, actor)) return
+  const detail =
+    deps.house.programsFrom === 'file'
+      ? `Server "${config.name}" is a program, and here only the config file may add programs. Declare it in gatehouse.toml (programs_from = "file").`
+      : `Server "${config.name}" is a program, and an admin key may not add programs. Add it on the machine itself with "gatehouse server add" or in gatehouse.toml, or set programs_from = "admin" there.`
+  const refusal = { decision: 'denied', reason: detail } as const
+  await note(deps, actor, { what, server: config.name, extra: describeForAudit(config), ...refusal })
+  throw new Problem(NOT_ALLOWED, detail)
+}
+
+function mayAddPrograms(from: ProgramsFrom, actor: AdminActor): boolean {
+  switch (from) {
+    case 'file':
+      return false
+    case 'local':
+      return actor.face === 'cli'
+    case 'admin':
+      return true
+  }
 }
 
 async function removeServer(deps: AdminDeps, actor: AdminActor, name: string): Promise<void> {
@@ -249,12 +279,20 @@ function refuseDeclared(isDeclared: boolean, what: string): void {
 async function note(
   deps: AdminDeps,
   actor: AdminActor,
-  event: { what: string; server?: string; gateway?: string; tool?: string; extra?: unknown },
+  event: {
+    what: string
+    server?: string
+    gateway?: string
+    tool?: string
+    extra?: unknown
+    decision?: 'denied'
+    reason?: string
+  },
 ): Promise<void> {
   const { extra, ...rest } = event
   await deps.audit.record({
-    ...rest,
     decision: 'allowed',
+    ...rest,
     userId: actor.userId,
     keyId: actor.keyId,
     face: actor.face,

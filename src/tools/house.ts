@@ -22,6 +22,7 @@ export type House = {
   gateways(): readonly GatewayConfig[]
   /** Whether a gateway may have `auth = "none"` here. */
   readonly mayBeOpen: boolean
+  readonly programsFrom: ProgramsFrom
   /** What the config file declares now. */
   declared(): Declared
   /** Takes over a changed config file: servers that it does not touch go on as they are. */
@@ -31,6 +32,12 @@ export type House = {
   onListsChanged(listener: (gateway: string, changes: readonly ListChange[]) => void): () => void
   close(): Promise<void>
 }
+
+/**
+ * Who may have programs run here as servers (`transport = "stdio"`): the config file alone, also whoever holds this
+ * machine's admin token (the command line), or also every admin key.
+ */
+export type ProgramsFrom = 'file' | 'local' | 'admin'
 
 export type Declared = { readonly servers: readonly ServerConfig[]; readonly gateways: readonly GatewayConfig[] }
 
@@ -42,6 +49,7 @@ export type HouseDeps = {
   readonly declared: Declared
   /** Only this machine reaches the listener, so a gateway may have `auth = "none"`. */
   readonly mayBeOpen: boolean
+  readonly programsFrom: ProgramsFrom
   readonly makeSource: (server: { config: ServerConfig; trusted: boolean }, events: SourceEvents) => Source
   readonly openConfig: (sealed: string) => ServerConfig | null
   readonly onHealth?: (server: string, health: ServerHealth) => void
@@ -89,6 +97,10 @@ class LiveHouse implements House {
 
   get mayBeOpen(): boolean {
     return this.#deps.mayBeOpen
+  }
+
+  get programsFrom(): ProgramsFrom {
+    return this.#deps.programsFrom
   }
 
   snapshot(): Snapshot {
@@ -184,9 +196,15 @@ class LiveHouse implements House {
     const names = new Set(declared.map(({ config }) => config.name))
     const stored = (await listStoredServers(this.#db)).flatMap((row) => {
       const config = names.has(row.name) ? null : this.#deps.openConfig(row.sealed_config)
-      return config ? [{ config, trusted: false }] : []
+      return config ? [{ config: this.#withoutProgram(config), trusted: false }] : []
     })
     return [...declared, ...stored]
+  }
+
+  /** A stored program from before `programs_from = "file"` is switched off: it is shown and can be removed. */
+  #withoutProgram(config: ServerConfig): ServerConfig {
+    if (config.transport !== 'stdio' || this.#deps.programsFrom !== 'file') return config
+    return { ...config, enabled: false }
   }
 
   async #readGateways(): Promise<GatewayConfig[]> {

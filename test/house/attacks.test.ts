@@ -511,3 +511,45 @@ test('a task whose id is as long as a book is no task', async () => {
   expect(answer.text.length).toBeLessThan(10_000)
   expect(answer.result['isError']).toBe(true)
 })
+
+const PROGRAM = { name: 'sh', transport: 'stdio', command: ['sh', '-c', 'exit 1'] }
+
+async function adminKey(house: TestHouse): Promise<string> {
+  return (await house.gatehouse.identity.createKey({ gateways: ['*'], role: 'admin' }, ADMIN)).key
+}
+
+test('an admin key runs no programs on this machine, by adding or by changing a server, and the attempt is recorded', async () => {
+  const house = await openHouse(TWO_GATEWAYS)
+  const key = bearer(await adminKey(house))
+  await house.gatehouse.toolsAdmin.addServer(ADMIN, { name: 'mine', transport: 'builtin' })
+
+  const added = await attempt(house, { method: 'POST', path: '/api/v1/servers', body: PROGRAM }, key)
+  const changed = await attempt(
+    house,
+    { method: 'PUT', path: '/api/v1/servers/mine', body: { ...PROGRAM, name: 'mine' } },
+    key,
+  )
+
+  expect([added, changed]).toEqual([403, 403])
+  expect(house.gatehouse.toolsAdmin.listServers().map(({ transport }) => transport)).not.toContain('stdio')
+  const { records } = await house.gatehouse.audit.search({ decision: 'denied' })
+  expect(records.toReversed().map(({ what, server }) => `${what} ${server}`)).toEqual([
+    'server.added sh',
+    'server.changed mine',
+  ])
+})
+
+test.each([
+  ['file', { token: 403, key: 403 }],
+  ['local', { token: 201, key: 403 }],
+  ['admin', { token: 201, key: 201 }],
+] as const)('programs_from = "%s" says who may add programs', async (from, expected) => {
+  const house = await openHouse(`[server]\nlisten = "127.0.0.1:0"\nprograms_from = "${from}"\n${TWO_GATEWAYS}`)
+  const add = (name: string, by: string) =>
+    attempt(house, { method: 'POST', path: '/api/v1/servers', body: { ...PROGRAM, name } }, bearer(by))
+
+  const token = await add('by-token', house.adminToken)
+  const key = await add('by-key', await adminKey(house))
+
+  expect({ token, key }).toEqual(expected)
+})
