@@ -1,19 +1,22 @@
 import { expect, test } from 'vitest'
-import { createBreaker } from './breaker.ts'
+import { createBreaker, type Breaker } from './breaker.ts'
 
 function movableClock() {
   let now = 1_000_000
   return { now: () => now, move: (ms: number) => (now += ms) }
 }
+/** A failure that somebody else sees each time. */
+const fail = (breaker: Breaker) => breaker.failed(`user-${(users += 1)}`)
+let users = 0
 const options = { threshold: 3, firstRestMs: 1_000, maxRestMs: 4_000 }
 
 test('opens after failures in a row, lets one trial through after the rest, and closes on its success', () => {
   const clock = movableClock()
   const breaker = createBreaker(clock, options)
-  breaker.failed()
-  breaker.failed()
+  fail(breaker)
+  fail(breaker)
   expect(breaker.check()).toBe('allow')
-  breaker.failed()
+  fail(breaker)
   expect(breaker.check()).toEqual({ retryAt: clock.now() + 1_000 })
 
   clock.move(1_000)
@@ -28,13 +31,13 @@ test('opens after failures in a row, lets one trial through after the rest, and 
 test('rests twice as long after each failed trial, up to the maximum', () => {
   const clock = movableClock()
   const breaker = createBreaker(clock, options)
-  for (let i = 0; i < 3; i++) breaker.failed()
+  for (let i = 0; i < 3; i++) fail(breaker)
   const rests = [1_000, 2_000, 4_000, 4_000].map((expected) => {
     const verdict = breaker.check()
     const rest = verdict === 'allow' ? 0 : verdict.retryAt - clock.now()
     clock.move(rest)
     breaker.check()
-    breaker.failed()
+    fail(breaker)
     return [rest, expected]
   })
 
@@ -43,11 +46,33 @@ test('rests twice as long after each failed trial, up to the maximum', () => {
 
 test('a success between failures starts the count anew', () => {
   const breaker = createBreaker(movableClock(), options)
-  breaker.failed()
-  breaker.failed()
+  fail(breaker)
+  fail(breaker)
   breaker.succeeded()
-  breaker.failed()
-  breaker.failed()
+  fail(breaker)
+  fail(breaker)
 
   expect(breaker.check()).toBe('allow')
+})
+
+test('a user whose calls hang opens no circuit for the others, until another or the list sees it too', () => {
+  const clock = movableClock()
+  const byAnother = createBreaker(clock, options)
+  const byList = createBreaker(clock, options)
+  for (const breaker of [byAnother, byList]) for (let i = 0; i < 10; i++) breaker.failed('mallory')
+
+  expect([byAnother.check(), byList.check()]).toEqual(['allow', 'allow'])
+
+  byAnother.failed('alice')
+  byList.listingFailed()
+  expect([byAnother.isOpen, byList.isOpen]).toEqual([true, true])
+})
+
+test('a success in between clears the first user too', () => {
+  const breaker = createBreaker(movableClock(), options)
+  for (let i = 0; i < 10; i++) breaker.failed('mallory')
+  breaker.succeeded()
+  for (let i = 0; i < 3; i++) breaker.failed('alice')
+
+  expect(breaker.isOpen).toBe(false)
 })

@@ -3,13 +3,16 @@ import type { Clock } from '#kernel'
 /**
  * Gives a failing server a rest: after `threshold` failures in a row calls are refused at once for a while that
  * doubles up to a maximum; then one call is let through as a trial, and its success closes the circuit.
- * Only failures to get an answer count; an error that the server itself gave is an answer.
+ * Only failures to get an answer count; an error that the server itself gave is an answer. And what one user alone
+ * sees may be their own doing (a tool that hangs): another, or the server's own listing, must see it too.
  */
 export type Breaker = {
   /** `allow`, or the time (ms since 1970) of the next try. */
   check(): 'allow' | { retryAt: number }
   succeeded(): void
-  failed(): void
+  failed(user: string): void
+  /** The server did not even list what it has. */
+  listingFailed(): void
   readonly isOpen: boolean
   /** When the next call is let through; null while the circuit is closed. */
   readonly retryAt: number | null
@@ -26,8 +29,12 @@ export function createBreaker(
   },
 ): Breaker {
   let failures = 0
+  let isSeenByList = false
+  /** Of those who saw it fail; more than two need not be known. */
+  const users = new Set<string>()
   let restMs = options.firstRestMs
   let openUntil: number | null = null
+  const isProven = (): boolean => failures >= options.threshold && (isSeenByList || users.size > 1)
   return {
     get isOpen() {
       return openUntil !== null
@@ -44,14 +51,21 @@ export function createBreaker(
     },
     succeeded() {
       failures = 0
+      isSeenByList = false
+      users.clear()
       restMs = options.firstRestMs
       openUntil = null
     },
-    failed() {
+    failed(user) {
       failures += 1
-      if (failures < options.threshold) return
+      if (users.size < 2) users.add(user)
+      if (!isProven()) return
       if (openUntil !== null) restMs = Math.min(restMs * 2, options.maxRestMs)
       openUntil = clock.now() + restMs
+    },
+    listingFailed() {
+      isSeenByList = true
+      if (openUntil === null && isProven()) openUntil = clock.now() + restMs
     },
   }
 }

@@ -105,9 +105,11 @@ test('a server that answers and lists nothing is degraded, never healthy', async
 test('calls to a server that hangs fail clearly, the circuit opens, rests and tells when it tries again', async () => {
   await using hanging = await startHangingInCalls()
   const { house, line } = await houseOf([{ name: 'hanging', url: hanging.url }], 'timeout_ms = 100')
+  const key = await house.createKey({ user: 'bob@example.com', gateway: 'demo' })
   await house.listed()
 
-  const failed = await Promise.all([1, 2, 3].map(() => callTool(line, 'echo', { text: 'x' })))
+  const lines = [line, line, { ...line, key }]
+  const failed = await Promise.all(lines.map((one) => callTool(one, 'echo', { text: 'x' })))
   const before = hanging.seen.entries.filter(({ rpc }) => rpc === 'tools/call').length
   const refused = await callTool(line, 'echo', { text: 'x' })
 
@@ -119,6 +121,18 @@ test('calls to a server that hangs fail clearly, the circuit opens, rests and te
   expect(textOf(refused)).toMatch(/did not answer several times in a row; it is tried again at \d{4}-/)
   expect(hanging.seen.entries.filter(({ rpc }) => rpc === 'tools/call').length).toBe(before)
   expect(healthOf(house, 'hanging')).toMatchObject({ state: 'degraded', retryAt: expect.any(Number) })
+})
+
+test('a tool that hangs for one user takes the server away from nobody else', async () => {
+  await using hanging = await startHangingInCalls()
+  const { house, line } = await houseOf([{ name: 'hanging', url: hanging.url }], 'timeout_ms = 100')
+  const key = await house.createKey({ user: 'bob@example.com', gateway: 'demo' })
+  await house.listed()
+
+  await Promise.all([1, 2, 3, 4, 5].map(() => callTool(line, 'echo', { text: 'x' })))
+  await callTool({ ...line, key }, 'echo', { text: 'x' })
+
+  expect(hanging.seen.entries.filter(({ rpc }) => rpc === 'tools/call')).toHaveLength(6)
 })
 
 test('the circuit closes by itself when the server answers again', async () => {

@@ -66,7 +66,8 @@ async function reachedLeg(attempt: Attempt, target: Target, sourceCall: SourceCa
 /** One request to the server, inside its concurrency limit and watched by its circuit breaker. */
 async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Promise<Reply> {
   const { server } = target
-  const turn = server.slots.acquire(attempt.request.signal)
+  const { userId } = attempt.request.admission
+  const turn = server.slots.acquire(userId, attempt.request.signal)
   if (turn) await turn
   const { isSent } = attempt
   attempt.isSent = true
@@ -78,12 +79,12 @@ async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Pr
     if (server.isClosing && !attempt.request.signal.aborted) throw removed(server.config.name, error)
     if (isRefusal(error)) attempt.isSent = isSent
     if (isOutage(error) && !attempt.request.signal.aborted) {
-      server.breaker.failed()
+      server.breaker.failed(userId)
       server.noticeOutage()
     }
     throw error
   } finally {
-    server.slots.release()
+    server.slots.release(userId)
   }
 }
 
