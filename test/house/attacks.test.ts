@@ -553,3 +553,24 @@ test.each([
 
   expect({ token, key }).toEqual(expected)
 })
+
+test('answers to a question that nobody asked are no way around a rate limit', async () => {
+  const house = await openHouse(`
+    [[servers]]
+    name = "reference"
+    transport = "builtin"
+    [[gateways]]
+    slug = "demo"
+    tools = ["*"]
+    rate_limits = [{ calls = 1, seconds = 3600 }]
+  `)
+  const mallory = await lineOf(house, 'mallory')
+  const retry = { requestState: 'made up' }
+
+  const heard: string[] = []
+  for (let i = 0; i < 65; i++) heard.push((await callTool(mallory, 'echo', { text: 'x' }, { retry })).text)
+  const alice = await callTool(await lineOf(house, 'alice'), 'echo', { text: 'x' }, { retry })
+
+  expect(heard.filter((text) => text.includes('tools/rate-limited')).length).toBeGreaterThanOrEqual(3)
+  expect(alice.error?.message).toMatch(/not valid for this call/)
+})

@@ -14,8 +14,7 @@ export function checkLimits(
   target: Target,
 ): void {
   checkAudit(deps)
-  // Answers to a call that waits are part of that call.
-  if (attempt.request.requestState === undefined) checkRates(deps, attempt, target)
+  checkRates(deps, attempt, target)
   checkCircuit(target)
 }
 
@@ -28,11 +27,21 @@ function checkAudit({ audit }: Pick<CallDeps, 'audit'>): void {
   )
 }
 
+/**
+ * Answers to a call that waits are part of that call, so they do not use up its rate. But nobody answers a person's
+ * questions faster than this: without a limit, answers would be the way around every rate.
+ */
+const ANSWERS = { calls: 60, seconds: 60 } as const
+
 function checkRates(deps: Pick<CallDeps, 'buckets' | 'clock'>, attempt: Attempt, target: Target): void {
   const { rateLimits, config } = target.view
+  const isAnswer = attempt.request.requestState !== undefined
   const waits = rateLimits.map((limit, index) => {
     const counts = limit.picks === null || limit.picks.matches(target.server.config, target.original)
-    return counts ? deps.buckets.take(`${config.slug}\n${index}\n${counterOf(limit, attempt, target)}`, limit) : 0
+    if (!counts) return 0
+    const counter = `${config.slug}\n${index}\n`
+    if (isAnswer) return deps.buckets.take(`${counter}answers\n${attempt.request.admission.userId}`, ANSWERS)
+    return deps.buckets.take(`${counter}${counterOf(limit, attempt, target)}`, limit)
   })
   const waitMs = Math.max(0, ...waits)
   if (waitMs === 0) return
