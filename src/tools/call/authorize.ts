@@ -2,7 +2,7 @@ import type { Question, Verdict } from '#policy'
 import type { CallMethod } from '../source.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
-import { INVALID_PARAMS, Refused } from './refused.ts'
+import { unknownTo } from './refused.ts'
 
 const ACTIONS: Readonly<Record<CallMethod, Question['action']>> = {
   'tools/call': 'call',
@@ -16,23 +16,12 @@ const ACTIONS: Readonly<Record<CallMethod, Question['action']>> = {
 
 /** Asks the policy. A no reads exactly like "unknown", so that it tells nothing about what exists. */
 export function authorize(deps: Pick<CallDeps, 'policy'>, attempt: Attempt, target: Target): Verdict {
-  const { admission, method, params } = attempt.request
+  const { admission, method } = attempt.request
   const verdict = deps.policy.decide({
     principal: admission,
     action: ACTIONS[method],
     resource: { gateway: admission.gateway, server: target.server.config.name, name: target.original },
   })
   if (verdict.effect === 'allow') return verdict
-  const shown = JSON.stringify(params['name'] ?? params['uri'] ?? params['taskId'] ?? '')
-  throw new Refused('denied', { code: INVALID_PARAMS, message: `${UNKNOWN[method]}: ${shown}` }, verdict.reason)
-}
-
-const UNKNOWN: Readonly<Record<CallMethod, string>> = {
-  'tools/call': 'Unknown tool',
-  'resources/read': 'Resource not found',
-  'prompts/get': 'Unknown prompt',
-  'completion/complete': 'Unknown prompt',
-  'tasks/get': 'Unknown task',
-  'tasks/update': 'Unknown task',
-  'tasks/cancel': 'Unknown task',
+  throw unknownTo(attempt.request, verdict.reason)
 }

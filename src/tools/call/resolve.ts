@@ -3,7 +3,7 @@ import type { GatewayView } from '../view.ts'
 import type { KeptServer } from '../servers.ts'
 import type { CallRequest } from '../tools.ts'
 import type { Target } from './attempt.ts'
-import { INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, Refused } from './refused.ts'
+import { INVALID_PARAMS, Refused, unknownTo } from './refused.ts'
 
 /** What `resolve` needs to see of the house: one gateway's view and the servers behind it. */
 export type ResolveDeps = {
@@ -21,7 +21,7 @@ export function resolve(deps: ResolveDeps, request: CallRequest): Target {
     case 'tools/call':
       return resolveTool(deps, request)
     case 'prompts/get':
-      return resolvePrompt(deps, textOf(request.params['name'], 'name'))
+      return resolvePrompt(deps, request, textOf(request.params['name'], 'name'))
     case 'resources/read':
       return resolveResource(deps, request)
     case 'completion/complete':
@@ -36,24 +36,20 @@ export function resolve(deps: ResolveDeps, request: CallRequest): Target {
 function resolveTool(deps: ResolveDeps, request: CallRequest): Target {
   const name = textOf(request.params['name'], 'name')
   const binding = deps.view.toolByName.get(name)
-  if (!binding) throw unknown(`Unknown tool: ${quote(name)}`)
+  if (!binding) throw unknownTo(request)
   return { view: deps.view, server: serverOf(deps, binding.server), original: binding.original, binding }
 }
 
-function resolvePrompt(deps: ResolveDeps, name: string): Target {
+function resolvePrompt(deps: ResolveDeps, request: CallRequest, name: string): Target {
   const prompt = deps.view.promptByName.get(name)
-  if (!prompt) throw unknown(`Unknown prompt: ${quote(name)}`)
+  if (!prompt) throw unknownTo(request)
   return { view: deps.view, server: serverOf(deps, prompt.server), original: prompt.original }
 }
 
 function resolveResource(deps: ResolveDeps, request: CallRequest): Target {
   const uri = textOf(request.params['uri'], 'uri')
   const found = findResource(deps.view, uri)
-  const isLegacy = request.session.era === 'legacy'
-  if (!found) {
-    const code = isLegacy ? LEGACY_RESOURCE_NOT_FOUND : INVALID_PARAMS
-    throw new Refused('denied', { code, message: `Resource not found: ${quote(uri)}`, data: { uri } })
-  }
+  if (!found) throw unknownTo(request)
   const alias = found.original === uri ? {} : { alias: { shown: uri, original: found.original } }
   return { view: deps.view, server: serverOf(deps, found.server), original: found.original, ...alias }
 }
@@ -79,10 +75,10 @@ function unalias(uri: string, template: { shown: string; original: string }): st
 function resolveCompletion(deps: ResolveDeps, request: CallRequest): Target {
   const ref = request.params['ref']
   if (!isJsonObject(ref)) throw unknown('completion/complete needs "ref", a prompt or resource template reference')
-  if (ref['type'] === 'ref/prompt') return resolvePrompt(deps, textOf(ref['name'], 'ref.name'))
+  if (ref['type'] === 'ref/prompt') return resolvePrompt(deps, request, textOf(ref['name'], 'ref.name'))
   const uri = textOf(ref['uri'], 'ref.uri')
   const template = deps.view.resourceByUri.get(uri) ?? findResource(deps.view, uri)
-  if (!template) throw unknown(`Unknown resource template: ${quote(uri)}`)
+  if (!template) throw unknownTo(request)
   return { view: deps.view, server: serverOf(deps, template.server), original: template.original }
 }
 
@@ -90,7 +86,7 @@ function resolveTask(deps: ResolveDeps, request: CallRequest): Target {
   const taskId = textOf(request.params['taskId'], 'taskId')
   const task = deps.openTaskId(taskId, request)
   const server = task ? deps.server(task.server) : undefined
-  if (!task || !server) throw unknown(`Unknown task: ${quote(taskId)}`)
+  if (!task || !server) throw unknownTo(request)
   return { view: deps.view, server, original: task.id }
 }
 
@@ -128,8 +124,4 @@ function textOf(value: unknown, name: string): string {
 
 function unknown(message: string): Refused {
   return new Refused('denied', { code: INVALID_PARAMS, message })
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
 }
