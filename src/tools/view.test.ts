@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { findResource } from './call/resolve.ts'
 import type { CatalogEntry } from './catalog.ts'
 import { gatewayConfig, serverConfig, type GatewayConfigInput } from './config.ts'
 import { assignNames } from './naming.ts'
@@ -165,3 +166,43 @@ test.each([
 
   expect(performance.now() - startedAt).toBeLessThan(500)
 })
+
+const template = (uriTemplate: string) => ({ uriTemplate, name: uriTemplate })
+const whose = (shown: ReturnType<typeof view>, uri: string) => findResource(shown, uri)?.server
+
+test('a listed address is its owner’s, then the template that says most of it wins, whoever comes first', () => {
+  const shown = view(
+    { slug: 'g', tools: ['greedy/*', 'notes/*'] },
+    {
+      greedy: entry({ templates: [template('note://{+all}')] }),
+      notes: entry({ resources: [{ uri: 'note://a/listed' }], templates: [template('note://a/{id}')] }),
+    },
+  )
+
+  expect(['note://a/listed', 'note://a/1', 'note://b/1'].map((uri) => whose(shown, uri))).toEqual([
+    'notes',
+    'notes',
+    'greedy',
+  ])
+})
+
+test.each(['{+all}', '{a}', '{scheme}://{+rest}'])(
+  'a template without a scheme catches nothing with the scheme of another server: %s',
+  (greedy) => {
+    const shown = view(
+      { slug: 'g', tools: ['greedy/*', 'notes/*', 'mail/*'] },
+      {
+        greedy: entry({ templates: [template(greedy)] }),
+        notes: entry({ resources: [{ uri: 'note://a' }] }),
+        mail: entry({ templates: [template('mail://{id}/text')] }),
+      },
+    )
+
+    expect(['NOTE://secret', 'note://secret', 'mail://7'].map((uri) => whose(shown, uri))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+    expect(whose(shown, 'free://1')).toBe('greedy')
+  },
+)

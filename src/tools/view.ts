@@ -124,7 +124,7 @@ export function buildView(input: ViewInput): GatewayView {
     resources: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uri'))),
     templates: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uriTemplate'))),
     resourceByUri: uris.byShown,
-    templateMatchers: picked.flatMap((part) => matchers(part, uris)),
+    templateMatchers: matchers(picked, uris),
     resourceServers: picked.filter((part) => part.takesResources).map(({ server }) => server.name),
     toolByName,
     capabilities: unionCapabilities(input, picked),
@@ -199,12 +199,48 @@ function showUris(part: Picked, uris: Uris, key: 'uri' | 'uriTemplate'): Definit
   })
 }
 
-function matchers(part: Picked, uris: Uris): GatewayView['templateMatchers'] {
-  return part.templates.map((template) => {
-    const original = templateOf(template)
-    const shown = uris.shownOf.get(`${part.server.name}\0${original}`) ?? original
-    return { server: part.server.name, shown, original, matches: templateMatcher(shown) }
-  })
+/** The template that says most of an address comes first; among equals the order of the patterns decides. */
+function matchers(picked: readonly Picked[], uris: Uris): GatewayView['templateMatchers'] {
+  const owners = ownersOfSchemes(uris)
+  const all = picked.flatMap((part) => part.templates.map((template) => matcherOf(part, template, { uris, owners })))
+  return all.toSorted((a, b) => prefixOf(b.shown).length - prefixOf(a.shown).length)
+}
+
+/** A template without a scheme of its own (`{+path}`) leaves other servers' schemes alone: it could catch all they have. */
+function matcherOf(
+  part: Picked,
+  template: Definition,
+  { uris, owners }: { uris: Uris; owners: ReadonlyMap<string, ReadonlySet<string>> },
+): GatewayView['templateMatchers'][number] {
+  const server = part.server.name
+  const original = templateOf(template)
+  const shown = uris.shownOf.get(`${server}\0${original}`) ?? original
+  const fits = templateMatcher(shown)
+  if (schemeOf(prefixOf(shown)) !== null) return { server, shown, original, matches: fits }
+  const isOthers = (uri: string): boolean => {
+    const ownersOfIt = owners.get(schemeOf(uri) ?? '')
+    return ownersOfIt !== undefined && !ownersOfIt.has(server)
+  }
+  return { server, shown, original, matches: (uri) => fits(uri) && !isOthers(uri) }
+}
+
+/** Which servers have addresses with a scheme. */
+function ownersOfSchemes(uris: Uris): Map<string, Set<string>> {
+  const owners = new Map<string, Set<string>>()
+  for (const [shown, { server }] of uris.byShown) {
+    const scheme = schemeOf(prefixOf(shown))
+    if (scheme !== null) owners.set(scheme, (owners.get(scheme) ?? new Set()).add(server))
+  }
+  return owners
+}
+
+function schemeOf(uri: string): string | null {
+  return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(uri)?.[1]?.toLowerCase() ?? null
+}
+
+/** What stands before the first `{expression}`. */
+function prefixOf(template: string): string {
+  return literalsOf(template)[0] ?? ''
 }
 
 /**
