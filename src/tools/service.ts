@@ -108,7 +108,8 @@ function openAdmission(request: { gateway: string; credentials: Credentials }): 
       'This gateway has auth = "none" and answers this machine only. Set auth = "key" to use it from elsewhere.'
     return refused(new Problem(NOT_ALLOWED, why))
   }
-  const name = userId !== undefined && /^[\x21-\x7e]{1,256}$/.test(userId) ? userId : 'anonymous'
+  // Nobody has proved who they are: not to be taken for the user of that name, whose sessions and processes wait.
+  const name = userId !== undefined && /^[\x21-\x7e]{1,250}$/.test(userId) ? `open:${userId}` : 'anonymous'
   return { gateway: request.gateway, userId: name, keyId: null, gateways: [request.gateway] }
 }
 

@@ -50,7 +50,7 @@ export type Credentials = {
 /** Proof that `admit` was passed. Short-lived: faces ask again for every request. */
 export type Admission = {
   readonly gateway: string
-  /** The account the call is made for; `anonymous` where the gateway has `auth = "none"`. */
+  /** The account the call is made for; `anonymous` or `open:NAME` where the gateway has `auth = "none"`. */
   readonly userId: string
   readonly keyId: string | null
   /** Slugs the credential was made for, or `*`. */

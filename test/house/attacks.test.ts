@@ -574,3 +574,21 @@ test('answers to a question that nobody asked are no way around a rate limit', a
   expect(heard.filter((text) => text.includes('tools/rate-limited')).length).toBeGreaterThanOrEqual(3)
   expect(alice.error?.message).toMatch(/not valid for this call/)
 })
+
+test('who names a user at a gateway without keys is not taken for that user', async () => {
+  const house = await openHouse(`${TWO_GATEWAYS}
+    [[gateways]]
+    slug = "open"
+    auth = "none"
+    tools = ["*"]
+  `)
+  const mallory = { url: gatewayUrl(house, 'open'), headers: { 'gatehouse-user-id': 'alice' } }
+
+  await callTool(mallory, 'echo', { text: 'x' })
+  await callTool({ url: mallory.url }, 'echo', { text: 'x' })
+  await callTool(await lineOf(house, 'alice'), 'echo', { text: 'x' })
+
+  const { records } = await house.gatehouse.audit.search({})
+  const callers = records.filter(({ what }) => what === 'tools/call').map(({ userId }) => userId)
+  expect(callers).toEqual(['alice', 'anonymous', 'open:alice'])
+})
