@@ -74,7 +74,7 @@ function listServers(deps: AdminDeps): ServerInfo[] {
         enabled: config.enabled,
         target: targetOf(config),
         tags: config.tags,
-        health: kept?.health() ?? UNKNOWN_HEALTH,
+        health: kept ? { ...kept.health(), reason: kept.adminReason() } : UNKNOWN_HEALTH,
         held: catalog.get(config.name)?.held ?? [],
         usage: { ...kept?.source.usage(), circuitOpen: kept?.breaker.isOpen ?? false, inFlight: kept?.slots.used ?? 0 },
       }

@@ -34,3 +34,19 @@ function plainReason(error: unknown): string {
     ? error.message.slice(0, 300)
     : 'it failed for a reason that it did not give'
 }
+
+/**
+ * What only admins may read of a failure: commands, process ids, the last words of a program. It travels as a cause, so
+ * that whoever shows an error shows the plain text unless they ask for this.
+ */
+export class AdminDetail extends Error {
+  override readonly name = 'AdminDetail'
+}
+
+/** Why something failed, for an admin: the detail where there is one. */
+export function adminReasonOf(error: unknown): string {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (at instanceof AdminDetail) return at.message
+  }
+  return reasonOf(error).reason
+}

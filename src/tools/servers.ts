@@ -2,7 +2,7 @@ import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import { createBreaker, type Breaker, type BreakerOptions } from './breaker.ts'
 import type { ServerConfig } from './config.ts'
-import { reasonOf } from './reason.ts'
+import { adminReasonOf, reasonOf } from './reason.ts'
 import { createSlots, type Slots } from './slots.ts'
 import type { Offer, Source, SourceEvents } from './source.ts'
 
@@ -17,6 +17,8 @@ export type KeptServer = {
   readonly breaker: Breaker
   readonly slots: Slots
   health(): ServerHealth
+  /** `health().reason` with what only admins may read. */
+  adminReason(): string
   /** A call got no answer: looks at once whether the server still lists its tools. */
   noticeOutage(): void
   /** Resolves when the first listing has ended, well or not. */
@@ -90,6 +92,7 @@ class Keeper implements KeptServer {
   readonly #timing: KeeperTiming
   readonly #stop = new AbortController()
   #health: ServerHealth
+  #adminReason = ''
   #timer: NodeJS.Timeout | undefined
   #failures = 0
   #running: Promise<void> | null = null
@@ -134,6 +137,11 @@ class Keeper implements KeptServer {
     if (this.#health.state !== 'healthy' || retryAt === null) return this.#health
     const reason = 'it lists its tools, but left several calls in a row without an answer'
     return { ...this.#health, state: 'degraded', reason, retryAt }
+  }
+
+  adminReason(): string {
+    const { state, reason } = this.health()
+    return state === this.#health.state && this.#adminReason !== '' ? this.#adminReason : reason
   }
 
   noticeOutage(): void {
@@ -245,6 +253,7 @@ class Keeper implements KeptServer {
       reason,
       retryAt: this.#deps.clock.now() + delay,
     })
+    if (!timedOut) this.#adminReason = adminReasonOf(error)
   }
 
   #noticed(state: 'up' | 'down', reason: string): void {
@@ -266,6 +275,7 @@ class Keeper implements KeptServer {
   #set(next: Partial<ServerHealth> & Pick<ServerHealth, 'state' | 'reason'>): void {
     const now = this.#deps.clock.now()
     const before = this.#health
+    this.#adminReason = ''
     const isSame = before.state === next.state && before.reason === next.reason
     this.#health = { ...before, ...next, since: before.state === next.state ? before.since : now, checkedAt: now }
     if (!isSame)

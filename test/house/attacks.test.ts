@@ -592,3 +592,28 @@ test('who names a user at a gateway without keys is not taken for that user', as
   const callers = records.filter(({ what }) => what === 'tools/call').map(({ userId }) => userId)
   expect(callers).toEqual(['alice', 'anonymous', 'open:alice'])
 })
+
+test('users hear that a program of the house ended, not its command or its last words; admins hear all', async () => {
+  const words = 'password is hunter2'
+  const house = await openHouse(`
+    [[servers]]
+    name = "broken"
+    transport = "stdio"
+    command = ["sh", "-c", "echo '${words}' >&2; exit 1"]
+    [[servers]]
+    name = "absent"
+    transport = "stdio"
+    command = ["/no/such/program"]
+    [[gateways]]
+    slug = "demo"
+    tools = ["*"]
+  `)
+
+  const { text } = await ask(await lineOf(house, 'alice'), 'tools/list')
+  const shown = JSON.stringify(house.gatehouse.toolsAdmin.listServers().map(({ health }) => health.reason))
+
+  expect(text).toMatch(/the process of server .{1,2}broken.{1,2} exited with code 1/)
+  expect(text).not.toMatch(/hunter2|pid|\/no\/such|sh \(/)
+  expect(shown).toMatch(/hunter2/)
+  expect(shown).toMatch(/\/no\/such\/program/)
+})

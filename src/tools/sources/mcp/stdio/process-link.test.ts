@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { adminReasonOf } from '../../../reason.ts'
 import { callTool, createStage, scriptedConfig, valueOf } from './testing/open-scripted.ts'
 import { eventually } from './testing/open-scripted.ts'
 
@@ -89,11 +90,17 @@ describe('a link to a child process', () => {
 
     const waiting = Promise.allSettled([callTool(link, 'never'), callTool(link, 'crash')])
 
-    expect(await link.closed).toMatch(/server "scripted" .* exited with code 7; its last words: out of luck/)
-    expect((await waiting).map((settled) => settled.status === 'rejected' && String(settled.reason))).toEqual([
-      expect.stringContaining('exited with code 7'),
-      expect.stringContaining('out of luck'),
-    ])
+    expect(await link.closed).toBe('the process of server "scripted" exited with code 7')
+    expect(
+      (await waiting).map(
+        (settled) => settled.status === 'rejected' && [String(settled.reason), adminReasonOf(settled.reason)],
+      ),
+    ).toEqual(
+      Array.from({ length: 2 }, () => [
+        'Problem: the process of server "scripted" exited with code 7',
+        expect.stringMatching(/pid \d+\) exited with code 7; its last words: out of luck/),
+      ]),
+    )
     await expect(callTool(link, 'echo')).rejects.toThrow('exited with code 7')
   })
 

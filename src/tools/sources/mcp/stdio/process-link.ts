@@ -3,6 +3,7 @@ import { Problem, type Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { StdioServerConfig } from '../../../config.ts'
 import { OVERLOADED, UNREACHABLE } from '../../../problems.ts'
+import { AdminDetail } from '../../../reason.ts'
 import type { Link, LinkEvents, LinkRequest, LinkResponse } from '../link.ts'
 import { Conversation, type Receipt } from './conversation.ts'
 import { createRedactor } from './environment.ts'
@@ -155,12 +156,14 @@ export class ProcessLink implements Link {
     if (this.#isEnded) return
     this.#isEnded = true
     const reason = this.#inWords(asked, how)
-    this.#conversation.end(new Problem(UNREACHABLE, reason))
-    this.#resolveClosed(reason)
+    const shown = `the process of server "${this.#deps.config.name}" ${how}`
+    this.#conversation.end(new Problem(UNREACHABLE, shown, { cause: new AdminDetail(reason) }))
+    this.#resolveClosed(shown)
     this.#deps.onEnd({ asked, spoke: this.#spoke, reason })
     this.#gone = this.#deps.process.stop().then(() => this.#deps.onGone())
   }
 
+  /** For admins and the log: users of a server hear neither its command nor what it printed. */
   #inWords(asked: boolean, how: string): string {
     const { config, process } = this.#deps
     const what = `the process of server "${config.name}" (${config.command[0] ?? ''}, pid ${process.pid}) ${how}`

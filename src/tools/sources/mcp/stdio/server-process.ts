@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Problem } from '#kernel'
 import { UNREACHABLE } from '../../../problems.ts'
+import { AdminDetail } from '../../../reason.ts'
 import type { Environment } from './environment.ts'
 import { killMarkedProcesses } from './marked-processes.ts'
 
@@ -48,7 +49,8 @@ export class ServerProcess {
       if (child.pid === undefined) throw new Error('no process id')
       return new ServerProcess(child, child.pid, start)
     } catch (error) {
-      throw new Problem(UNREACHABLE, whyNotStarted(start, error), { cause: error })
+      const cause = new AdminDetail(whyNotStarted(start, error), { cause: error })
+      throw new Problem(UNREACHABLE, `server "${start.server}": its program could not be started`, { cause })
     }
   }
 

@@ -5,6 +5,7 @@ import { Problem, type Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { StdioServerConfig } from '../../../config.ts'
 import { CANCELLED, CIRCUIT_OPEN, OVERLOADED, UNREACHABLE } from '../../../problems.ts'
+import { AdminDetail, adminReasonOf } from '../../../reason.ts'
 import type { Link, OpenLink } from '../link.ts'
 import { BackOff, type Rest } from './back-off.ts'
 import { childEnvironment, type Environment } from './environment.ts'
@@ -140,7 +141,7 @@ class ProcessSupervisor implements Supervisor {
         patience: this.#deps.patience ?? PATIENCE,
       })
     } catch (error) {
-      this.#fail(config.name, 0, error instanceof Error ? error.message : String(error))
+      this.#fail(config.name, 0, adminReasonOf(error))
       throw error
     }
   }
@@ -197,6 +198,7 @@ function nameOf(config: StdioServerConfig, key: string): string {
 
 function resting(server: string, rest: Rest): Problem {
   const until = new Date(rest.retryAt).toISOString()
-  const detail = `server "${server}" failed ${rest.failures} times in a row and is tried again at ${until}; the last time: ${rest.reason}`
-  return new Problem(CIRCUIT_OPEN, detail, { retryAt: rest.retryAt })
+  const shown = `server "${server}" failed ${rest.failures} times in a row and is tried again at ${until}`
+  const cause = new AdminDetail(`${shown}; the last time: ${rest.reason}`)
+  return new Problem(CIRCUIT_OPEN, shown, { retryAt: rest.retryAt, cause })
 }
