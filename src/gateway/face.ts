@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock } from '#kernel'
+import { Problem, type Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { Tools } from '#tools'
 import type { ReplicaRouting } from './context.ts'
@@ -8,6 +8,7 @@ import { handleRequest, type Face } from './handle.ts'
 import { Sessions } from './legacy/sessions.ts'
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts'
 import { OpenExchanges } from './open-exchanges.ts'
+import { CLOSING } from './problems.ts'
 import { Pulse } from './pulse.ts'
 import { Listens } from './subscriptions/listens.ts'
 
@@ -48,10 +49,10 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
     sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),
     close: async () => {
       face.isClosing = true
+      open.close(new Problem(CLOSING, 'The gateway stopped before this ended. It may have taken effect.'))
       listens.endAll()
       sessions.endAll()
       pulse.close()
-      open.close()
     },
   }
 }

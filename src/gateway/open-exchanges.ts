@@ -42,8 +42,10 @@ export class OpenExchanges {
     return this.#members.length
   }
 
-  close(): void {
+  /** Ends everything, saying why, and hears of no more changes. */
+  close(why: Problem): void {
     this.#stop()
+    for (const member of this.#members.slice()) member.expel(why)
   }
 
   #expel(): void {

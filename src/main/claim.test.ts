@@ -51,6 +51,7 @@ test('it can be claimed again in this process once it was given back', async () 
 
   expect(await claimDataDir(dir, 0)).toBeNull()
   first?.[Symbol.dispose]()
+  first?.[Symbol.dispose]()
 
   expect(await claimDataDir(dir, 0)).not.toBeNull()
 })

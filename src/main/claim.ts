@@ -27,7 +27,7 @@ function tryToClaim(file: string): Claim | null {
   try {
     lock.exec('pragma journal_mode = memory; begin exclusive')
     chmodSync(file, 0o600)
-    return { [Symbol.dispose]: () => lock.close() }
+    return { [Symbol.dispose]: () => void (lock.isOpen && lock.close()) }
   } catch (error) {
     lock.close()
     if (isBusy(error)) return null

@@ -21,6 +21,7 @@ import {
   createSupervisor,
   type HouseTiming,
   type Tools,
+  type ToolsOfProcess,
   type ToolsAdmin,
 } from '#tools'
 import { isLoopback, type GatehouseConfig } from './config.ts'
@@ -35,7 +36,7 @@ export type Gatehouse = {
   /** The API, for a listener or for a caller in this process. */
   fetch(request: Request): Promise<Response>
   readonly adminToken: string
-  readonly tools: Tools & { ownerOf(requestState: string): string | null }
+  readonly tools: Tools & ToolsOfProcess
   readonly toolsAdmin: ToolsAdmin
   readonly house: House
   readonly identity: Identity

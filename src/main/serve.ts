@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { createGatewayFace, type GatewayFace } from '#gateway'
 import { connectionAddress, PEER_HEADER } from '#http'
@@ -15,6 +16,8 @@ export type RunningGatehouse = Gatehouse & {
   /** The listening address as a URL, with the port that was really taken. */
   readonly url: string
   readonly publicUrl: string
+  /** Lets nobody new in, and waits until the calls that run have ended, or for so long. Then `close`. */
+  drain(patienceMs: number): Promise<void>
 }
 
 export const ALREADY_RUNNING = { code: 'main/already-running', status: 409, title: 'The house runs already' } as const
@@ -68,7 +71,13 @@ async function serveClaimed(options: OpenOptions, claim: Claim): Promise<Running
     },
   })
   watchHouse(gatehouse.metrics, { ...gatehouse, face })
-  const server = createServer(receiving(config.limits.receive_ms), route(gatehouse, face))
+  const state = { isDraining: false }
+  const handle = route(gatehouse, face)
+  const server = createServer(receiving(config.limits.receive_ms), (req, res) => {
+    // So that a client's next request goes to a house that stays.
+    if (state.isDraining) res.shouldKeepAlive = false
+    handle(req, res)
+  })
   try {
     const url = await listen(server, config.server.listen)
     reached.publicUrl ||= url
@@ -78,6 +87,11 @@ async function serveClaimed(options: OpenOptions, claim: Claim): Promise<Running
       ...gatehouse,
       url,
       publicUrl: reached.publicUrl,
+      drain: async (patienceMs) => {
+        state.isDraining = true
+        server.close()
+        await gatehouse.tools.landed(AbortSignal.timeout(patienceMs))
+      },
       close: () => closeAll({ server, face, gatehouse, dataDir, claim }),
     }
   } catch (error) {
@@ -133,6 +147,22 @@ async function listen(server: Server, at: { host: string; port: number }): Promi
   return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`
 }
 
+const FINISH_MS = 1_000
+
+/** What was said last still has to leave; a connection that has nothing to say is ended. */
+async function finishAnswers(server: Server): Promise<void> {
+  const until = performance.now() + FINISH_MS
+  for (;;) {
+    server.closeIdleConnections()
+    if ((await countConnections(server)) === 0 || performance.now() > until) return
+    await pause(10)
+  }
+}
+
+function countConnections(server: Server): Promise<number> {
+  return new Promise((resolve) => server.getConnections((error, count) => resolve(error ? 0 : count)))
+}
+
 async function closeAll(parts: {
   server: Server
   face: GatewayFace
@@ -143,6 +173,7 @@ async function closeAll(parts: {
   using _ = parts.claim
   parts.server.close()
   await parts.face.close()
+  await finishAnswers(parts.server)
   parts.server.closeAllConnections()
   await parts.gatehouse.close()
   await removeRunning(parts.dataDir)

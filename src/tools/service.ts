@@ -6,6 +6,7 @@ import type { CallDeps } from './call/deps.ts'
 import { ownerOfState } from './call/request-state.ts'
 import { findResource } from './call/resolve.ts'
 import { openTaskId } from './call/task-id.ts'
+import { Flight } from './flight.ts'
 import type { House } from './house.ts'
 import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
@@ -14,6 +15,14 @@ import type { CallerSession, Definition } from './source.ts'
 import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
 import { nameOf, templateOf, uriOf, type GatewayView } from './view.ts'
 
+/** What only the process itself asks. */
+export type ToolsOfProcess = {
+  /** The replica that holds the rest of a call, when its state names one. */
+  ownerOf(requestState: string): string | null
+  /** Resolves when no call runs here, or when the signal aborts. */
+  landed(signal: AbortSignal): Promise<void>
+}
+
 /** The verbs of the faces over a living house. */
 export function createTools(deps: {
   house: House
@@ -21,8 +30,9 @@ export function createTools(deps: {
   policy: Policy
   call: Omit<CallDeps, 'lookup' | 'policy'>
   listDeadlineMs?: number
-}): Tools & { ownerOf(requestState: string): string | null } {
+}): Tools & ToolsOfProcess {
   const { house, policy } = deps
+  const flight = new Flight()
   const noteRefusal = createRefusals(deps.call)
   const viewOf = (admission: Admission): GatewayView => {
     const view = house.snapshot().views.get(admission.gateway)
@@ -55,7 +65,7 @@ export function createTools(deps: {
     list: (admission, kind) =>
       list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
     find: (admission, name) => findTool(policy, admission, { view: viewOf(admission), name }),
-    call: (request) => call(callDeps, request),
+    call: (request) => flight.track(() => call(callDeps, request)),
     subscribe: (subscription) => subscribe(deps, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) =>
       house.onListsChanged((gateway, changes) => {
@@ -67,6 +77,7 @@ export function createTools(deps: {
     endSession: async (key) => {
       await Promise.all(house.servers().map(({ source }) => source.endSession(key)))
     },
+    landed: (signal) => flight.landed(signal),
     ownerOf: (requestState) => ownerOfState(deps.call.seal, requestState),
   }
 }

@@ -16,6 +16,9 @@ export function addUp(program: Command, { terminal }: Verb): void {
     .action((options: UpOptions) => up(terminal, options))
 }
 
+/** How long calls may take to end by themselves; containers are usually killed after ten seconds. */
+const DRAIN_MS = 8_000
+
 type UpOptions = HouseOptions & { listen?: string }
 
 async function up(terminal: Terminal, options: UpOptions): Promise<void> {
@@ -35,6 +38,7 @@ async function up(terminal: Terminal, options: UpOptions): Promise<void> {
   const signal = await asked.promise
   terminal.err(`gatehouse: ${signal}, closing (once more: at once)\n`)
   stopFollowing()
+  await house.drain(DRAIN_MS)
   await house.close()
 }
 
