@@ -78,4 +78,17 @@ export const toolsMigrations: Migrations = {
       await db.schema.createIndex('tools_once_expires').on('tools_once').column('expires_at').execute()
     },
   },
+  '2026-11-21_tools_once_owner': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .alterTable('tools_once')
+        .addColumn('owner', 'text', (c) => c.notNull().defaultTo(''))
+        .execute()
+      await db.schema
+        .alterTable('tools_once')
+        .addColumn('bytes', 'bigint', (c) => c.notNull().defaultTo(0))
+        .execute()
+      await db.schema.createIndex('tools_once_owner').on('tools_once').columns(['owner', 'started_at']).execute()
+    },
+  },
 }

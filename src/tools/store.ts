@@ -208,9 +208,9 @@ export async function saveNames(
 /** Claims a key for one execution, or returns what is known of the execution that has it. An expired claim is none. */
 export async function claimOnce(
   db: ToolsDb,
-  row: Pick<ToolsTables['tools_once'], 'key' | 'request_hash' | 'replica' | 'started_at' | 'expires_at'>,
+  row: Pick<ToolsTables['tools_once'], 'key' | 'request_hash' | 'replica' | 'started_at' | 'expires_at' | 'owner'>,
 ): Promise<'claimed' | ToolsTables['tools_once']> {
-  const fresh = { ...row, state: 'running' as const, outcome: null }
+  const fresh = { ...row, state: 'running' as const, outcome: null, bytes: 0 }
   const { key: _key, ...rest } = fresh
   const done = await db
     .insertInto('tools_once')
@@ -225,7 +225,7 @@ export async function claimOnce(
 export async function finishOnce(
   db: ToolsDb,
   key: string,
-  end: Pick<ToolsTables['tools_once'], 'state' | 'outcome'>,
+  end: Pick<ToolsTables['tools_once'], 'state' | 'outcome' | 'bytes'>,
 ): Promise<void> {
   await db.updateTable('tools_once').set(end).where('key', '=', key).execute()
 }
@@ -234,7 +234,7 @@ export async function finishOnce(
 export async function reclaimOnce(db: ToolsDb, key: string, by: { replica: string; at: number }): Promise<void> {
   await db
     .updateTable('tools_once')
-    .set({ state: 'running', outcome: null, replica: by.replica, started_at: by.at })
+    .set({ state: 'running', outcome: null, bytes: 0, replica: by.replica, started_at: by.at })
     .where('key', '=', key)
     .execute()
 }
@@ -247,3 +247,30 @@ export async function releaseOnce(db: ToolsDb, key: string): Promise<void> {
 export async function deleteExpiredOnce(db: ToolsDb, now: number): Promise<void> {
   await db.deleteFrom('tools_once').where('expires_at', '<', now).execute()
 }
+
+export type OnceQuota = { readonly rows: number; readonly bytes: number }
+
+/**
+ * Keeps one owner's finished calls within their quota, oldest first: beyond the bytes only the outcome is forgotten, so
+ * that the call is still not made twice; beyond the rows the key too.
+ */
+export async function trimOnce(db: ToolsDb, owner: string, quota: OnceQuota): Promise<void> {
+  const done = await db
+    .selectFrom('tools_once')
+    .select(['key', 'bytes'])
+    .where('owner', '=', owner)
+    .where('state', '=', 'done')
+    .orderBy('started_at', 'desc')
+    .orderBy('key')
+    .limit(quota.rows + TRIM_AT_ONCE)
+    .execute()
+  let bytes = 0
+  const large = done.filter((row) => (bytes += row.bytes) > quota.bytes && row.bytes > 0).map(({ key }) => key)
+  const many = done.slice(quota.rows).map(({ key }) => key)
+  const emptied = { outcome: null, bytes: 0 }
+  const some = large.slice(0, TRIM_AT_ONCE)
+  if (some.length > 0) await db.updateTable('tools_once').set(emptied).where('key', 'in', some).execute()
+  if (many.length > 0) await db.deleteFrom('tools_once').where('key', 'in', many).execute()
+}
+
+const TRIM_AT_ONCE = 500

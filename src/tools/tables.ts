@@ -34,6 +34,10 @@ export type ToolsTables = {
     outcome: string | null
     started_at: number
     expires_at: number
+    /** Whose key it is; counts towards their quota. */
+    owner: string
+    /** The size of `outcome`. */
+    bytes: number
   }
 }
 

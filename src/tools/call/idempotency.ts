@@ -19,6 +19,10 @@ type Keyed = {
 }
 
 const KEEP_MS = 24 * 60 * 60_000
+/** Of one user, so that nobody can fill the database for all. */
+const QUOTA = { rows: 10_000, bytes: 67_108_864 } as const
+/** A small outcome is looked at with the quota only now and then; a large one at once. */
+const TRIM = { bytes: 65_536, chance: 1 / 64 } as const
 const POLL_MS = { first: 25, longest: 500 }
 
 /**
@@ -105,9 +109,17 @@ async function mayStillEnd(deps: CallDeps, claim: Claim): Promise<boolean> {
   return deps.isReplicaAlive(claim.replica, claim.started_at)
 }
 
-async function claimOnce(deps: CallDeps, { key, requestHash }: Keyed): Promise<'claimed' | Claim> {
+async function claimOnce(deps: CallDeps, { key, requestHash, attempt }: Keyed): Promise<'claimed' | Claim> {
+  const owner = attempt.request.admission.userId
   const now = deps.clock.now()
-  const row = { key, request_hash: requestHash, replica: deps.replicaId, started_at: now, expires_at: now + KEEP_MS }
+  const row = {
+    key,
+    request_hash: requestHash,
+    replica: deps.replicaId,
+    started_at: now,
+    expires_at: now + KEEP_MS,
+    owner,
+  }
   try {
     return await store.claimOnce(deps.db, row)
   } catch (cause) {
@@ -123,17 +135,25 @@ async function claimOnce(deps: CallDeps, { key, requestHash }: Keyed): Promise<'
 async function runClaimed(deps: CallDeps, { key, attempt, run }: Keyed): Promise<Ending> {
   try {
     const ending = await run()
-    await settle(deps, () => store.finishOnce(deps.db, key, { state: 'done', outcome: toStored(deps.seal, ending) }))
+    await settle(deps, () => keep(deps, { key, attempt, ending }))
     return ending
   } catch (error) {
     // What was never sent may be sent yet; of anything else nobody knows how it ended.
     await settle(deps, () =>
       attempt.isSent
-        ? store.finishOnce(deps.db, key, { state: 'unknown', outcome: null })
+        ? store.finishOnce(deps.db, key, { state: 'unknown', outcome: null, bytes: 0 })
         : store.releaseOnce(deps.db, key),
     )
     throw error
   }
+}
+
+async function keep(deps: CallDeps, kept: { key: string; attempt: Attempt; ending: Ending }): Promise<void> {
+  const outcome = toStored(deps.seal, kept.ending)
+  const bytes = Buffer.byteLength(outcome)
+  await store.finishOnce(deps.db, kept.key, { state: 'done', outcome, bytes })
+  if (bytes < TRIM.bytes && Math.random() > TRIM.chance) return
+  await store.trimOnce(deps.db, kept.attempt.request.admission.userId, QUOTA)
 }
 
 /** When this fails the row stays "running", which reads as unknown: still nothing runs twice. */
@@ -147,7 +167,7 @@ async function replay(deps: CallDeps, keyed: Keyed, claim: Claim): Promise<Endin
   if (isHarmlessToRepeat(keyed.attempt.request.method, keyed.target)) return runAgain(deps, keyed)
   throw new Problem(
     OUTCOME_UNKNOWN,
-    'This call was already made; its result was too large to be kept, and it is not made again.',
+    'This call was already made; its result was too large or is no longer kept, and it is not made again.',
   )
 }
 
