@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { Problem } from '#kernel'
 import { OVERLOADED } from '../../../problems.ts'
 
@@ -11,11 +12,18 @@ export type Pooled = {
 
 type Slot<Held> = { readonly opening: Promise<Held>; conversation: Held | undefined; lastUsedAt: number }
 
-export type PoolLimits = { readonly max: number; readonly idleMs: number }
+export type PoolLimits = {
+  readonly max: number
+  readonly idleMs: number
+  /** How long a newcomer to a full pool waits for a place. */
+  readonly waitMs?: number
+}
+
+const WAIT_MS = { longest: 2_000, look: 20 } as const
 
 /**
  * The upstream sessions of one server, one per key, opened at the first use. A session that nobody uses is closed
- * after a while, or at once when another needs its place; one that is in use never is.
+ * after a while, or at once when another needs its place; one that is in use never is, so a newcomer may have to wait.
  */
 export class Pool<Held extends Pooled> {
   readonly #server: string
@@ -23,6 +31,7 @@ export class Pool<Held extends Pooled> {
   /** Least recently used first. */
   readonly #slots = new Map<string, Slot<Held>>()
   #sweep: NodeJS.Timeout | undefined
+  #isClosed = false
 
   constructor(server: string, limits: PoolLimits) {
     this.#server = server
@@ -43,6 +52,8 @@ export class Pool<Held extends Pooled> {
 
   /** The conversation of this key; all who ask while it is being opened get the same one. */
   async acquire(key: string, open: () => Promise<Held>): Promise<Held> {
+    const until = performance.now() + (this.#limits.waitMs ?? WAIT_MS.longest)
+    while (!this.#hasPlaceFor(key)) await this.#waitABit(until)
     const slot = this.#slots.get(key) ?? this.#add(key, open)
     slot.lastUsedAt = performance.now()
     this.#slots.delete(key)
@@ -63,11 +74,11 @@ export class Pool<Held extends Pooled> {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await Promise.all([...this.#slots.keys()].map((key) => this.end(key)))
   }
 
   #add(key: string, open: () => Promise<Held>): Slot<Held> {
-    if (this.#slots.size >= this.#limits.max) this.#makeRoom()
     const slot: Slot<Held> = { opening: open(), conversation: undefined, lastUsedAt: 0 }
     this.#slots.set(key, slot)
     slot.opening.then(
@@ -84,12 +95,21 @@ export class Pool<Held extends Pooled> {
     return slot
   }
 
-  #makeRoom(): void {
-    for (const [key, { conversation }] of this.#slots) {
+  /** True also when an idle one was ended for it. */
+  #hasPlaceFor(key: string): boolean {
+    if (this.#slots.has(key) || this.#slots.size < this.#limits.max) return true
+    for (const [idle, { conversation }] of this.#slots) {
       if (conversation?.isIdle !== true) continue
-      void this.end(key)
-      return
+      void this.end(idle)
+      return true
     }
+    return false
+  }
+
+  /** Places come and go by themselves; refuses when the time is over, or nobody will be served here any more. */
+  async #waitABit(until: number): Promise<void> {
+    if (performance.now() < until) await wait(WAIT_MS.look)
+    if (performance.now() < until && !this.#isClosed) return
     const detail = `server "${this.#server}" already holds ${this.#limits.max} sessions, all in use; try again later`
     throw new Problem(OVERLOADED, detail)
   }
