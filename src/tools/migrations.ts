@@ -78,7 +78,7 @@ export const toolsMigrations: Migrations = {
       await db.schema.createIndex('tools_once_expires').on('tools_once').column('expires_at').execute()
     },
   },
-  '2026-11-21_tools_once_owner': {
+  '2026-11-22_tools_once_owner': {
     async up(db: Kysely<unknown>) {
       await db.schema
         .alterTable('tools_once')
