@@ -11,25 +11,8 @@
  *
  * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one.
  */
-export { createAudit, type Audit, type AuditDeps, type AuditOptions, type AuditState } from './service.ts'
-export {
-  auditFault,
-  auditFilter,
-  auditPage,
-  auditPageRequest,
-  auditRecord,
-  auditVerdict,
-  type AuditEvent,
-  type AuditFault,
-  type AuditFilter,
-  type AuditPage,
-  type AuditPageRequest,
-  type AuditRecord,
-  type AuditVerdict,
-  type Decision,
-} from './schema.ts'
-export type { VerifyRequest } from './verify.ts'
-export type { FollowRequest } from './follow.ts'
+export { createAudit, type Audit } from './service.ts'
+export type { AuditEvent, AuditRecord, Decision } from './schema.ts'
 export { AUDIT_MIGRATIONS } from './migrations.ts'
 export { BAD_CURSOR, BAD_PUBLIC_KEY, OVERLOADED, UNAVAILABLE } from './problems.ts'
 export { auditContract } from './contract.ts'

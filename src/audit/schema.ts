@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { JsonObject } from '#kernel'
 
-export const DECISIONS = ['allowed', 'denied', 'failed', 'cancelled'] as const
+const DECISIONS = ['allowed', 'denied', 'failed', 'cancelled'] as const
 export type Decision = (typeof DECISIONS)[number]
 
 type Text = string | null | undefined
@@ -95,8 +95,8 @@ export type AuditPageRequest = { readonly cursor?: string | undefined; readonly 
 export const auditPage = z.object({ records: z.array(auditRecord), next: z.string().nullable() })
 export type AuditPage = z.output<typeof auditPage>
 
-export const FAULT_KINDS = ['edited', 'removed', 'reordered', 'inserted', 'checkpoint-mismatch', 'truncated'] as const
-export const auditFault = z.object({
+const FAULT_KINDS = ['edited', 'removed', 'reordered', 'inserted', 'checkpoint-mismatch', 'truncated'] as const
+const auditFault = z.object({
   chain: z.string(),
   seq: z.int(),
   kind: z.enum(FAULT_KINDS),

@@ -90,7 +90,7 @@ export class Spool {
 }
 
 /** Reads the lines as rows. A line that a crash has cut off was never acknowledged, and is left out. */
-export function parseSpool(text: string): RecordRow[] {
+function parseSpool(text: string): RecordRow[] {
   return text.split('\n').flatMap((part) => {
     const row = part === '' ? undefined : parseRow(part)
     return row ? [row] : []

@@ -6,4 +6,3 @@
  * JSON with `--json`), everything else to stderr. Exit codes: 0 done, 1 it failed, 2 it was asked wrongly.
  */
 export { runCli } from './run.ts'
-export type { Terminal } from './terminal.ts'

@@ -7,8 +7,7 @@
  * name, and what came through a reference is never shown. TOML parsers give no positions, so `locate.ts` finds
  * the line of a key path by itself. `values.ts` has the zod types that configuration needs again and again.
  */
-export { loadConfig, type LoadedConfig } from './load.ts'
+export { loadConfig } from './load.ts'
 export { byteSize, duration, hostPort, secretString, type HostPort } from './values.ts'
-export { parseByteSize, parseDuration, parseHostPort } from './units.ts'
-export { nearest } from './nearest.ts'
+export { parseDuration, parseHostPort } from './units.ts'
 export { CONFIG_INVALID, CONFIG_MISSING_REFERENCE, CONFIG_SYNTAX, CONFIG_UNREADABLE } from './problems.ts'

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isLoopbackAddress, isLoopbackName } from '#http'
 import { Problem } from '#kernel'
 import { FORBIDDEN_ORIGIN } from './problems.ts'
 
@@ -37,12 +38,4 @@ function requireHost(host: string, publicHost: string): void {
     FORBIDDEN_ORIGIN,
     `The Host "${host.slice(0, 200)}" is not a name of this gateway. Use the address that its operator published.`,
   )
-}
-
-function isLoopbackName(name: string): boolean {
-  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
-}
-
-function isLoopbackAddress(address: string): boolean {
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
 }

@@ -6,6 +6,4 @@
  * `bridge/` one era's words as the other's. Both legs end in the same verbs of `#tools`; the face decides, checks and
  * records nothing by itself. It is the hot path: raw `node:http`, and results are carried as bytes.
  */
-export { createGatewayFace, type GatewayFaceDeps, type GatewayFace } from './face.ts'
-export type { ReplicaRouting } from './context.ts'
-export type { GatewayLimits } from './limits.ts'
+export { createGatewayFace, type GatewayFace } from './face.ts'

@@ -1,5 +1,5 @@
 import { Problem } from '#kernel'
-import { isLoopbackAddress, peerAddress } from './contract/peer.ts'
+import { isLoopbackAddress, isLoopbackName, peerAddress } from './contract/peer.ts'
 import { FORBIDDEN_ORIGIN } from './contract/problems.ts'
 
 export type BrowserRules = {
@@ -25,7 +25,7 @@ export function guardBrowser(request: Request, rules: BrowserRules): void {
 }
 
 function requireHost(host: string, publicUrl: URL | null): void {
-  if (host === publicUrl?.host || isLoopbackHost(host)) return
+  if (host === publicUrl?.host || isLoopbackName(host.replace(/:\d{1,5}$/, ''))) return
   throw new Problem(FORBIDDEN_ORIGIN, `"${host.slice(0, 200)}" is not a name of this house. Use its published address.`)
 }
 
@@ -40,9 +40,4 @@ function requireOrigin(origin: string, allowed: readonly (string | undefined)[])
 /** Our own pages, under whatever name the checked `Host` has. */
 function originsOf(host: string | undefined): readonly string[] {
   return host === undefined ? [] : [`http://${host}`, `https://${host}`]
-}
-
-function isLoopbackHost(host: string): boolean {
-  const name = host.replace(/:\d{1,5}$/, '')
-  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
 }

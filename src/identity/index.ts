@@ -6,35 +6,12 @@
  * keyring on every replica (`live-keyring.ts`). `admin-token.ts` is how the command line on the same machine proves
  * itself. Accounts, log-in and OAuth will live beside the keys; `userId` is the string that they will explain.
  */
-export { createIdentity, type Identity, type IdentityDeps } from './service.ts'
-export type { AdminAuthentication, Authentication, Credentials, Keyring, Refused } from './keyring.ts'
-export {
-  apiKey,
-  createdKey,
-  createKeyRequest,
-  keyPage,
-  listKeysRequest,
-  userId,
-  type Actor,
-  type ApiKey,
-  type CreatedKey,
-  type CreateKeyRequest,
-  type KeyPage,
-  type ListKeysRequest,
-} from './schema.ts'
+export { createIdentity, type Identity } from './service.ts'
+export type { Authentication } from './keyring.ts'
+export type { ApiKey } from './schema.ts'
 export { ensureAdminToken, type AdminToken } from './admin-token.ts'
 export { isUserId } from './user-id.ts'
 export { IDENTITY_MIGRATIONS } from './migrations.ts'
-export {
-  BAD_ADMIN_TOKEN,
-  BAD_KEY_REQUEST,
-  BAD_USER,
-  FORBIDDEN,
-  KEY_EXPIRED,
-  KEY_REVOKED,
-  NO_SUCH_KEY,
-  UNAUTHENTICATED,
-  USER_NEEDED,
-} from './problems.ts'
+export { BAD_KEY_REQUEST, BAD_USER, NO_SUCH_KEY } from './problems.ts'
 export { identityContract } from './contract.ts'
 export { authorizeApi, identityRoutes } from './routes.ts'

@@ -4,7 +4,7 @@ import type { Log } from '#telemetry'
 import { buildKeyring, type Keyring, type KeyringDeps } from './keyring.ts'
 import type { IdentityStore } from './store.ts'
 
-export const TOPIC = 'identity.keys'
+const TOPIC = 'identity.keys'
 
 const RETRY_MS = 1_000
 /** For so long, a key that has ended is told apart from one that never was. */

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { isUserId } from './user-id.ts'
 
-export const userId = z
+const userId = z
   .string()
   .refine(isUserId, 'use 1 to 256 printable characters without a space at either end, such as an e-mail address')
 const gateways = z.union(

@@ -4,7 +4,7 @@
  */
 export { Problem, isProblem, type ProblemKind } from './problem.ts'
 export { Secret } from './secret.ts'
-export { newId, type Id } from './id.ts'
+export { newId } from './id.ts'
 export { systemClock, type Clock } from './clock.ts'
 export { isJsonObject, type Json, type JsonObject } from './json.ts'
 export { canonicalJson } from './canonical-json.ts'

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { loadConfig, type HostPort, hostPort } from '#config'
 import { Problem } from '#kernel'
 import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
+import { CONFIG_CONTRADICTION } from './problems.ts'
 
 /** The whole of gatehouse.toml: each room's section, put together here and nowhere else. */
 const server = z.strictObject({
@@ -66,12 +67,6 @@ const NEWCOMER: Pick<z.input<typeof fileSchema>, 'servers' | 'gateways'> = {
   servers: [{ name: 'reference', transport: 'builtin' }],
   gateways: [{ slug: 'default', title: 'Default', tools: ['reference/*'] }],
 }
-
-export const CONFIG_CONTRADICTION = {
-  code: 'config/contradiction',
-  status: 400,
-  title: 'The configuration contradicts itself',
-} as const
 
 /** Reads and checks the configuration; without a file, the newcomer's. `listen` overrides the file. */
 export function readConfig(options: {

@@ -4,9 +4,9 @@
  *
  * `openGatehouse` makes the house without a listener (the CLI uses it so when nothing runs); `serve` gives it one.
  */
-export { MIGRATIONS, openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
+export { MIGRATIONS, openGatehouse, type Gatehouse } from './open.ts'
 export { serve, type RunningGatehouse } from './serve.ts'
-export { readConfig, isLoopback, CONFIG_CONTRADICTION, type GatehouseConfig } from './config.ts'
+export { readConfig, type GatehouseConfig } from './config.ts'
 export { followConfig } from './watch.ts'
 export { readRunning } from './running.ts'
 export { contracts, describeHouse } from './api.ts'

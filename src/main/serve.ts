@@ -8,6 +8,7 @@ import { Problem } from '#kernel'
 import { claimDataDir, type Claim } from './claim.ts'
 import { watchHouse } from './gauges.ts'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
+import { ALREADY_RUNNING } from './problems.ts'
 import { readRunning, removeRunning, writeRunning } from './running.ts'
 import { HOUSE } from './version.ts'
 
@@ -19,8 +20,6 @@ export type RunningGatehouse = Gatehouse & {
   /** Lets nobody new in, and waits until the calls that run have ended, or for so long. Then `close`. */
   drain(patienceMs: number): Promise<void>
 }
-
-export const ALREADY_RUNNING = { code: 'main/already-running', status: 409, title: 'The house runs already' } as const
 
 /** Opens the house and listens. Refuses while another process serves this data directory; waits for one that closes. */
 export async function serve(options: OpenOptions): Promise<RunningGatehouse> {

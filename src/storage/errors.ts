@@ -21,7 +21,7 @@ export function nameOfQuery(sql: string): string {
 }
 
 /** What went wrong in words; never empty (`AggregateError` of a refused connection has no message of its own). */
-export function reasonOf(error: unknown): string {
+function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
   return error instanceof Error ? error.message : String(error)
 }

@@ -20,16 +20,7 @@
  */
 export type { ChangeBus, Migrations, Storage, StoredValue } from './contract.ts'
 export type { StorageEvent, StorageLog } from './engine.ts'
-export type { Durability } from './sqlite/messages.ts'
-export { openStorage, type StorageOptions } from './open.ts'
-export { restoreStorage, type RestoreOptions } from './restore.ts'
+export { openStorage } from './open.ts'
+export { restoreStorage } from './restore.ts'
 export { isDuplicate } from './errors.ts'
-export {
-  BAD_BACKUP,
-  BAD_REPLICA_ID,
-  BAD_SECRET_NAME,
-  BAD_STORAGE_URL,
-  CHANGE_TOO_LARGE,
-  NEWER_DATABASE,
-  NOT_EMPTY,
-} from './problems.ts'
+export { BAD_BACKUP, BAD_STORAGE_URL, CHANGE_TOO_LARGE, NEWER_DATABASE, NOT_EMPTY } from './problems.ts'

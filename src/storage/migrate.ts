@@ -30,7 +30,7 @@ export function planMigrations(migrations: Migrations, applied: ReadonlySet<stri
 }
 
 /** All migrations of this version, those of the storage included, in order. */
-export function knownKeys(migrations: Migrations): string[] {
+function knownKeys(migrations: Migrations): string[] {
   return Object.keys({ ...STORAGE_MIGRATIONS, ...migrations }).sort()
 }
 

@@ -5,7 +5,7 @@ import { CHANGE_TOO_LARGE } from './problems.ts'
 type Listener = (payload: string) => void
 
 /** Postgres refuses a notification of 8,000 bytes; the rest is room for the topic and what frames it. */
-export const MAX_PAYLOAD_BYTES = 7_000
+const MAX_PAYLOAD_BYTES = 7_000
 
 /** Who listens to which topic in this process. A listener that throws is logged and stops nobody else. */
 export class Topics {

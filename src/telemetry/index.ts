@@ -4,14 +4,6 @@
  * `createLog` writes one JSON line an event and blanks what is named like a secret; `createMetrics` keeps a bounded
  * number of series for `/metrics`; `readTrace` and `childTrace` carry the caller's W3C trace to the servers behind us.
  */
-export { createLog, type Log, type LogDestination, type LogLevel } from './log.ts'
-export { createMetrics, type CallOutcomeLabel, type Metrics, type UpstreamState, type WatchedGauge } from './metrics.ts'
-export {
-  childTrace,
-  newSpanId,
-  newTraceId,
-  parseTraceparent,
-  readTrace,
-  type Trace,
-  type TraceParent,
-} from './trace.ts'
+export { createLog, type Log } from './log.ts'
+export { createMetrics, type Metrics, type WatchedGauge } from './metrics.ts'
+export { childTrace, readTrace, type Trace } from './trace.ts'

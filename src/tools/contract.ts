@@ -23,7 +23,7 @@ const serverHealth = z.object({
   tools: z.int(),
 })
 
-export const serverInfo = z
+const serverInfo = z
   .object({
     name: z.string(),
     transport: z.enum(['http', 'stdio', 'worker', 'builtin']),
@@ -37,7 +37,7 @@ export const serverInfo = z
   })
   .meta({ id: 'Server' })
 
-export const gatewayInfo = gatewayConfig
+const gatewayInfo = gatewayConfig
   .extend({ origin: z.enum(['file', 'api']), servers: z.array(z.string()), toolCount: z.int() })
   .meta({ id: 'Gateway' })
 
@@ -72,7 +72,7 @@ const callRequest = z.strictObject({
   requestState: z.string().min(1).max(65_536).optional().meta({ description: 'As it came with `input_required`.' }),
 })
 
-export const callResult = z
+const callResult = z
   .discriminatedUnion('status', [
     z.object({
       status: z.literal('complete'),
@@ -90,7 +90,7 @@ export const callResult = z
   .meta({ id: 'CallResult' })
 export type CallResult = z.output<typeof callResult>
 
-export const change = z
+const change = z
   .object({
     id: z.string(),
     server: z.string(),

@@ -1,4 +1,5 @@
 import { Problem } from '#kernel'
+import { isLoopbackAddress } from '#http'
 import type { Identity } from '#identity'
 import type { Policy } from '#policy'
 import { call } from './call/call.ts'
@@ -114,7 +115,7 @@ function refused(problem: Problem, keyId: string | null = null): Refused {
 /** `auth = "none"` serves this machine only, whatever stands in front of it. */
 function openAdmission(request: { gateway: string; credentials: Credentials }): Admission | Refused {
   const { remoteAddress, userId } = request.credentials
-  if (!/^(127\.|::1$|::ffff:127\.)/.test(remoteAddress)) {
+  if (!isLoopbackAddress(remoteAddress)) {
     const why =
       'This gateway has auth = "none" and answers this machine only. Set auth = "key" to use it from elsewhere.'
     return refused(new Problem(NOT_ALLOWED, why))

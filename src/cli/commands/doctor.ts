@@ -29,7 +29,7 @@ async function doctor({ terminal, finish }: Verb, options: DataOptions): Promise
   if (findings.some(({ level }) => level === 'fail')) finish(1)
 }
 
-export function showFinding({ level, what, detail, advice }: Finding): string {
+function showFinding({ level, what, detail, advice }: Finding): string {
   const line = `${level.padEnd(4)}  ${what}: ${plain(detail)}\n`
   return advice === undefined ? line : `${line}      ${plain(advice)}\n`
 }
@@ -46,7 +46,7 @@ async function examine(terminal: Terminal, options: DataOptions): Promise<Findin
 
 const LEAST_NODE = 26
 
-export function checkNode(version: string): Finding {
+function checkNode(version: string): Finding {
   const isEnough = Number(version.split('.')[0]) >= LEAST_NODE
   if (isEnough) return { level: 'ok', what: 'node', detail: version }
   const advice = 'Start with ./gatehouse, which brings its own.'

@@ -14,7 +14,7 @@ export function legacyCapabilities(modern: JsonObject, protocolVersion: string):
   return { ...rest, extensions, tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
 }
 
-export function offersTasks(capabilities: JsonObject): boolean {
+function offersTasks(capabilities: JsonObject): boolean {
   const { extensions } = capabilities
   return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION])
 }

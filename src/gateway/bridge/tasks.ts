@@ -14,7 +14,7 @@ export function legacyTask(modern: JsonObject): JsonObject {
   }
 }
 
-export const RELATED_TASK = 'io.modelcontextprotocol/related-task'
+const RELATED_TASK = 'io.modelcontextprotocol/related-task'
 
 /** The task's own result with the mark that 2025-11-25 wants on it. */
 export function withRelatedTask(result: JsonObject, taskId: string): JsonObject {

@@ -39,11 +39,6 @@ function readQuery(sent: URLSearchParams): Record<string, string | string[]> {
   )
 }
 
-/** A Problem for a value of this process that came from a caller, such as an argument of the command line. */
-export function refuseInput(error: z.ZodError): Problem {
-  return invalid(error.issues.flatMap((issue) => explain('body', issue)))
-}
-
 function invalid(findings: readonly Finding[]): Problem {
   const shown = findings.slice(0, MAX_FINDINGS)
   const text = shown.map((finding) => `${placeOf(finding)}: ${finding.expected}`).join('; ')

@@ -26,3 +26,8 @@ export function peerAddress(request: { headers: Headers }): string {
 export function isLoopbackAddress(address: string): boolean {
   return address === '::1' || /^(::ffff:)?127\./.test(address)
 }
+
+/** True for a host as a URL writes it, without its port, that always means the machine of whoever asks. */
+export function isLoopbackName(name: string): boolean {
+  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
+}

@@ -2,7 +2,7 @@ import { Problem } from '#kernel'
 import { BODY_TOO_LARGE, NOT_JSON, WRONG_CONTENT_TYPE } from './problems.ts'
 
 export const MAX_BODY_BYTES = 1_048_576
-export const MAX_DEPTH = 64
+const MAX_DEPTH = 64
 
 /** The body as JSON: only JSON (a web page cannot send that unasked), at most 1 MiB, at most 64 levels deep. */
 export async function readJson(request: Request): Promise<unknown> {

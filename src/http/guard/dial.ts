@@ -45,7 +45,7 @@ export function createDialler(guard: Guard): buildConnector.connector {
 }
 
 /** Finds the addresses of a name that may be dialled. Throws a Problem naming the host when there are only forbidden ones. */
-export async function permittedAddresses(guard: Guard, host: string): Promise<readonly string[]> {
+async function permittedAddresses(guard: Guard, host: string): Promise<readonly string[]> {
   const name = plainHost(host)
   const found = isIP(name) === 0 ? await resolveName(guard, name) : [name]
   const permitted = judge(guard, host, found)

@@ -17,7 +17,7 @@ const serverState = z.object({
   retryAt: z.int().nullable().meta({ description: 'Milliseconds since 1970: when it is tried again.' }),
 })
 
-export const healthReport = z.object({
+const healthReport = z.object({
   status: z.enum(['ok', 'degraded', 'not-ready']),
   version: z.string(),
   reasons: z.array(z.string()).optional(),

@@ -18,7 +18,7 @@ export class Refused extends Error {
 export const INVALID_PARAMS = -32602
 export const INTERNAL_ERROR = -32603
 /** "Resource not found" until 2025-11-25; since 2026-07-28 it is -32602. */
-export const LEGACY_RESOURCE_NOT_FOUND = -32002
+const LEGACY_RESOURCE_NOT_FOUND = -32002
 
 /**
  * "There is no such thing": the same answer, to the last byte, for what does not exist and for what the caller may not

@@ -5,7 +5,7 @@ import { stringAt, without } from './json.ts'
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
 
 /** True when a message of `level` is wanted by someone who asked for `wanted` and worse. Unknown levels pass. */
-export function isWanted(level: string | undefined, wanted: string | undefined): boolean {
+function isWanted(level: string | undefined, wanted: string | undefined): boolean {
   if (wanted === undefined) return false
   return level === undefined || rank(level) >= rank(wanted)
 }
