@@ -2,7 +2,7 @@ import { sign, verify } from 'node:crypto'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { canonicalJson } from '#kernel'
+import { canonicalJson, unlessCode } from '#kernel'
 import type { Head } from './seal.ts'
 import type { PublicKey, SigningKey } from './signing-key.ts'
 
@@ -60,12 +60,8 @@ export async function readFromFile(dataDir: string): Promise<Map<string, Checkpo
 }
 
 async function readLines(file: string): Promise<string[]> {
-  try {
-    return (await readFile(file, 'utf8')).split('\n')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-    throw error
-  }
+  const text = await readFile(file, 'utf8').catch(unlessCode('ENOENT'))
+  return text?.split('\n') ?? []
 }
 
 function parseLine(line: string): Checkpoint | undefined {

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { newId } from '#kernel'
+import { newId, unlessCode } from '#kernel'
 import { auditRecord } from './schema.ts'
 import type { Sealed } from './seal.ts'
 import type { RecordRow } from './store.ts'
@@ -124,7 +124,4 @@ function toRow(text: string, hash: string): RecordRow {
   }
 }
 
-function unlessMissing(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw error
-}
+const unlessMissing = unlessCode('ENOENT')

@@ -37,6 +37,7 @@ export async function withHouse<T>(
   return await run(reached)
 }
 
+/** The data directory that the options name, as a whole path. */
 export function dataDirOf(terminal: Terminal, { data }: HouseOptions): string {
   return resolve(terminal.cwd, data)
 }
@@ -53,19 +54,10 @@ export function configOf(
   return { config: readConfig({ file, dataDir, env: terminal.env, listen: options.listen }), file }
 }
 
-/** Where the house with this data listens, or null when none answers there. */
+/** Where the house with this data is reached from this machine, or null when none runs. */
 export async function runningUrl(dataDir: string): Promise<string | null> {
   const running = await readRunning(dataDir)
-  if (!running) return null
-  const url = running.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
-  // A process id is used again sooner or later, so a file of a dead house may seem alive.
-  const answer = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(5_000) }).catch((error: unknown) => error)
-  return answer instanceof Error && isRefusal(answer) ? null : url
-}
-
-function isRefusal(error: Error): boolean {
-  const { cause } = error
-  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+  return running?.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:') ?? null
 }
 
 async function reachRunning(dataDir: string, url: string): Promise<Reached> {

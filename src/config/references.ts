@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import { errorCode } from '#kernel'
 import { pathId, pathName, type Finding, type KeyPath } from './finding.ts'
 import { nearest } from './nearest.ts'
 
@@ -96,7 +97,7 @@ function followFile(name: string, { baseDir, readFile }: ReferenceSources): Foll
 
 /** Why a file cannot be read, to stand after its name. */
 export function unreadable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = errorCode(error) ?? ''
   switch (code) {
     case 'ENOENT':
       return 'does not exist'
@@ -105,7 +106,7 @@ export function unreadable(error: unknown): string {
     case 'EISDIR':
       return 'is a directory'
     default:
-      return `cannot be read${typeof code === 'string' ? ` (${code})` : ''}`
+      return `cannot be read${code === '' ? '' : ` (${code})`}`
   }
 }
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { connectionAddress } from '#http'
-import { answerPage } from '#http'
+import { answerPage, connectionAddress } from '#http'
 import { isProblem, Problem, type JsonObject } from '#kernel'
 import type { Credentials } from '#tools'
 import { readBody, type Hold } from './body.ts'

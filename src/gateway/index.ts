@@ -7,3 +7,4 @@
  * records nothing by itself. It is the hot path: raw `node:http`, and results are carried as bytes.
  */
 export { createGatewayFace, type GatewayFace } from './face.ts'
+export type { ReplicaRouting } from './context.ts'

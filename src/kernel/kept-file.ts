@@ -1,5 +1,6 @@
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { unlessCode } from './error-code.ts'
 import { newId } from './id.ts'
 
 /**
@@ -20,11 +21,4 @@ export async function keepFile(file: string, make: () => string): Promise<string
     await rm(draft)
   }
   return readFile(file, 'utf8')
-}
-
-function unlessCode(code: string): (error: unknown) => undefined {
-  return (error) => {
-    if (error instanceof Error && 'code' in error && error.code === code) return undefined
-    throw error
-  }
 }

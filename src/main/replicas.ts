@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Kysely } from 'kysely'
+import type { ReplicaRouting } from '#gateway'
 import type { Clock } from '#kernel'
 import type { Migrations, Storage } from '#storage'
 import { handOver, isHandedOver } from './hand-over.ts'
@@ -9,14 +9,7 @@ import { handOver, isHandedOver } from './hand-over.ts'
  * belongs to another one (its session, or a call that waits there) is handed over whole. Nothing is decided here: the
  * other replica admits and checks the request exactly as if it had come to it first.
  */
-export type Replicas = {
-  readonly id: string
-  forward(
-    replicaId: string,
-    req: IncomingMessage,
-    res: ServerResponse,
-    body: Buffer | undefined,
-  ): Promise<'forwarded' | 'gone'>
+export type Replicas = Pick<ReplicaRouting, 'id' | 'forward'> & {
   /** True when that replica lives, and has lived since that time. */
   isAlive(replicaId: string, since: number): Promise<boolean>
   /** Tells the others at once where this replica is reached now, instead of at the next beat. */
@@ -50,6 +43,7 @@ export const REPLICA_MIGRATIONS: Migrations = {
 
 const BEAT_MS = 2_000
 const DEAD_AFTER_MS = 7_000
+
 /** Joins the replicas under `url`; leaves on close. */
 export async function joinReplicas(deps: { storage: Storage; clock: Clock; url: () => string }): Promise<Replicas> {
   const { storage, clock } = deps

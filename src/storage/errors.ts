@@ -1,4 +1,4 @@
-import { isProblem } from '#kernel'
+import { errorCode, isProblem } from '#kernel'
 
 /** SQLite's extended result codes for a taken primary key, unique column or row id, and the SQLSTATE for the same. */
 const DUPLICATE_CODES: ReadonlySet<string> = new Set(['1555', '2067', '2579', '23505'])
@@ -28,6 +28,6 @@ function reasonOf(error: unknown): string {
 
 function errorCodes(error: unknown): string[] {
   if (!(error instanceof Error)) return []
-  const own = 'code' in error && typeof error.code === 'string' ? [error.code] : []
-  return [...own, ...errorCodes(error.cause)]
+  const own = errorCode(error)
+  return [...(own === undefined ? [] : [own]), ...errorCodes(error.cause)]
 }

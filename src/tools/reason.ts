@@ -1,4 +1,4 @@
-import { isProblem } from '#kernel'
+import { errorCode, isProblem } from '#kernel'
 import { NEEDS_CONSENT } from './problems.ts'
 
 /** Why something failed, in words that may be shown: a Problem's own text, or the plain cause of an outage. */
@@ -27,8 +27,8 @@ const CODES: Readonly<Record<string, string>> = {
 
 function plainReason(error: unknown): string {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    const code: unknown = 'code' in at ? at.code : undefined
-    if (typeof code === 'string' && CODES[code]) return CODES[code]
+    const code = errorCode(at)
+    if (code !== undefined && CODES[code]) return CODES[code]
   }
   return error instanceof Error && error.message
     ? error.message.slice(0, 300)

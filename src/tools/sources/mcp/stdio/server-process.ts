@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Problem } from '#kernel'
+import { errorCode, Problem } from '#kernel'
 import { UNREACHABLE } from '../../../problems.ts'
 import { AdminDetail } from '../../../reason.ts'
 import type { Environment } from './environment.ts'
@@ -128,16 +128,13 @@ function waitQuietly(ms: number): Promise<void> {
 function whyNotStarted({ server, command, cwd }: Start, error: unknown): string {
   const name = JSON.stringify(command[0])
   if (cwd !== undefined && !existsSync(cwd)) return `server "${server}": its cwd ${JSON.stringify(cwd)} does not exist`
-  switch (codeOf(error)) {
+  const code = errorCode(error) ?? String(error)
+  switch (code) {
     case 'ENOENT':
       return `server "${server}": there is no command ${name}; install it, or write its absolute path`
     case 'EACCES':
       return `server "${server}": the command ${name} may not be executed; check its permissions`
     default:
-      return `server "${server}": the command ${name} could not be started (${codeOf(error)})`
+      return `server "${server}": the command ${name} could not be started (${code})`
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
 }
