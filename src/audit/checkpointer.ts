@@ -15,6 +15,9 @@ export type CheckpointerDeps = {
   readonly everyMs: number
 }
 
+/** The end of a chain as it is now; `isLast`: nothing will come after it. */
+type End = { readonly head: Head; readonly isLast: boolean }
+
 /** Decides when the end of the chain is signed: after so many records, or so long after the first unsigned one. */
 export class Checkpointer {
   readonly #deps: CheckpointerDeps
@@ -31,13 +34,14 @@ export class Checkpointer {
   note(head: Head): void {
     this.#head = head
     const isNewChain = this.#signed?.chain !== head.chain
-    if (isNewChain || head.seq - (this.#signed?.seq ?? 0) >= this.#deps.everyRecords) this.#sign(head, false)
+    if (isNewChain || head.seq - (this.#signed?.seq ?? 0) >= this.#deps.everyRecords)
+      this.#sign({ head, isLast: false })
     else this.#timer ??= setTimeout(() => this.#signLatest(), this.#deps.everyMs).unref()
   }
 
   /** Signs the very end of the chain; resolves when all signatures are written or given up. */
   async close(head: Head | undefined): Promise<void> {
-    if (head) this.#sign(head, true)
+    if (head) this.#sign({ head, isLast: true })
     clearTimeout(this.#timer)
     await this.#work
   }
@@ -49,18 +53,18 @@ export class Checkpointer {
 
   #signLatest(): void {
     this.#timer = undefined
-    if (this.#head && this.#head.seq !== this.#signed?.seq) this.#sign(this.#head, false)
+    if (this.#head && this.#head.seq !== this.#signed?.seq) this.#sign({ head: this.#head, isLast: false })
   }
 
-  #sign(head: Head, isLast: boolean): void {
-    this.#signed = head
+  #sign(end: End): void {
+    this.#signed = end.head
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#work = this.#work.then(() => this.#write(head, isLast))
+    this.#work = this.#work.then(() => this.#write(end))
   }
 
   /** Two places, each tried whatever became of the other; a missed one is made up for by the next checkpoint. */
-  async #write(head: Head, isLast: boolean): Promise<void> {
+  async #write({ head, isLast }: End): Promise<void> {
     const { key, clock, store, dataDir, log } = this.#deps
     const point = signCheckpoint(key, { head, at: clock.now(), isLast })
     const outcomes = await Promise.allSettled([appendToFile(dataDir, point), store.addCheckpoint(point)])

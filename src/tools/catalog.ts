@@ -25,14 +25,14 @@ export async function rememberOffer(
   const { tools, ...rest } = { ...offer, tools: storable(offer.tools), prompts: storable(offer.prompts) }
   const row = { server: server.name, rest: JSON.stringify(rest), offered_at: deps.clock.now() }
   const before = await store.findOffer(deps.db, server.name)
-  const plan = async (db: store.ToolsDb, isFirst: boolean) =>
+  const plan = async (db: store.ToolsDb, { isFirst }: { isFirst: boolean }) =>
     planChanges(await store.readDefinitions(db, server.name), tools, { isFirst, onChange: server.on_change })
-  const isKnown = before?.rest === row.rest && (await plan(deps.db, false)).length === 0
+  const isKnown = before?.rest === row.rest && (await plan(deps.db, { isFirst: false })).length === 0
   if (isKnown) return false
   await deps.db.transaction().execute(async (tx) => {
     // Every replica sees the change; the row is locked from here on, so one of them records it and the others find it done.
     const isFirst = await store.saveOffer(tx, row)
-    for (const change of await plan(tx, isFirst))
+    for (const change of await plan(tx, { isFirst }))
       await applyChange(tx, { server: server.name, at: row.offered_at }, change)
   })
   return true

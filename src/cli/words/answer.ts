@@ -9,7 +9,7 @@ export function readAnswer(property: JsonObject, said: string): Answer {
   if (choices.length > 0) return readChoice(choices, said)
   const { type } = property
   if (type === 'boolean') return readBoolean(said)
-  if (type === 'integer' || type === 'number') return readNumber(said, type === 'integer')
+  if (type === 'integer' || type === 'number') return readNumber(type, said)
   return readText(property, said)
 }
 
@@ -42,7 +42,8 @@ function readBoolean(said: string): Answer {
   return { ok: false, expected: 'yes or no' }
 }
 
-function readNumber(said: string, isWhole: boolean): Answer {
+function readNumber(type: 'integer' | 'number', said: string): Answer {
+  const isWhole = type === 'integer'
   const value = said === '' ? Number.NaN : Number(said)
   const fits = isWhole ? Number.isSafeInteger(value) : Number.isFinite(value)
   return fits ? { ok: true, value } : { ok: false, expected: isWhole ? 'a whole number' : 'a number' }

@@ -13,13 +13,13 @@ export type WorkerTool = {
 /** Turns a worker's tool into an MCP tool, by the same rules as Arcade's own MCP server, so that names and schemas agree. */
 export function toMcpTool(tool: WorkerTool): Definition {
   const { name, description, toolkit, deprecation_message: deprecation, output } = tool.definition
-  const outputSchema = output?.value_schema ? toOutputSchema(output.value_schema, tool.wraps) : undefined
+  const valueSchema = output?.value_schema ? toJsonSchema(output.value_schema) : undefined
   return present({
     name: tool.name,
     title: name,
     description: `${deprecation ? `[DEPRECATED: ${deprecation}] ` : ''}${description ?? `${name} of ${toolkit.name}`}`,
     inputSchema: toInputSchema(tool.definition),
-    outputSchema,
+    outputSchema: valueSchema && tool.wraps ? wrapped(valueSchema) : valueSchema,
     annotations: toAnnotations(tool.definition),
     _meta: toMeta(tool.definition),
   })
@@ -55,16 +55,16 @@ function toInputSchema({ input }: ToolDefinition): JsonObject {
   })
 }
 
-function toOutputSchema(value: ValueSchema, wraps: boolean): JsonObject {
-  const schema = toJsonSchema(value)
-  return wraps ? { type: 'object', properties: { result: schema } } : schema
+function wrapped(schema: JsonObject): JsonObject {
+  return { type: 'object', properties: { result: schema } }
 }
 
 const MAX_DEPTH = 32
 
 function toJsonSchema(value: ValueSchema, depth = 0): JsonObject {
   if (depth > MAX_DEPTH) return {}
-  return withNull(value.nullable === true, ofType(value, depth))
+  const schema = ofType(value, depth)
+  return value.nullable === true ? orNull(schema) : schema
 }
 
 function ofType(value: ValueSchema, depth: number): JsonObject {
@@ -102,8 +102,8 @@ function toShape(properties: ValueSchema['properties'], required: ValueSchema['r
   }
 }
 
-function withNull(isNullable: boolean, schema: JsonObject): JsonObject {
-  if (!isNullable || typeof schema.type !== 'string') return schema
+function orNull(schema: JsonObject): JsonObject {
+  if (typeof schema.type !== 'string') return schema
   const choices = Array.isArray(schema.enum) ? { enum: [...schema.enum, null] } : {}
   return { ...schema, type: [schema.type, 'null'], ...choices }
 }

@@ -25,7 +25,9 @@ export async function callModern(calls: ModernCalls, call: SourceCall, port: Cal
     { ...call.params, ...retryFields(call) },
     {
       clientInfo: session.clientInfo,
-      clientCapabilities: modernCapabilities(session, call.task !== undefined || call.method.startsWith('tasks/')),
+      clientCapabilities: modernCapabilities(session, {
+        understandsTasks: call.task !== undefined || call.method.startsWith('tasks/'),
+      }),
       logLevel,
       progressToken: token,
       trace,

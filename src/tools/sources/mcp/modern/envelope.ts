@@ -50,7 +50,10 @@ export function standardHeaders(method: string, params: JsonObject): Record<stri
 }
 
 /** The caller's capabilities in the words of 2026-07-28; `understandsTasks` for callers of the session era. */
-export function modernCapabilities(session: CallerSession, understandsTasks: boolean): JsonObject {
+export function modernCapabilities(
+  session: CallerSession,
+  { understandsTasks }: { understandsTasks: boolean },
+): JsonObject {
   const declared = session.clientCapabilities
   if (session.era === 'modern') return declared
   const { elicitation, roots } = declared

@@ -5,7 +5,7 @@ import type { ModernCarrier } from './carrier.ts'
 
 export type ListenSink = {
   /** The server listens to us; `honoured` is what it agreed to. Told again after each reconnection. */
-  acknowledged(honoured: JsonObject, isReconnection: boolean): void
+  acknowledged(honoured: JsonObject, stream: { isReconnection: boolean }): void
   notification(method: string, params: JsonObject): void
   /** Told once for each loss that the next try could not mend. */
   lost(reason: string): void
@@ -31,7 +31,7 @@ export async function listen(
     const end = await listenOnce(carrier, params, {
       signal,
       acknowledged: (honoured) => {
-        sink.acknowledged(honoured, isReconnection)
+        sink.acknowledged(honoured, { isReconnection })
         isReconnection = true
         isLost = false
         pauseMs = FIRST_PAUSE_MS

@@ -101,7 +101,7 @@ class Modern implements Adapter {
     const stop = new AbortController()
     const params = withEnvelope(
       { notifications: { resourceSubscriptions: [uri] } },
-      { clientInfo: session.clientInfo, clientCapabilities: modernCapabilities(session, false) },
+      { clientInfo: session.clientInfo, clientCapabilities: modernCapabilities(session, { understandsTasks: false }) },
     )
     this.#subscriptions.set(stop, session.key)
     const started = Promise.withResolvers<void>()
@@ -194,7 +194,7 @@ class Modern implements Adapter {
     const { events } = this.#side.deps
     const notifications = Object.fromEntries(wanted.map(([filter]) => [filter, true]))
     const sink = {
-      acknowledged: (_honoured: JsonObject, isReconnection: boolean) => {
+      acknowledged: (_honoured: JsonObject, { isReconnection }: { isReconnection: boolean }) => {
         if (!isReconnection) return
         events.connection('up', 'the server is back')
         this.#side.listChanged()

@@ -155,7 +155,7 @@ export class ProcessLink implements Link {
   #end({ asked, how }: { asked: boolean; how: string }): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    const reason = this.#inWords(asked, how)
+    const reason = this.#inWords({ asked, how })
     const shown = `the process of server "${this.#deps.config.name}" ${how}`
     this.#conversation.end(new Problem(UNREACHABLE, shown, { cause: new AdminDetail(reason) }))
     this.#resolveClosed(shown)
@@ -164,7 +164,7 @@ export class ProcessLink implements Link {
   }
 
   /** For admins and the log: users of a server hear neither its command nor what it printed. */
-  #inWords(asked: boolean, how: string): string {
+  #inWords({ asked, how }: { asked: boolean; how: string }): string {
     const { config, process } = this.#deps
     const what = `the process of server "${config.name}" (${config.command[0] ?? ''}, pid ${process.pid}) ${how}`
     const tail = this.#errors.tail()
