@@ -27,6 +27,7 @@ export function boundedNumber(value: number | null | undefined): number | undefi
   return Number.isInteger(value) ? value : Math.round(value * 1_000) / 1_000
 }
 
+/** The extra as it can be stored; one that is too long is replaced by its length. */
 export function boundedExtra(extra: JsonObject | undefined): unknown {
   if (extra === undefined) return undefined
   const text = canonicalJson(extra)

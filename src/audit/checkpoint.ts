@@ -18,12 +18,14 @@ const checkpoint = z.object({
 })
 export type Checkpoint = Readonly<z.output<typeof checkpoint>>
 
+/** Signs that the chain has this end now. */
 export function signCheckpoint(key: SigningKey, statement: { head: Head; at: number; isLast: boolean }): Checkpoint {
   const { head, at, isLast } = statement
   const unsigned = { chain: head.chain, seq: head.seq, hash: head.hash, at, isLast, keyId: key.id }
   return { ...unsigned, signature: sign(null, textOf(unsigned), key.privateKey).toString('base64url') }
 }
 
+/** True when one of these keys made the signature, over exactly this statement. */
 export function isSigned(point: Checkpoint, keys: ReadonlyMap<string, PublicKey>): boolean {
   const { signature, ...unsigned } = point
   const key = keys.get(point.keyId)

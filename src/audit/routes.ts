@@ -2,6 +2,7 @@ import type { Handlers } from '#http'
 import type { auditContract } from './contract.ts'
 import type { Audit } from './service.ts'
 
+/** Answers the operations of `auditContract`. */
 export function auditRoutes(audit: Audit): Handlers<typeof auditContract> {
   return {
     searchAudit: ({ query: { cursor, limit, ...filter } }) => audit.search(filter, { cursor, limit }),

@@ -49,6 +49,7 @@ export type KeyringDeps = {
   onUse(keyId: string, at: number): void
 }
 
+/** All these keys, ready to be asked. It never changes; a change of keys is a new keyring. */
 export function buildKeyring(keys: readonly HashedKey[], deps: KeyringDeps): Keyring {
   const entries = new Map(keys.map(({ hash, key }) => [hash, toEntry(key)]))
   return {

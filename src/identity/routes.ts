@@ -5,6 +5,7 @@ import type { identityContract } from './contract.ts'
 import { FORBIDDEN } from './problems.ts'
 import type { Identity } from './service.ts'
 
+/** Answers the operations of `identityContract`. */
 export function identityRoutes(identity: Identity): Handlers<typeof identityContract> {
   return {
     createKey: ({ body }, { caller }) => identity.createKey(body, caller),

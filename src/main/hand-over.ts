@@ -10,6 +10,7 @@ import { request as httpsRequest } from 'node:https'
 /** Set on a request that was handed over once, so that it is never handed over again. */
 const HANDED_OVER = 'gatehouse-forwarded'
 
+/** True for a request that another replica handed over to this one. */
 export function isHandedOver(req: IncomingMessage): boolean {
   return req.headers[HANDED_OVER] !== undefined
 }

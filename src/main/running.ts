@@ -6,10 +6,12 @@ import { isJsonObject } from '#kernel'
 /** `DATA/running.json`: how the CLI finds the house that runs with this data directory. */
 export type Running = { readonly pid: number; readonly url: string }
 
+/** Tells where this house is reached, to the user it runs as. */
 export async function writeRunning(dataDir: string, running: Running): Promise<void> {
   await writeFile(join(dataDir, 'running.json'), `${JSON.stringify(running)}\n`, { mode: 0o600 })
 }
 
+/** Takes that back. Nothing to take back is fine. */
 export async function removeRunning(dataDir: string): Promise<void> {
   await rm(join(dataDir, 'running.json'), { force: true })
 }

@@ -27,10 +27,12 @@ const endLine = z.object({ kind: z.literal('end'), rows: z.number() })
 const markLine = z.discriminatedUnion('kind', [header, tableLine, endLine])
 const bytesValue = z.strictObject({ bytes: z.base64() })
 
+/** A line of a backup that is no row, with its line feed. */
 export function formatLine(line: Exclude<BackupLine, { kind: 'row' }>): string {
   return `${JSON.stringify(line)}\n`
 }
 
+/** A row as a line of a backup, with its line feed. */
 export function formatRow(row: BackupRow): string {
   return `${JSON.stringify(row.map(encodeValue))}\n`
 }
@@ -45,6 +47,7 @@ export function parseLine(text: string, number: number): BackupLine {
   }
 }
 
+/** The refusal of a backup; `why` ends its sentence. */
 export function badBackup(why: string, cause?: unknown): Problem {
   return new Problem(BAD_BACKUP, `The backup cannot be restored: ${why}.`, cause === undefined ? {} : { cause })
 }

@@ -54,6 +54,7 @@ export function newTraceId(): string {
   return randomUUIDv7().replaceAll('-', '')
 }
 
+/** The second half of a new trace id; for the same reason never all zeros. */
 export function newSpanId(): string {
   return newTraceId().slice(16)
 }

@@ -12,6 +12,7 @@ export type Buckets = {
   take(name: string, rate: Rate): number
 }
 
+/** Buckets that are full: whoever was not seen yet may use a whole rate at once. */
 export function createBuckets(clock: Clock, maxNames = 50_000): Buckets {
   const buckets = new Map<string, { tokens: number; at: number }>()
   return {

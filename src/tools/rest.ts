@@ -166,6 +166,7 @@ function json(value: Readonly<Record<string, unknown>>): JsonObject {
   return value as Readonly<Record<string, Json>>
 }
 
+/** The refusal of a gateway that is not there, for callers who may see all of them. */
 export function noSuchGateway(slug: string): Problem {
   return new Problem(NO_SUCH_GATEWAY, `There is no gateway "${slug}". "gatehouse gateway list" shows all.`)
 }

@@ -11,6 +11,7 @@ export type ToolsRoutesDeps = {
   readonly house: Pick<House, 'snapshot'>
 }
 
+/** Answers the operations of `toolsContract`. */
 export function toolsRoutes(deps: ToolsRoutesDeps): Handlers<typeof toolsContract> {
   const { toolsAdmin } = deps
   return {

@@ -11,6 +11,7 @@ export type Seal = {
   open(purpose: string, text: string): JsonObject | null
 }
 
+/** Seals with keys derived from `key`; only who has it can open, or make, what is sealed. */
 export function createSeal(key: Buffer): Seal {
   const cipherKey = createHmac('sha256', key).update('cipher').digest()
   const nonceKey = createHmac('sha256', key).update('nonce').digest()

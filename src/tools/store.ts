@@ -7,6 +7,7 @@ import type { Assignment } from './naming.ts'
 /** The only file of this room with SQL. Functions take the database first, so a caller decides about the transaction. */
 export type ToolsDb = Kysely<ToolsTables>
 
+/** This room's tables. */
 export function toolsDb(storage: Storage): ToolsDb {
   return storage.tables<ToolsTables>()
 }
@@ -24,6 +25,7 @@ export async function insertServer(db: ToolsDb, row: ToolsTables['tools_server']
   return done.numInsertedOrUpdatedRows === 1n ? 'ok' : 'name-taken'
 }
 
+/** False when there is no such server. */
 export async function updateServer(db: ToolsDb, name: string, sealedConfig: string): Promise<boolean> {
   const done = await db
     .updateTable('tools_server')
@@ -116,6 +118,7 @@ export async function deleteDefinition(db: ToolsDb, key: { server: string; name:
   await db.deleteFrom('tools_definition').where('server', '=', key.server).where('name', '=', key.name).execute()
 }
 
+/** Resolves with the id of the change. */
 export async function insertChange(
   db: ToolsDb,
   change: Omit<ToolsTables['tools_change'], 'id' | 'decided_at' | 'decided_by'>,
@@ -128,6 +131,7 @@ export async function insertChange(
   return id
 }
 
+/** The change of this tool that waits for an admin; there is one at the most. */
 export async function findHeldChange(db: ToolsDb, server: string, name: string) {
   return db
     .selectFrom('tools_change')
@@ -155,6 +159,7 @@ export async function findChange(db: ToolsDb, id: string) {
   return db.selectFrom('tools_change').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
+/** The newest first. */
 export async function listChanges(db: ToolsDb, filter: { server?: string; state?: ChangeState; limit: number }) {
   let query = db.selectFrom('tools_change').selectAll().orderBy('id', 'desc').limit(filter.limit)
   if (filter.server !== undefined) query = query.where('server', '=', filter.server)
@@ -162,6 +167,7 @@ export async function listChanges(db: ToolsDb, filter: { server?: string; state?
   return query.execute()
 }
 
+/** False when the change is not held (any more): somebody else was first. */
 export async function decideChange(
   db: ToolsDb,
   id: string,
@@ -222,6 +228,7 @@ export async function claimOnce(
   return known ?? claimOnce(db, row)
 }
 
+/** Keeps how the execution under this key ended. */
 export async function finishOnce(
   db: ToolsDb,
   key: string,
@@ -244,6 +251,7 @@ export async function releaseOnce(db: ToolsDb, key: string): Promise<void> {
   await db.deleteFrom('tools_once').where('key', '=', key).where('state', '=', 'running').execute()
 }
 
+/** Forgets executions whose time is over. */
 export async function deleteExpiredOnce(db: ToolsDb, now: number): Promise<void> {
   await db.deleteFrom('tools_once').where('expires_at', '<', now).execute()
 }

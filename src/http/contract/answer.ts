@@ -10,6 +10,7 @@ export function answerError(error: unknown, request: { method: string; path: str
   return answerProblem(problem)
 }
 
+/** A Problem as HTTP says it (RFC 9457). */
 export function answerProblem(problem: Problem, headers: Readonly<Record<string, string>> = {}): Response {
   const { status } = problem.kind
   const asked = status === 401 ? { 'www-authenticate': 'Bearer' } : {}

@@ -12,6 +12,7 @@ import type { Attempt, Target } from './attempt.ts'
 const PURPOSE = 'request-state'
 const LIFETIME_MS = 10 * 60_000
 
+/** What the caller has to bring back together with the answers. */
 export function sealState(
   deps: { seal: Seal; clock: { now(): number }; replicaId: string },
   attempt: Attempt,

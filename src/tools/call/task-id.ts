@@ -8,6 +8,7 @@ import type { Attempt, Target } from './attempt.ts'
 const PURPOSE = 'task-id'
 const MAX_ID_CHARS = 1_024
 
+/** The id that the caller gets. Refuses a server's that is no text, or a very long one. */
 export function sealTaskId(seal: Seal, attempt: Attempt, target: Target, id: Json | undefined): string {
   const { userId, gateway } = attempt.request.admission
   const server = target.server.config.name

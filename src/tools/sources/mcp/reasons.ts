@@ -44,10 +44,12 @@ export function refused(server: string, status: number): Problem {
   }
 }
 
+/** A message over the limit of this server. */
 export function tooLarge(server: string, maxBytes: number): Problem {
   return new Problem(TOO_LARGE, `server "${server}" sent more than ${maxBytes} bytes (max_result_bytes)`)
 }
 
+/** An answer that breaks the protocol; `what` goes on after the name of the server. */
 export function brokenReply(server: string, what: string): Problem {
   return new Problem(BROKEN_REPLY, `server "${server}" ${what}`)
 }

@@ -39,6 +39,7 @@ type Exchange = {
   readonly body?: string
 }
 
+/** The routes of one worker. Nothing is asked until a verb is used. */
 export function createWire({ config, trusted }: ServerOf<WorkerServerConfig>, deps: SourceDeps): Wire {
   const client = deps.egress.open({ trusted, allow: config.allow_addresses, connections: config.max_concurrency })
   const token = createWorkerToken({ secret: new Secret(config.secret), clock: deps.clock })

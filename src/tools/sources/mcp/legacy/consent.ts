@@ -43,6 +43,7 @@ export function judgeVisits(asked: Readonly<Record<string, AskRequest>>, answers
   return actions.every((action) => action === 'accept') ? 'accepted' : 'declined'
 }
 
+/** What a call ends with when its caller does not visit the page that the server asks for. */
 export function declined(call: SourceCall): Reply {
   const text = 'The server needs you to visit a page first, and that was declined.'
   if (call.method !== 'tools/call') return { kind: 'error', error: { code: -32000, message: text } }

@@ -176,6 +176,7 @@ const TOO_MANY_ASKS: RpcError = { code: -32000, message: 'too many questions of 
 const PROGRESS = 'notifications/progress'
 const CALL_IS_OVER: RpcError = { code: -32000, message: 'the call that this belonged to is over' }
 
+/** What everything that is still open in a session ends with. */
 export function sessionEnded(server: string): Problem {
   return new Problem(CANCELLED, `the session in which server "${server}" was called has ended`)
 }

@@ -8,6 +8,7 @@ import { brokenReply } from '../reasons.ts'
 
 export type TaskSupport = 'required' | 'optional' | 'forbidden'
 
+/** Whether calls of this tool may, must or cannot run as tasks; a tool that says nothing cannot. */
 export function taskSupportOf(tool: Definition): TaskSupport {
   const support = objectAt(tool, 'execution')['taskSupport']
   return support === 'required' || support === 'optional' ? support : 'forbidden'
@@ -46,6 +47,7 @@ export function lookEveryMs(task: JsonObject): number {
   return Math.min(LOOK_MS.most, Math.max(LOOK_MS.least, Number(task['pollInterval']) || 0))
 }
 
+/** A task in the words of the extension; `ttl` and `pollInterval` are milliseconds there too. */
 export function toModernTask(task: JsonObject): JsonObject {
   const shared = SHARED_FIELDS.flatMap((field) => (task[field] === undefined ? [] : [[field, task[field]] as const]))
   const { ttl, pollInterval } = task

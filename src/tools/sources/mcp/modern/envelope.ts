@@ -42,6 +42,7 @@ const NAMED_BY = new Map([
   ['tasks/cancel', 'taskId'],
 ])
 
+/** The headers that repeat what the body says, so that a proxy need not read it. */
 export function standardHeaders(method: string, params: JsonObject): Record<string, string> {
   const field = NAMED_BY.get(method)
   const name = field === undefined ? undefined : stringAt(params, field)

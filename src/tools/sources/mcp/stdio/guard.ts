@@ -21,6 +21,7 @@ const PROGRAM = join(import.meta.dirname, 'guard.sh')
 const MIN_LIFE_MS = 10_000
 const LAST_WAIT_MS = 5_000
 
+/** A guard that starts when it is armed, and again should it die while there is something to watch. */
 export function createGuard(deps: { log: Log; clock: Clock; marker: string }): Guard {
   const groups = new Set<number>()
   let running: RunningGuard | undefined

@@ -45,6 +45,7 @@ const PATIENCE: Patience = { stdinMs: 2_000, termMs: 3_000 }
 /** A rest as short as this is waited for; a longer one is told to the caller. */
 const MAX_WAIT_MS = 1_000
 
+/** A supervisor of no processes yet. Whoever makes it closes it. */
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
   return new ProcessSupervisor(deps)
 }
