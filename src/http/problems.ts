@@ -1,6 +1,6 @@
 import type { ProblemKind } from '#kernel'
 
-/** Every reason for which the HTTP kit refuses a request. */
+/** Every reason for which the guarded way out refuses a request. Those of the API are in `contract/problems.ts`. */
 export const BLOCKED_ADDRESS = {
   code: 'http/blocked-address',
   status: 403,

@@ -1,6 +1,6 @@
 import type { ProblemKind } from '#kernel'
 
-/** Every reason for which the API itself refuses a request, before a room has seen it. */
+/** Every reason for which the API itself refuses a request, most of them before a room has seen it. */
 export const INVALID_REQUEST = {
   code: 'http/invalid-request',
   status: 400,
@@ -40,6 +40,12 @@ export const INTERNAL = {
   code: 'http/internal',
   status: 500,
   title: 'Something went wrong here',
+} as const satisfies ProblemKind
+/** Answered by `/readyz` with 503; `reasons` says in words what is missing. */
+export const NOT_READY = {
+  code: 'http/not-ready',
+  status: 503,
+  title: 'The house cannot serve now',
 } as const satisfies ProblemKind
 /** Raised by the client, when the answer is no Problem. */
 export const STRANGE_ANSWER = {

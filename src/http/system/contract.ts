@@ -1,13 +1,6 @@
 import * as z from 'zod'
-import type { ProblemKind } from '#kernel'
 import { defineContract } from '../contract/contract.ts'
-
-/** Answered by `/readyz` with 503; `reasons` says in words what is missing. */
-export const NOT_READY = {
-  code: 'http/not-ready',
-  status: 503,
-  title: 'The house cannot serve now',
-} as const satisfies ProblemKind
+import { NOT_READY } from '../contract/problems.ts'
 
 const serverState = z.object({
   name: z.string(),

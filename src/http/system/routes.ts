@@ -4,7 +4,8 @@ import { answerError, answerJson } from '../contract/answer.ts'
 import type { AdminCaller } from '../contract/caller.ts'
 import { mountContract, type HandlerContext, type Handlers, type MountOptions } from '../contract/mount.ts'
 import { isLoopbackAddress, peerAddress } from '../contract/peer.ts'
-import { NOT_READY, systemContract, type BackupReport, type HealthReport } from './contract.ts'
+import { NOT_READY } from '../contract/problems.ts'
+import { systemContract, type BackupReport, type HealthReport } from './contract.ts'
 
 export type SystemDeps = {
   readonly version: string
