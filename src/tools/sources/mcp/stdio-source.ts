@@ -18,6 +18,9 @@ const DISCOVER_MS = 5_000
 
 export type StdioParts = { readonly config: StdioServerConfig; readonly openLink: OpenLink; close(): Promise<void> }
 
+/** A program may take five seconds to leave (`stdio/`: stdin closed, then SIGTERM, then SIGKILL), and its place is free after that. */
+const PLACE_WAIT_MS = 6_000
+
 /** An MCP server that is a program here, of either era; `openLink` starts it. */
 export function createStdioSource(parts: StdioParts, deps: SourceDeps): Source {
   const { config } = parts
@@ -25,7 +28,7 @@ export function createStdioSource(parts: StdioParts, deps: SourceDeps): Source {
   const openLink = first.open
   const placing = placingOf(config, { ...deps.house })
   const listChanged = debounced(() => deps.events.listChanged())
-  const limits = { max: config.max_processes, idleMs: config.idle_stop_ms }
+  const limits = { max: config.max_processes, idleMs: config.idle_stop_ms, waitMs: PLACE_WAIT_MS }
   const common = {
     server: config.name,
     maxBytes: config.max_result_bytes,

@@ -16,7 +16,7 @@ export function createHttpOpenLink(wire: Wire, offer: StreamOffer): OpenLink {
   return async ({ events }) => new HttpLink(wire, offer, events)
 }
 
-const CLOSE_WAIT_MS = 5_000
+const CLOSE_WAIT_MS = 10_000
 
 class HttpLink implements Link {
   readonly closed: Promise<string>

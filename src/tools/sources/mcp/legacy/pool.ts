@@ -30,6 +30,8 @@ export class Pool<Held extends Pooled> {
   readonly #limits: PoolLimits
   /** Least recently used first. */
   readonly #slots = new Map<string, Slot<Held>>()
+  /** Sessions on their way out: they hold their place until they are gone, so a program never has one too many. */
+  #leaving = 0
   #sweep: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -70,7 +72,9 @@ export class Pool<Held extends Pooled> {
     const slot = this.#slots.get(key)
     if (slot === undefined) return
     this.#remove(key)
+    this.#leaving += 1
     await slot.opening.then((conversation) => conversation.end()).catch(() => undefined)
+    this.#leaving -= 1
   }
 
   async close(): Promise<void> {
@@ -95,14 +99,12 @@ export class Pool<Held extends Pooled> {
     return slot
   }
 
-  /** True also when an idle one was ended for it. */
+  /** When there is none, the longest idle session is asked to leave, one at a time. */
   #hasPlaceFor(key: string): boolean {
-    if (this.#slots.has(key) || this.#slots.size < this.#limits.max) return true
-    for (const [idle, { conversation }] of this.#slots) {
-      if (conversation?.isIdle !== true) continue
-      void this.end(idle)
-      return true
-    }
+    if (this.#slots.has(key) || this.#slots.size + this.#leaving < this.#limits.max) return true
+    if (this.#leaving > 0) return false
+    const [idle] = [...this.#slots].find(([, { conversation }]) => conversation?.isIdle === true) ?? []
+    if (idle !== undefined) void this.end(idle)
     return false
   }
 
