@@ -1,5 +1,5 @@
 /**
- * Which room may use which, through its door (`#room`) only. A room uses only rooms below it.
+ * Which room may use which, through its door (`#room`) only. The ground stands first: a room uses only rooms before it.
  * Adding a word here is a review question; `test/architecture.test.ts` holds every import against this table.
  */
 export const rooms = {

@@ -30,7 +30,7 @@ test('every import keeps to the table of rooms', () => {
   expect(refused).toEqual([])
 })
 
-test('a room uses only rooms above it in the table, so there are no cycles', () => {
+test('a room uses only rooms that stand before it in the table, so there are no cycles', () => {
   const names = Object.keys(table)
   const upward = Object.entries(table).flatMap(([room, uses]) =>
     uses.filter((used) => !names.slice(0, names.indexOf(room)).includes(used)).map((used) => `${room} uses ${used}`),

@@ -1,13 +1,13 @@
 /**
- * The kit for talking HTTP. Outwards: `egress`, the one guarded way out. Inwards: the API as data.
+ * The kit for talking HTTP. Outwards: `egress/`, the one guarded way out. Inwards: the API as data.
  *
  * A room writes its operations once with `defineContract` (`contract/contract.ts`); from that come the routes
  * (`mountContract`), the OpenAPI document (`describeApi`) and the typed client of the command line (`createClient`).
  * `createApi` is the frame they are mounted on. A Problem thrown anywhere becomes `application/problem+json`.
  */
-export type { Egress, EgressResponse } from './egress.ts'
-export { createEgress } from './egress-client.ts'
-export { BLOCKED_ADDRESS, RESPONSE_TOO_LARGE } from './problems.ts'
+export type { Egress, EgressResponse } from './egress/egress.ts'
+export { createEgress } from './egress/client.ts'
+export { BLOCKED_ADDRESS, RESPONSE_TOO_LARGE } from './egress/problems.ts'
 export { createApi } from './api.ts'
 export { answerPage } from './cors.ts'
 export { defineContract, type Access } from './contract/contract.ts'

@@ -8,6 +8,7 @@
 export { Payload } from './payload.ts'
 export type * from './source.ts'
 export type * from './tools.ts'
+export { isGraveEnough, isLogLevel } from './log-level.ts'
 export { serverConfig, gatewayConfig, type ServerConfig, type GatewayConfig } from './config.ts'
 export { createSeal } from './seal.ts'
 export { createSource } from './sources/index.ts'

@@ -1,7 +1,6 @@
-import type { CallerPort } from '#tools'
+import { isGraveEnough, type CallerPort } from '#tools'
 import type { Answer } from '../answer.ts'
 import { notificationMessage } from '../write.ts'
-import { isWanted } from './log-level.ts'
 
 export type PortOptions = {
   readonly progressToken: string | number | undefined
@@ -28,7 +27,7 @@ export function callPort(answer: Answer, options: PortOptions): CallerPort {
       answer.say(notificationMessage('notifications/progress', { ...params, progressToken }), 'droppable')
     },
     message(params) {
-      if (logLevel === undefined || !isWanted(params.level, logLevel)) return
+      if (logLevel === undefined || !isGraveEnough(params.level, logLevel)) return
       answer.say(notificationMessage('notifications/message', params), 'droppable')
     },
     notify(method, params) {

@@ -1,7 +1,6 @@
 import { isProblem, Problem } from '#kernel'
-import type { CallMethod } from '#tools'
+import { isLogLevel, type CallMethod } from '#tools'
 import { offersMethod } from '../bridge/capabilities.ts'
-import { isLogLevel } from '../bridge/log-level.ts'
 import { legacyShape, LISTS, pageOf, type ListSpec } from '../lists.ts'
 import { missingMeta } from '../modern/describe.ts'
 import { INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, rpcErrorOf, TOO_MANY } from '../problems.ts'

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { isJsonObject, Problem, type JsonObject } from '#kernel'
+import { isLogLevel } from '#tools'
 import { headerOf } from '../context.ts'
 import { HEADER_MISMATCH, INVALID_PARAMS, UNSUPPORTED_VERSION } from '../problems.ts'
 import type { RpcMessage, RpcRequest } from '../rpc.ts'
-import { isLogLevel } from '../bridge/log-level.ts'
 import { decodeHeader } from './header-value.ts'
 
 export const MODERN_VERSIONS: readonly string[] = ['2026-07-28']

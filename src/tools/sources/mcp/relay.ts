@@ -1,24 +1,7 @@
 import { isJsonObject, type JsonObject } from '#kernel'
+import { isGraveEnough } from '../../log-level.ts'
 import type { CallerPort } from '../../source.ts'
-import { stringAt, without } from './json.ts'
-
-const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
-
-/** True when a message of `level` is wanted by someone who asked for `wanted` and worse. Unknown levels pass. */
-function isWanted(level: string | undefined, wanted: string | undefined): boolean {
-  if (wanted === undefined) return false
-  return level === undefined || rank(level) >= rank(wanted)
-}
-
-/** The one of two levels that lets more through. */
-export function moreVerbose(a: string | undefined, b: string): string {
-  return a !== undefined && rank(a) <= rank(b) ? a : b
-}
-
-function rank(level: string): number {
-  const at = LEVELS.indexOf(level)
-  return at === -1 ? LEVELS.length : at
-}
+import { without } from './json.ts'
 
 /** What a caller wants to hear, and under which token its call runs upstream. */
 export type Listening = { readonly token: number | undefined; readonly logLevel: string | undefined }
@@ -35,7 +18,7 @@ export function relayNotification(
       if (token !== undefined && params['progressToken'] === token) port.progress(without(params, 'progressToken'))
       return
     case 'notifications/message':
-      if (isWanted(stringAt(params, 'level'), logLevel)) port.message(params)
+      if (logLevel !== undefined && isGraveEnough(params['level'], logLevel)) port.message(params)
       return
     case 'notifications/cancelled':
       return

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { isProblem } from '#kernel'
-import { createEgress } from './egress-client.ts'
+import { createEgress } from './client.ts'
 import type { EgressClient, EgressPolicy, EgressRequest } from './egress.ts'
-import type { Resolve } from './guard/dial.ts'
+import type { Resolve } from './dial.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

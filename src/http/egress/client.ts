@@ -1,9 +1,9 @@
 import { Agent } from 'undici'
 import type { Log } from '#telemetry'
 import type { Egress, EgressPolicy } from './egress.ts'
-import { sendFollowing } from './egress-request.ts'
-import { createDialler, type Guard, type Resolve, systemResolve } from './guard/dial.ts'
-import { parseExceptions } from './guard/exceptions.ts'
+import { sendFollowing } from './request.ts'
+import { createDialler, type Guard, type Resolve, systemResolve } from './dial.ts'
+import { parseExceptions } from './exceptions.ts'
 
 const CONNECTIONS = 128
 const KEEP_ALIVE_MS = 30_000

@@ -1,7 +1,7 @@
 import { domainToASCII } from 'node:url'
 import ipaddr from 'ipaddr.js'
 import { Problem } from '#kernel'
-import { BAD_EXCEPTION } from '../problems.ts'
+import { BAD_EXCEPTION } from './problems.ts'
 import { addressBytes, isWithin } from './classify.ts'
 
 /** What may be reached although the guard would refuse it. */

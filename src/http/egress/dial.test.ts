@@ -4,7 +4,7 @@ import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createEgress } from '../egress-client.ts'
+import { createEgress } from './client.ts'
 import type { Resolve } from './dial.ts'
 
 const cleanups: (() => unknown)[] = []

@@ -5,7 +5,7 @@ import { callbackify } from 'node:util'
 import { buildConnector } from 'undici'
 import { Problem } from '#kernel'
 import type { Log } from '#telemetry'
-import { BLOCKED_ADDRESS } from '../problems.ts'
+import { BLOCKED_ADDRESS } from './problems.ts'
 import { type AddressClass, classifyAddress } from './classify.ts'
 import { type Exceptions, plainHost } from './exceptions.ts'
 
