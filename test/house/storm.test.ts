@@ -20,6 +20,8 @@ async function startRig(toml: string) {
     { userId: 'test', keyId: null, face: 'cli' },
   )
   const { adminToken } = before
+  // A house that is closed while it lists may leave the session of that listing at the server.
+  await before.listed()
   await before.close()
   const house = await startHouseProcess({ toml, dataDir: place.dataDir, storageUrl: place.url })
   onTestFinished(() => house.stop())
