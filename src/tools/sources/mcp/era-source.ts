@@ -1,4 +1,5 @@
-import type { Clock, JsonObject } from '#kernel'
+import { Problem, type Clock, type JsonObject } from '#kernel'
+import { CANCELLED } from '../../problems.ts'
 import type {
   CallerPort,
   CallerSession,
@@ -18,7 +19,7 @@ import { WrongEra } from './wrong-era.ts'
 export type EraSourceDeps = {
   readonly server: string
   readonly clock: Clock
-  detect(): Promise<Verdict>
+  detect(signal: AbortSignal): Promise<Verdict>
   adapterOf(era: Verdict['era']): Adapter
   /** The server turned out to be of another era than before. */
   changed(): void
@@ -27,6 +28,8 @@ export type EraSourceDeps = {
 
 /** A verdict against the newest era is looked at again after this time: servers are upgraded in place. */
 const VERDICT_MS = 3_600_000
+/** A search that runs when the source is closed may end in good order for so long: it may have begun a session. */
+const SEARCH_MS = 1_000
 const NOTHING: SourceUsage = { sessions: 0, parkedCalls: 0, processes: 0, subscriptions: 0 }
 
 type Found = { readonly adapter: Adapter; readonly verdict: Verdict; readonly at: number }
@@ -36,6 +39,8 @@ export class EraSource implements Source {
   readonly #deps: EraSourceDeps
   #found: Found | undefined
   #finding: Promise<Found> | undefined
+  readonly #closing = new AbortController()
+  #isClosed = false
 
   constructor(deps: EraSourceDeps) {
     this.#deps = deps
@@ -72,8 +77,17 @@ export class EraSource implements Source {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#searchEnds()
     await this.#found?.adapter.close()
     await this.#deps.close()
+  }
+
+  /** What the search opened it also closes, for which it needs the connections; one that hangs is broken off. */
+  async #searchEnds(): Promise<void> {
+    const late = setTimeout(() => this.#closing.abort(closed(this.#deps.server)), SEARCH_MS)
+    await this.#finding?.catch(() => undefined)
+    clearTimeout(late)
   }
 
   /** When the server no longer fits its era, the era is looked for again, and what was not executed is done once more. */
@@ -101,6 +115,7 @@ export class EraSource implements Source {
 
   /** One search at a time; whoever asks meanwhile gets its result. */
   #find(): Promise<Found> {
+    if (this.#isClosed) return Promise.reject(closed(this.#deps.server))
     this.#finding ??= this.#findAnew().finally(() => {
       this.#finding = undefined
     })
@@ -108,7 +123,8 @@ export class EraSource implements Source {
   }
 
   async #findAnew(): Promise<Found> {
-    const verdict = await this.#deps.detect()
+    const verdict = await this.#deps.detect(this.#closing.signal)
+    if (this.#isClosed) throw closed(this.#deps.server)
     const before = this.#found
     const isSame = before?.verdict.era === verdict.era
     const adapter = isSame && before !== undefined ? before.adapter : this.#deps.adapterOf(verdict.era)
@@ -119,4 +135,8 @@ export class EraSource implements Source {
     }
     return this.#found
   }
+}
+
+function closed(server: string): Problem {
+  return new Problem(CANCELLED, `server "${server}" is no longer used here`)
 }

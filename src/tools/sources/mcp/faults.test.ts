@@ -339,6 +339,38 @@ describe('a server that changes its era in place', () => {
   })
 })
 
+describe('a source that is closed while it finds out the era', () => {
+  test('ends the session that the question began', async () => {
+    const asked = Promise.withResolvers<RpcExchange>()
+    const seen: RpcExchange[] = []
+    await using server = await rawServer(legacyAnswer({ initialize: asked.resolve }, seen))
+    const source = httpSource(server.url)
+    const syncing = source.sync(never).catch(() => undefined)
+    const { res, body } = await asked.promise
+
+    const closed = source.close()
+    sendResult(res, body.id, INIT, { 'mcp-session-id': 'of-the-question' })
+    await Promise.all([closed, syncing])
+
+    const deleted = seen.filter(({ req }) => req.method === 'DELETE').map(({ req }) => req.headers['mcp-session-id'])
+    expect(deleted).toEqual(['of-the-question'])
+  })
+
+  test('does not wait for a server that says nothing, and asks it nothing more', async () => {
+    const asked = Promise.withResolvers<void>()
+    await using server = await rawServer(() => asked.resolve())
+    const source = httpSource(server.url, { timeout_ms: 60_000 })
+    const syncing = source.sync(never)
+    const outcome = expect(syncing).rejects.toThrow('no longer used')
+    await asked.promise
+
+    await source.close()
+
+    await outcome
+    await expect(source.call(toolCall('t'), testPort())).rejects.toThrow('no longer used')
+  })
+})
+
 describe('a broken stream', () => {
   test('is resumed behind its last event, without calling again', async () => {
     const calls: RpcExchange[] = []

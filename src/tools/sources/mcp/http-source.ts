@@ -42,8 +42,8 @@ export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>
   return new EraSource({
     server: config.name,
     clock: deps.clock,
-    detect: () => {
-      const signal = deadline(config.name, config.timeout_ms)
+    detect: (closing) => {
+      const signal = AbortSignal.any([closing, deadline(config.name, config.timeout_ms)])
       return detectEra({ wire, house: deps.house, openHttp, openSse, signal })
     },
     adapterOf: (era) => {
