@@ -20,7 +20,7 @@ export function createSlots(options: SlotsOptions): Slots {
 }
 
 /** How many of `max` one user may hold: half beside others, alone all but an eighth that waits for the next to come. */
-function shareOf(max: number, { hasOthers }: { hasOthers: boolean }): number {
+export function shareOf(max: number, { hasOthers }: { hasOthers: boolean }): number {
   if (hasOthers) return Math.ceil(max / 2)
   return max - Math.floor(max / 8)
 }

@@ -38,7 +38,7 @@ export function createStdioSource(parts: StdioParts, deps: SourceDeps): Source {
   return new EraSource({
     server: config.name,
     clock: deps.clock,
-    detect: () => detect(config, first, { house: { ...deps.house }, key: placing.probeKey }),
+    detect: (closing) => detect(config, first, { house: { ...deps.house }, key: placing.probeKey, closing }),
     adapterOf: (era) => {
       const openTimeoutMs = config.start_timeout_ms
       if (era !== 'modern') {
@@ -72,9 +72,9 @@ export function createStdioSource(parts: StdioParts, deps: SourceDeps): Source {
 async function detect(
   config: StdioServerConfig,
   first: FirstLink,
-  probe: { house: { name: string; version: string }; key: string },
+  probe: { house: { name: string; version: string }; key: string; closing: AbortSignal },
 ): Promise<Verdict> {
-  const signal = deadline(config.name, config.start_timeout_ms)
+  const signal = AbortSignal.any([probe.closing, deadline(config.name, config.start_timeout_ms)])
   const link = await first.start(probe.key, signal)
   const params = withEnvelope({}, { clientInfo: probe.house, clientCapabilities: {} })
   const patience = AbortSignal.any([signal, AbortSignal.timeout(Math.min(DISCOVER_MS, config.start_timeout_ms / 2))])
@@ -168,7 +168,8 @@ function lineFor(wanted: {
 }): Promise<Line> {
   const { config, lines, placing, openLink, session } = wanted
   const key = session === undefined ? placing.probeKey : placing.place(session, () => lines.conversations())
-  return lines.acquire(key, async () => {
+  const owner = session === undefined ? undefined : placing.ownerOf(session)
+  return lines.acquire({ key, owner }, async () => {
     const requests = new LinkRequests()
     const signal = deadline(config.name, config.start_timeout_ms)
     const link = await openLink({ key, signal, events: { message: (message) => requests.receive(message) } })

@@ -14,6 +14,8 @@ export type Load = { readonly key: string; readonly callCount: number }
 export type Placing = {
   /** The key of the conversation in which a caller's calls run. */
   place(caller: CallerSession, open: () => readonly Load[]): string
+  /** The user whose share of the server's conversations it takes; nobody's where all share them. */
+  ownerOf(caller: CallerSession): string | undefined
   /** As whom that conversation is opened. */
   introduce(caller: CallerSession): Introduction
   /** A conversation belongs to one caller session, whose key is its key. */
@@ -28,6 +30,7 @@ export type Placing = {
 /** Each caller session has its own. */
 export const ONE_EACH: Placing = {
   place: ownPlace,
+  ownerOf: userOf,
   introduce: asCaller,
   isExclusive: true,
   isProcess: false,
@@ -37,7 +40,14 @@ export const ONE_EACH: Placing = {
 
 /** As `isolation` of a child process says. */
 export function placingOf(config: StdioServerConfig, house: JsonObject): Placing {
-  const common = { introduce: asCaller, isExclusive: false, isProcess: true, probeKey: 'probe', keepsProbe: false }
+  const common = {
+    introduce: asCaller,
+    ownerOf: userOf,
+    isExclusive: false,
+    isProcess: true,
+    probeKey: 'probe',
+    keepsProbe: false,
+  }
   switch (config.isolation) {
     case 'session':
       return { ...common, place: ownPlace, isExclusive: true }
@@ -46,13 +56,17 @@ export function placingOf(config: StdioServerConfig, house: JsonObject): Placing
     case 'shared': {
       const place: Placing['place'] = (_caller, open) => leastLoaded(open(), config.max_processes)
       const introduce = () => ({ clientInfo: house, capabilities: ALL_CAPABILITIES })
-      return { ...common, place, introduce, probeKey: sharedKey(0) }
+      return { ...common, place, introduce, ownerOf: () => undefined, probeKey: sharedKey(0) }
     }
   }
 }
 
 function ownPlace(caller: CallerSession): string {
   return caller.key
+}
+
+function userOf(caller: CallerSession): string {
+  return caller.userId
 }
 
 function asCaller(caller: CallerSession): Introduction {

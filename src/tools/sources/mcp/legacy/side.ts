@@ -199,13 +199,14 @@ class Legacy implements Adapter {
   #probe(): Promise<Conversation> {
     const key = this.#side.placing.probeKey
     const house = { clientInfo: { ...this.#side.deps.house }, capabilities: ALL_CAPABILITIES }
-    return this.#probes.acquire(key, () => this.#open(key, house))
+    return this.#probes.acquire({ key, owner: undefined }, () => this.#open(key, house))
   }
 
   async #conversationOf(caller: CallerSession): Promise<Conversation> {
     const { placing } = this.#side
     const key = placing.place(caller, () => this.#pool.conversations())
-    const conversation = await this.#pool.acquire(key, () => this.#open(key, placing.introduce(caller)))
+    const place = { key, owner: placing.ownerOf(caller) }
+    const conversation = await this.#pool.acquire(place, () => this.#open(key, placing.introduce(caller)))
     conversation.join(caller)
     return conversation
   }
