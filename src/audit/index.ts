@@ -8,6 +8,7 @@
  * - `checkpointer.ts` signs the end of the chain now and then, in the database and in a file beside it.
  * - `verify.ts` reads it all again and names the first record that was edited, removed, reordered or inserted.
  * - `search.ts` and `follow.ts` are for people who look for something.
+ * - `witness.ts` stands around every operation of the API, so that no attempt is without a record.
  *
  * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one.
  */
@@ -17,3 +18,4 @@ export { AUDIT_MIGRATIONS } from './migrations.ts'
 export { BAD_CURSOR, BAD_PUBLIC_KEY, OVERLOADED, UNAVAILABLE } from './problems.ts'
 export { auditContract } from './contract.ts'
 export { auditRoutes } from './routes.ts'
+export { createWitness } from './witness.ts'

@@ -2,6 +2,7 @@ import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { Announcer } from './announcer.ts'
+import { noteInRequest } from './witness.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
 import { Ledger } from './ledger.ts'
@@ -112,7 +113,7 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     },
   })
   return {
-    record: (event) => recorder.record(event),
+    record: (event) => recorder.record(noteInRequest(event)),
     search: (filter, request = {}) => searchTrail(store, filter, request),
     follow: (request) => followTrail({ store, storage }, request),
     verify: (request) =>

@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { auditContract, auditRoutes, type Audit } from '#audit'
+import { auditContract, auditRoutes, createWitness, type Audit } from '#audit'
 import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
 import { authorizeApi, identityContract, identityRoutes, type AdminToken, type Identity } from '#identity'
 import { newId, type Clock } from '#kernel'
@@ -44,7 +44,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
       origins: config.server.allowed_origins,
     },
   })
-  const options = { log, authorize: authorizeApi.bind(null, deps) }
+  const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
   mountContract(app, auditContract, auditRoutes(deps.audit), options)

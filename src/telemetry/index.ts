@@ -6,4 +6,4 @@
  */
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics, type WatchedGauge } from './metrics.ts'
-export { childTrace, readTrace, type Trace } from './trace.ts'
+export { childTrace, parseTraceparent, readTrace, type Trace } from './trace.ts'

@@ -1,0 +1,130 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { isProblem, type Clock, type JsonObject } from '#kernel'
+import type { Use, Witness } from '#http'
+import { parseTraceparent, type Log } from '#telemetry'
+import type { AuditEvent, Decision } from './schema.ts'
+import type { Audit } from './service.ts'
+
+/** What was written down of the request that is answered now. */
+type Written = { readonly traceId: string | undefined; last: Decision | undefined }
+
+const current = new AsyncLocalStorage<Written>()
+
+/** Notes that the request has a record, and puts its trace into the record; outside a request, changes nothing. */
+export function noteInRequest(event: AuditEvent): AuditEvent {
+  const written = current.getStore()
+  if (!written) return event
+  written.last = event.decision
+  const { traceId } = written
+  return traceId === undefined || (event.traceId ?? null) !== null ? event : { ...event, traceId }
+}
+
+/** Whoever knocks without end must not crowd out the records of others; what is left out is counted in the next one. */
+const STRANGERS_PER_SECOND = 20
+
+type WitnessDeps = { readonly audit: Pick<Audit, 'record'>; readonly clock: Clock; readonly log: Log }
+
+/**
+ * Gives every attempt at an operation of the API its record: rooms write down what they do themselves, and this writes
+ * what they cannot know (nobody was let in, the body was not understood) or have left out. Each attempt to change
+ * something has one record; one to read has one only where it was refused. A change that was written down as allowed
+ * and then failed has a second one that says so.
+ */
+export function createWitness(deps: WitnessDeps): Witness {
+  const strangers = createQuota(deps.clock, STRANGERS_PER_SECOND)
+  return async (use, run) => {
+    const written: Written = { traceId: traceOf(use.headers), last: undefined }
+    const outcome = await current.run(written, () => settle(run))
+    const decision = decisionOf(outcome)
+    if (!needsRecord({ use, written, decision })) return unwrap(outcome)
+    const leftOut = use.caller && use.caller.kind !== 'anybody' ? 0 : strangers.take()
+    if (leftOut === null) return unwrap(outcome)
+    const event = describe(use, { decision, outcome, leftOut, traceId: written.traceId })
+    await deps.audit.record(event).catch((error: unknown) => {
+      // A change that nobody may know of is not told as done; a refusal stands anyway.
+      if (decision === 'allowed') throw error
+      deps.log.error({ err: error, operation: use.operationId }, 'an attempt could not be recorded')
+    })
+    return unwrap(outcome)
+  }
+}
+
+type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
+
+async function settle<T>(run: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { ok: true, value: await run() }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}
+
+function unwrap<T>(outcome: Outcome<T>): T {
+  if (outcome.ok) return outcome.value
+  throw outcome.error
+}
+
+function decisionOf(outcome: Outcome<unknown>): Decision {
+  if (outcome.ok) return 'allowed'
+  const status = isProblem(outcome.error) ? outcome.error.kind.status : 500
+  return status === 401 || status === 403 ? 'denied' : 'failed'
+}
+
+function needsRecord(ended: { use: Use; written: Written; decision: Decision }): boolean {
+  const { use, written, decision } = ended
+  const isChange = use.operation.method !== 'GET'
+  if (written.last === undefined) return isChange || (decision === 'denied' && use.operation.access === 'admin')
+  return isChange && written.last === 'allowed' && decision !== 'allowed'
+}
+
+function describe(
+  use: Use,
+  ended: { decision: Decision; outcome: Outcome<unknown>; leftOut: number; traceId: string | undefined },
+): AuditEvent {
+  const { decision, outcome, leftOut, traceId } = ended
+  const problem = !outcome.ok && isProblem(outcome.error) ? outcome.error : undefined
+  const extra: JsonObject = {
+    operation: use.operationId,
+    from: use.remoteAddress,
+    ...(problem ? { code: problem.kind.code } : {}),
+    ...(leftOut > 0 ? { leftOut } : {}),
+  }
+  return { what: 'api.attempted', decision, reason: reasonOf(outcome), ...whoIs(use), traceId, extra }
+}
+
+/** Never the problem's own words: they quote what was sent, and somebody may have sent a secret in the wrong place. */
+function reasonOf(outcome: Outcome<unknown>): string | null {
+  if (outcome.ok) return null
+  return isProblem(outcome.error) ? outcome.error.kind.title : 'it failed inside the house'
+}
+
+function whoIs({ caller }: Use): Pick<AuditEvent, 'userId' | 'keyId' | 'face'> {
+  if (caller === undefined || !('userId' in caller)) return { face: 'rest' }
+  const { userId, keyId, face } = caller
+  return { userId, keyId, face }
+}
+
+function traceOf(headers: Headers): string | undefined {
+  return parseTraceparent(headers.get('traceparent') ?? '')?.traceId
+}
+
+/** So many a second. `take` says how many were left out before this one, or null when this one is left out too. */
+function createQuota(clock: Clock, perSecond: number): { take(): number | null } {
+  let second = 0
+  let taken = 0
+  let leftOut = 0
+  return {
+    take() {
+      const now = Math.floor(clock.now() / 1_000)
+      if (now !== second) [second, taken] = [now, 0]
+      if (taken >= perSecond) {
+        leftOut += 1
+        return null
+      }
+      taken += 1
+      const before = leftOut
+      leftOut = 0
+      return before
+    },
+  }
+}
