@@ -37,6 +37,11 @@ export const TOO_LARGE = {
   status: 413,
   title: 'This is larger than the limit',
 } as const satisfies ProblemKind
+export const LISTS_TOO_MUCH = {
+  code: 'tools/lists-too-much',
+  status: 502,
+  title: 'The server lists more than can be taken over',
+} as const satisfies ProblemKind
 export const TIMED_OUT = {
   code: 'tools/timed-out',
   status: 504,

@@ -1,11 +1,21 @@
 import { errorCode, isProblem } from '#kernel'
-import { NEEDS_CONSENT } from './problems.ts'
+import { LISTS_TOO_MUCH, NEEDS_CONSENT } from './problems.ts'
 
-/** Why something failed, in words that may be shown: a Problem's own text, or the plain cause of an outage. */
-export function reasonOf(error: unknown): { reason: string; needsConsent: boolean } {
-  if (isProblem(error)) return { reason: error.message, needsConsent: isProblem(error, NEEDS_CONSENT) }
-  return { reason: plainReason(error), needsConsent: false }
+type Said = { readonly reason: string; readonly state: 'needs_consent' | 'degraded' | 'unreachable' }
+
+/**
+ * Why a server could not be listed, in words that may be shown (a Problem's own text, or the plain cause of an outage),
+ * and how the server is then: one that answers is not unreachable.
+ */
+export function reasonOf(error: unknown): Said {
+  if (!isProblem(error)) return { reason: plainReason(error), state: 'unreachable' }
+  return { reason: error.message, state: STATES.get(error.kind.code) ?? 'unreachable' }
 }
+
+const STATES = new Map<string, Said['state']>([
+  [NEEDS_CONSENT.code, 'needs_consent'],
+  [LISTS_TOO_MUCH.code, 'degraded'],
+])
 
 const CODES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens at its address (connection refused)',

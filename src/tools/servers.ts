@@ -249,7 +249,7 @@ class Keeper implements KeptServer {
     const said = reasonOf(error)
     const reason = timedOut ? `it did not list its tools within ${this.#listTimeoutMs / 1000} s` : said.reason
     this.#set({
-      state: said.needsConsent ? 'needs_consent' : 'unreachable',
+      state: said.state,
       reason,
       retryAt: this.#deps.clock.now() + delay,
     })

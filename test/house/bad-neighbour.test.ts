@@ -102,6 +102,22 @@ test('a server that answers and lists nothing is degraded, never healthy', async
   expect(house.gatehouse.toolsAdmin.listServers()[0]?.health.state).toBe('degraded')
 })
 
+test('a server that lists too much is degraded, and goes on with what it listed before', async () => {
+  await using changing = await startChangingServer([{ name: 'one', description: 'The first.' }])
+  const { house, line } = await houseOf([{ name: 'big', url: changing.url }])
+  await house.listed()
+
+  await changing.setTools([{ name: 'two', description: 'x'.repeat(5_000_000) }])
+  const health = await eventually(
+    () => healthOf(house, 'big'),
+    ({ state }) => state !== 'healthy',
+  )
+
+  expect(health).toMatchObject({ state: 'degraded', retryAt: expect.any(Number) })
+  expect(health.reason).toContain('lists more than 4194304 bytes on one page')
+  expect(await toolNames(line)).toEqual(['one'])
+})
+
 test('calls to a server that hangs fail clearly, the circuit opens, rests and tells when it tries again', async () => {
   await using hanging = await startHangingInCalls()
   const { house, line } = await houseOf([{ name: 'hanging', url: hanging.url }], 'timeout_ms = 100')

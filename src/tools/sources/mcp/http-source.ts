@@ -29,7 +29,6 @@ export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>
   const listChanged = debounced(() => deps.events.listChanged())
   const common = {
     server: config.name,
-    maxBytes: config.max_result_bytes,
     deps,
     listChanged: () => listChanged.call(),
     close: async () => undefined,

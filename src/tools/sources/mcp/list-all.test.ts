@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import type { JsonObject } from '#kernel'
+import { LISTS_TOO_MUCH } from '../../problems.ts'
+import { Payload } from '../../payload.ts'
 import { listAll, type ListPage } from './list-all.ts'
 
-const list = (page: ListPage, maxBytes = 1_000_000) =>
-  listAll({ server: 's', capabilities: { tools: {} }, maxBytes, page })
+const list = (page: ListPage) => listAll({ server: 's', capabilities: { tools: {} }, page })
+const pageOf = (value: JsonObject) => ({ result: Payload.ofValue(value) })
+const sized = (bytes: number) => ({
+  result: Payload.ofBytes(Buffer.from(`{"tools":[],"nextCursor":"x"${' '.repeat(bytes)}}`)),
+})
 
 describe('listing everything', () => {
   test('follows the cursors and keeps unknown fields', async () => {
@@ -11,7 +17,7 @@ describe('listing everything', () => {
 
     const { tools, prompts } = await list(async (_method, params) => {
       cursors.push(params['cursor'])
-      return { result: pages.shift() ?? {}, bytes: 10 }
+      return pageOf(pages.shift() ?? {})
     })
 
     expect(tools).toEqual([{ name: 'a', 'x-new': [1] }, { name: 'b' }])
@@ -19,16 +25,18 @@ describe('listing everything', () => {
     expect(cursors).toEqual([undefined, 'p2'])
   })
 
-  test.each([
-    ['pages', async () => ({ result: { tools: [], nextCursor: 'x' }, bytes: 1 }), /more than 200 pages/],
-    [
-      'items',
-      async () => ({ result: { tools: Array.from({ length: 7_000 }, () => ({})), nextCursor: 'x' }, bytes: 1 }),
-      /20000 definitions/,
-    ],
-    ['bytes', async () => ({ result: { tools: [], nextCursor: 'x' }, bytes: 400_000 }), /more than 1000000 bytes/],
-  ])('stops a server that sends %s without end', async (_what, page, reason) => {
-    await expect(list(page)).rejects.toThrow(reason)
+  test.each<[string, ListPage, string]>([
+    ['pages', async () => pageOf({ tools: [], nextCursor: 'x' }), 'more than 200 pages'],
+    ['items', async () => pageOf({ tools: Array(7_000).fill({}), nextCursor: 'x' }), '10000 definitions'],
+    ['bytes', async () => sized(4_000_000), '16777216 bytes'],
+  ])('stops a server that lists %s without end', async (_what, page, reason) => {
+    await expect(list(page)).rejects.toMatchObject({ kind: LISTS_TOO_MUCH, message: expect.stringContaining(reason) })
+  })
+
+  test('a page that is too large is not even parsed', async () => {
+    const notJson = { result: Payload.ofBytes(Buffer.alloc(5_000_000)) }
+
+    await expect(list(async () => notJson)).rejects.toThrow('more than 4194304 bytes on one page')
   })
 
   test('a list that the server does not have after all is empty, another error is a reason', async () => {

@@ -1,27 +1,22 @@
 import { isJsonObject, type JsonObject } from '#kernel'
+import { LIST_LIMITS, listsTooMuch } from '../../list-limits.ts'
+import type { Payload } from '../../payload.ts'
 import type { Definition, Offer, RpcError } from '../../source.ts'
 import { objectAt, stringAt } from './json.ts'
-import { brokenReply, tooLarge } from './reasons.ts'
+import { brokenReply } from './reasons.ts'
 
 /** Asks for one page. */
-export type ListPage = (method: string, params: JsonObject) => Promise<{ result: JsonObject; bytes: number } | RpcError>
+export type ListPage = (method: string, params: JsonObject) => Promise<{ readonly result: Payload } | RpcError>
 
 export type Lists = Pick<Offer, 'tools' | 'resources' | 'templates' | 'prompts'>
 
-const MAX_PAGES = 200
-const MAX_ITEMS = 20_000
 const METHOD_NOT_FOUND = -32601
 
 type Budget = { pages: number; items: number; bytes: number }
 
 /** Asks for everything that the capabilities promise, page by page, within limits over all lists together. */
-export async function listAll(asked: {
-  server: string
-  capabilities: JsonObject
-  maxBytes: number
-  page: ListPage
-}): Promise<Lists> {
-  const budget: Budget = { pages: MAX_PAGES, items: MAX_ITEMS, bytes: asked.maxBytes }
+export async function listAll(asked: { server: string; capabilities: JsonObject; page: ListPage }): Promise<Lists> {
+  const budget: Budget = { ...LIST_LIMITS }
   const list = (capability: string, method: string, key: string) =>
     isJsonObject(asked.capabilities[capability]) ? listOne({ ...asked, method, key, budget }) : Promise.resolve([])
   const tools = await list('tools', 'tools/list', 'tools')
@@ -33,7 +28,6 @@ export async function listAll(asked: {
 
 async function listOne(list: {
   server: string
-  maxBytes: number
   page: ListPage
   method: string
   key: string
@@ -44,22 +38,30 @@ async function listOne(list: {
   let cursor: string | undefined
   do {
     budget.pages -= 1
-    if (budget.pages < 0) throw brokenReply(server, `has more than ${MAX_PAGES} pages of definitions`)
+    if (budget.pages < 0) throw listsTooMuch(server, `${LIST_LIMITS.pages} pages`)
     const page = await list.page(method, cursor === undefined ? {} : { cursor })
     if ('code' in page) {
       if (page.code === METHOD_NOT_FOUND) return found
       throw brokenReply(server, `answered ${method} with error ${page.code}: ${String(page.message).slice(0, 200)}`)
     }
-    budget.bytes -= page.bytes
-    if (budget.bytes < 0) throw tooLarge(server, list.maxBytes)
-    const items = page.result[list.key]
+    const value = parsePage(server, page.result, budget)
+    const items = value[list.key]
     if (!Array.isArray(items)) throw brokenReply(server, `answered ${method} without "${list.key}"`)
     for (const item of items) if (isJsonObject(item)) found.push(item)
     budget.items -= items.length
-    if (budget.items < 0) throw brokenReply(server, `has more than ${MAX_ITEMS} definitions`)
-    cursor = stringAt(page.result, 'nextCursor')
+    if (budget.items < 0) throw listsTooMuch(server, `${LIST_LIMITS.items} definitions`)
+    cursor = stringAt(value, 'nextCursor')
   } while (cursor !== undefined)
   return found
+}
+
+/** A page that is too large is never parsed. */
+function parsePage(server: string, page: Payload, budget: Budget): JsonObject {
+  const size = page.bytes().length
+  if (size > LIST_LIMITS.pageBytes) throw listsTooMuch(server, `${LIST_LIMITS.pageBytes} bytes on one page`)
+  budget.bytes -= size
+  if (budget.bytes < 0) throw listsTooMuch(server, `${LIST_LIMITS.bytes} bytes`)
+  return page.value()
 }
 
 /** The server's name and version wherever its era puts it. */

@@ -31,7 +31,6 @@ export function createStdioSource(parts: StdioParts, deps: SourceDeps): Source {
   const limits = { max: config.max_processes, idleMs: config.idle_stop_ms, waitMs: PLACE_WAIT_MS }
   const common = {
     server: config.name,
-    maxBytes: config.max_result_bytes,
     deps,
     listChanged: () => listChanged.call(),
   }

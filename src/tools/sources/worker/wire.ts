@@ -1,6 +1,7 @@
 import { type JsonObject, Problem, type ProblemKind, Secret, isProblem } from '#kernel'
 import { BLOCKED_ADDRESS as EGRESS_BLOCKED, type EgressResponse, RESPONSE_TOO_LARGE } from '#http'
 import type { WorkerServerConfig } from '../../config.ts'
+import { LIST_LIMITS, listsTooMuch } from '../../list-limits.ts'
 import {
   BLOCKED_ADDRESS,
   BROKEN_REPLY,
@@ -75,8 +76,11 @@ export function createWire({ config, trusted }: ServerOf<WorkerServerConfig>, de
     },
     tools: async (signal) => {
       const response = await exchange({ method: 'GET', path: '/tools', signal, timeoutMs: config.timeout_ms })
-      const tools = readJson(config, expectOk(config, response))
+      expectOk(config, response)
+      if (response.body.length > LIST_LIMITS.bytes) throw listsTooMuch(config.name, `${LIST_LIMITS.bytes} bytes`)
+      const tools = readJson(config, response)
       if (!Array.isArray(tools)) throw brokenReply(config, 'its tools are not a JSON array')
+      if (tools.length > LIST_LIMITS.items) throw listsTooMuch(config.name, `${LIST_LIMITS.items} definitions`)
       return tools
     },
     invoke: async ({ body, headers, signal, timeoutMs }) => {

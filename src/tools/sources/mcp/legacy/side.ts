@@ -32,7 +32,6 @@ export type LegacySide = {
   readonly server: string
   readonly era: Era
   readonly openLink: OpenLink
-  readonly maxBytes: number
   readonly openTimeoutMs: number
   readonly limits: PoolLimits
   readonly placing: Placing
@@ -261,16 +260,14 @@ class Legacy implements Adapter {
   }
 
   async #list(conversation: Conversation, signal: AbortSignal): Promise<Offer> {
-    const { server, maxBytes } = this.#side
+    const { server } = this.#side
     const { capabilities, serverInfo, instructions, link } = conversation.peer
     const lists = await listAll({
       server,
       capabilities,
-      maxBytes,
       page: async (method, params) => {
         const response = await link.request({ method, params, signal })
-        if ('error' in response) return response.error
-        return { result: response.result.value(), bytes: response.result.bytes().length }
+        return 'error' in response ? response.error : response
       },
     })
     this.#taskSupport.clear()

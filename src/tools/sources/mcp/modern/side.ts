@@ -16,7 +16,6 @@ import { readParamHeaders, type ParamHeader } from './param-headers.ts'
 export type ModernSide = {
   readonly server: string
   readonly carrier: ModernCarrier
-  readonly maxBytes: number
   readonly deps: SourceDeps
   listChanged(): void
   /** Hear of list changes by a stream that stays open, and so keeps open what carries it. */
@@ -61,22 +60,22 @@ class Modern implements Adapter {
   }
 
   async sync(signal: AbortSignal): Promise<Offer> {
-    const { server, maxBytes } = this.#side
+    const { server } = this.#side
     const discovered = await this.#ask('server/discover', {}, signal)
     if ('code' in discovered)
       throw brokenReply(server, `answered server/discover with error ${String(discovered.code)}`)
-    const capabilities = objectAt(discovered.result, 'capabilities')
+    const said = discovered.result.value()
+    const capabilities = objectAt(said, 'capabilities')
     const lists = await listAll({
       server,
       capabilities,
-      maxBytes,
       page: (method, params) => this.#ask(method, params, signal),
     })
     if (this.#side.listensToLists) this.#listenToLists(capabilities)
-    const instructions = stringAt(discovered.result, 'instructions')
+    const instructions = stringAt(said, 'instructions')
     return {
       era: 'modern',
-      serverInfo: serverInfoOf(discovered.result),
+      serverInfo: serverInfoOf(said),
       capabilities,
       ...(instructions !== undefined && { instructions }),
       ...this.#checked(lists),
@@ -157,7 +156,7 @@ class Modern implements Adapter {
   async #ask(method: string, params: JsonObject, signal: AbortSignal) {
     const answer = await this.#side.carrier.request({ method, params: this.#ownEnvelope(params), signal })
     if (answer.kind === 'error') return answer.error
-    return { result: answer.result.value(), bytes: answer.result.bytes().length }
+    return answer
   }
 
   #ownEnvelope(params: JsonObject): JsonObject {
