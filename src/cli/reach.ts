@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { contracts, openGatehouse, readConfig, readRunning, type GatehouseConfig } from '#main'
+import { contracts, openGatehouse, readConfig, readRunning, type GatehouseConfig, type Running } from '#main'
 import { createClient, type Client } from '#http'
 import { createLog } from '#telemetry'
 import { Failure } from './failure.ts'
@@ -56,8 +56,19 @@ export function configOf(
 
 /** Where the house with this data is reached from this machine, or null when none runs. */
 export async function runningUrl(dataDir: string): Promise<string | null> {
+  return (await runningHouse(dataDir))?.url ?? null
+}
+
+/** The same, with the address that clients use. */
+export async function runningHouse(dataDir: string): Promise<Pick<Running, 'url' | 'publicUrl'> | null> {
   const running = await readRunning(dataDir)
-  return running?.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:') ?? null
+  if (running === null) return null
+  const { url, publicUrl } = running
+  return { url: onThisMachine(url), publicUrl: publicUrl === url ? onThisMachine(url) : publicUrl }
+}
+
+function onThisMachine(url: string): string {
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
 }
 
 async function reachRunning(dataDir: string, url: string): Promise<Reached> {

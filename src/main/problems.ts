@@ -6,6 +6,12 @@ export const ALREADY_RUNNING = {
   title: 'The house runs already',
 } as const satisfies ProblemKind
 
+export const PORT_UNUSABLE = {
+  code: 'main/port-unusable',
+  status: 409,
+  title: 'Nothing can listen on this port',
+} as const satisfies ProblemKind
+
 export const CONFIG_CONTRADICTION = {
   code: 'config/contradiction',
   status: 400,

@@ -22,12 +22,12 @@ async function listenSomewhere() {
 test('a house that lives and listens is found', async () => {
   const dir = await emptyDir()
   const somewhere = await listenSomewhere()
-  await writeRunning(dir, { pid: process.pid, url: somewhere.url })
+  await writeRunning(dir, { pid: process.pid, url: somewhere.url, publicUrl: 'https://tools.example' })
 
   const running = await readRunning(dir)
   await somewhere.close()
 
-  expect(running).toEqual({ pid: process.pid, url: somewhere.url })
+  expect(running).toEqual({ pid: process.pid, url: somewhere.url, publicUrl: 'https://tools.example' })
 })
 
 // Root may signal everybody, so for root there is nobody else.
@@ -35,7 +35,7 @@ test.skipIf(process.getuid?.() === 0)('a process of somebody else is not our hou
   const dir = await emptyDir()
   const somewhere = await listenSomewhere()
   onTestFinished(() => somewhere.close().then(() => undefined))
-  await writeRunning(dir, { pid: 1, url: somewhere.url })
+  await writeRunning(dir, { pid: 1, url: somewhere.url, publicUrl: 'https://tools.example' })
 
   expect(await readRunning(dir)).toBeNull()
 })
@@ -44,7 +44,7 @@ test('the file of a killed house counts as none, even when its process id is tak
   const dir = await emptyDir()
   const somewhere = await listenSomewhere()
   await somewhere.close()
-  await writeRunning(dir, { pid: process.pid, url: somewhere.url })
+  await writeRunning(dir, { pid: process.pid, url: somewhere.url, publicUrl: 'https://tools.example' })
 
   expect(await readRunning(dir)).toBeNull()
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isJsonObject } from '#kernel'
 
 /** `DATA/running.json`: how the CLI finds the house that runs with this data directory. */
-export type Running = { readonly pid: number; readonly url: string }
+export type Running = { readonly pid: number; readonly url: string; readonly publicUrl: string }
 
 /** Tells where this house is reached, to the user it runs as. */
 export async function writeRunning(dataDir: string, running: Running): Promise<void> {
@@ -21,9 +21,9 @@ export async function readRunning(dataDir: string): Promise<Running | null> {
   const text = await readFile(join(dataDir, 'running.json'), 'utf8').catch(() => '')
   const value = parse(text)
   if (!isJsonObject(value)) return null
-  const { pid, url } = value
-  if (typeof pid !== 'number' || typeof url !== 'string' || !isAlive(pid)) return null
-  return (await mayListen(url)) ? { pid, url } : null
+  const { pid, url, publicUrl = url } = value
+  if (typeof pid !== 'number' || typeof url !== 'string' || typeof publicUrl !== 'string' || !isAlive(pid)) return null
+  return (await mayListen(url)) ? { pid, url, publicUrl } : null
 }
 
 /** After a crash the process id may be somebody else's by now; where nobody listens, no house runs. */

@@ -8,6 +8,7 @@ import { Problem } from '#kernel'
 import { claimDataDir, type Claim } from './claim.ts'
 import { watchHouse } from './gauges.ts'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
+import { requirePort } from './port.ts'
 import { ALREADY_RUNNING } from './problems.ts'
 import { readRunning, removeRunning, writeRunning } from './running.ts'
 import { HOUSE } from './version.ts'
@@ -50,6 +51,8 @@ async function claimOrRefuse(dataDir: string): Promise<Claim> {
 
 async function serveClaimed(options: OpenOptions, claim: Claim): Promise<RunningGatehouse> {
   const { dataDir, config } = options
+  // Before anything is opened: opening may migrate a database that another version still uses.
+  await requirePort(config.server.listen)
   const gatehouse = await openGatehouse(options)
   const reached = { publicUrl: config.server.public_url ?? '' }
   const face = createGatewayFace({
@@ -81,7 +84,7 @@ async function serveClaimed(options: OpenOptions, claim: Claim): Promise<Running
     const url = await listen(server, config.server.listen)
     reached.publicUrl ||= url
     await gatehouse.reachedAt(url)
-    await writeRunning(dataDir, { pid: process.pid, url })
+    await writeRunning(dataDir, { pid: process.pid, url, publicUrl: reached.publicUrl })
     return {
       ...gatehouse,
       url,

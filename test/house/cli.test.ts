@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -287,6 +287,22 @@ describe('looking after the house', () => {
     )
   })
 
+  test('doctor and connect ask the house that runs, and need nothing of its environment', async () => {
+    const secret =
+      '[[servers]]\nname = "ref"\ntransport = "worker"\nurl = "http://127.0.0.1:1"\nsecret = "${env:NOT_HERE}"'
+    await writeFile(join(cwd, 'secret.toml'), `[server]\nlisten = "127.0.0.1:0"\n${TOML}\n${secret}\n`)
+
+    const doctor = await cli('doctor', '--config', 'secret.toml')
+    const connect = await cli('connect', '--client', 'claude-code', '--key', 'gh_x', '--config', 'secret.toml')
+    const alone = await cli('doctor', '--config', 'secret.toml', '--data', 'nobody-here')
+
+    expect(doctor).toMatchObject({ code: 0, err: '' })
+    expect(doctor.out).toContain('the environment variable NOT_HERE is not set')
+    expect(doctor.out).toMatch(/ok {4}audit: /)
+    expect(connect).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`${house.url}/mcp/default`) })
+    expect(alone).toMatchObject({ code: 1, out: expect.stringContaining('fail  configuration: ') })
+  })
+
   test('a backup fills an empty house, and is never overwritten', async () => {
     const made = await cli('backup', 'saved.jsonl')
     const again = await cli('backup', 'saved.jsonl')
@@ -347,8 +363,9 @@ describe('up', () => {
     const ran = await cli('up', '--listen', `127.0.0.1:${port}`, '--data', 'blocked')
 
     expect(ran.code).toBe(1)
-    expect(ran.err).toContain('could not listen on 127.0.0.1')
-    expect(ran.err).toContain('EADDRINUSE')
+    expect(ran.err).toContain(`could not listen on 127.0.0.1:${port}: `)
+    expect(ran.err).toMatch(new RegExp(`\\S+ \\(pid ${process.pid}\\) listens there`))
+    expect(await readdir(join(cwd, 'blocked'))).toEqual(['serving.lock'])
   })
 
   test('a second house on the same data is refused', async () => {

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import type { Command } from 'commander'
-import type { GatehouseConfig } from '#main'
+import { CONFIG_MISSING_REFERENCE } from '#config'
+import { isProblem } from '#kernel'
+import { whyNoPort, type GatehouseConfig } from '#main'
 import { describeFailure } from '../failure.ts'
 import { configOf, dataDirOf, reach, runningUrl, type Api, type Reached } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
@@ -37,9 +38,9 @@ function showFinding({ level, what, detail, advice }: Finding): string {
 async function examine(terminal: Terminal, options: DataOptions): Promise<Finding[]> {
   const dataDir = dataDirOf(terminal, options)
   const before = [checkNode(process.versions.node), await checkDataDir(dataDir)]
-  const configured = tryConfig(terminal, options)
-  if (!configured.config) return [...before, configured.finding]
   const url = await runningUrl(dataDir)
+  const configured = tryConfig(terminal, { ...options, isRunning: url !== null })
+  if (!configured.config && url === null) return [...before, configured.finding]
   const port = await checkPort(configured.config, url)
   return [...before, configured.finding, port, ...(await checkHouse(terminal, options))]
 }
@@ -65,33 +66,30 @@ async function checkDataDir(dataDir: string): Promise<Finding> {
 
 type Configured = { readonly finding: Finding; readonly config?: GatehouseConfig }
 
-function tryConfig(terminal: Terminal, options: DataOptions): Configured {
+function tryConfig(terminal: Terminal, options: DataOptions & { isRunning: boolean }): Configured {
   const what = 'configuration'
   try {
     const { config, file } = configOf(terminal, options)
     return { config, finding: { level: 'ok', what, detail: file ?? 'none, so the default' } }
   } catch (error) {
+    if (options.isRunning && isProblem(error, CONFIG_MISSING_REFERENCE)) {
+      const advice = 'Nothing to do: the house that runs has its own environment.'
+      const detail = `as far as this shell can tell: ${describeFailure(error).text}`
+      return { finding: { level: 'ok', what, detail, advice } }
+    }
     const advice = 'Put the lines right that are named above.'
     return { finding: { level: 'fail', what, detail: describeFailure(error).text, advice } }
   }
 }
 
-async function checkPort({ server }: GatehouseConfig, url: string | null): Promise<Finding> {
-  const { host, port } = server.listen
+async function checkPort(config: GatehouseConfig | undefined, url: string | null): Promise<Finding> {
   const what = 'port'
-  if (url !== null) return { level: 'ok', what, detail: `the house runs at ${url}` }
-  const trouble = await tryPort(host, port)
+  if (url !== null || config === undefined) return { level: 'ok', what, detail: `the house runs at ${url}` }
+  const { host, port } = config.server.listen
+  const trouble = await whyNoPort({ host, port })
   if (trouble === null) return { level: 'ok', what, detail: `${host}:${port} is free; the house does not run` }
   const advice = 'Stop what uses it, or choose another with --listen.'
   return { level: 'fail', what, detail: `${host}:${port} cannot be used (${trouble})`, advice }
-}
-
-function tryPort(host: string, port: number): Promise<string | null> {
-  const { promise, resolve } = Promise.withResolvers<string | null>()
-  const probe = createServer()
-  probe.once('error', (error) => resolve(error.message))
-  probe.listen(port, host, () => probe.close(() => resolve(null)))
-  return promise
 }
 
 async function checkHouse(terminal: Terminal, options: DataOptions): Promise<Finding[]> {
