@@ -70,6 +70,7 @@ describe('configuration.md', () => {
     ['[server]', ['server']],
     ['[storage]', ['storage']],
     ['[audit]', ['audit']],
+    ['[[audit.payloads]]', ['audit', 'payloads']],
     ['[limits]', ['limits']],
     ['[[gateways]]', ['gateways']],
     ['[[gateways.overrides]]', ['gateways', 'overrides']],

@@ -1,7 +1,17 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
-import { BAD_CURSOR } from './problems.ts'
-import { auditFilter, auditPage, auditPageRequest, auditRecord, auditVerdict } from './schema.ts'
+import { BAD_CURSOR, NO_PAYLOAD, NO_RECORD, PAYLOAD_DAMAGED } from './problems.ts'
+import {
+  auditFilter,
+  auditPage,
+  auditPageRequest,
+  auditRecord,
+  auditVerdict,
+  shownPayload,
+  shownRecord,
+} from './schema.ts'
+
+const place = z.object({ chain: z.string().min(1).max(64), seq: z.coerce.number().int().min(1) })
 
 export const auditContract = defineContract({
   searchAudit: {
@@ -12,6 +22,25 @@ export const auditContract = defineContract({
     query: z.strictObject({ ...auditFilter.shape, ...auditPageRequest.shape }),
     reply: auditPage,
     errors: [BAD_CURSOR],
+  },
+  showAuditRecord: {
+    method: 'GET',
+    path: '/api/v1/audit/records/{chain}/{seq}',
+    summary: 'One record, with its hash',
+    access: 'admin',
+    params: place,
+    reply: shownRecord,
+    errors: [NO_RECORD],
+  },
+  readAuditPayload: {
+    method: 'GET',
+    path: '/api/v1/audit/records/{chain}/{seq}/payload',
+    summary: 'What a call was made with and what came back',
+    description: 'Only where a rule of `[[audit.payloads]]` had it recorded. Each reading is itself recorded.',
+    access: 'admin',
+    params: place,
+    reply: shownPayload,
+    errors: [NO_RECORD, NO_PAYLOAD, PAYLOAD_DAMAGED],
   },
   followAudit: {
     method: 'GET',

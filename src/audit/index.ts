@@ -10,12 +10,21 @@
  * - `search.ts` and `follow.ts` are for people who look for something.
  * - `witness.ts` stands around every operation of the API, so that no attempt is without a record.
  *
- * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one.
+ * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one. What a call was made with
+ * and what came back are kept only where a rule says so, apart from the record and encrypted (`payload.ts`).
  */
 export { createAudit, type Audit } from './service.ts'
 export type { AuditEvent, AuditRecord, Decision } from './schema.ts'
 export { AUDIT_MIGRATIONS } from './migrations.ts'
-export { BAD_CURSOR, BAD_PUBLIC_KEY, OVERLOADED, UNAVAILABLE } from './problems.ts'
+export {
+  BAD_CURSOR,
+  BAD_PUBLIC_KEY,
+  NO_PAYLOAD,
+  NO_RECORD,
+  OVERLOADED,
+  PAYLOAD_DAMAGED,
+  UNAVAILABLE,
+} from './problems.ts'
 export { auditContract } from './contract.ts'
 export { auditRoutes } from './routes.ts'
 export { createWitness } from './witness.ts'

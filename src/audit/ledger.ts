@@ -4,15 +4,17 @@ import type { Log } from '#telemetry'
 import type { Checkpointer } from './checkpointer.ts'
 import { withinDeadline } from './deadline.ts'
 import type { AuditEvent } from './schema.ts'
+import type { Payload, PayloadRow, PayloadSeal } from './payload.ts'
 import { GENESIS, sealRecord, type Head, type Sealed } from './seal.ts'
-import type { Spool } from './spool.ts'
-import type { AuditStore, RecordRow } from './store.ts'
+import type { Spool, Spooled } from './spool.ts'
+import type { AuditStore } from './store.ts'
 
-export type TimedEvent = { readonly at: number; readonly event: AuditEvent }
+export type TimedEvent = { readonly at: number; readonly event: AuditEvent; readonly payload?: Payload | undefined }
 
 export type LedgerDeps = {
   readonly store: AuditStore
   readonly spool: Spool
+  readonly payloadSeal: PayloadSeal
   readonly checkpointer: Checkpointer
   readonly clock: Clock
   readonly log: Log
@@ -61,7 +63,7 @@ export class Ledger {
 
   /** Stores what an earlier process left on disk, then starts a chain. Rejects when the store is down. */
   static async open(deps: LedgerDeps): Promise<Ledger> {
-    await deps.spool.drain((rows) => storeSpooled(deps, rows))
+    await deps.spool.drain((spooled) => storeSpooled(deps, spooled))
     const chain = await deps.store.lastChainOf(deps.replica)
     const last = chain === undefined ? undefined : ((await deps.store.lastRow(chain)) ?? { chain, seq: 0, hash: '' })
     return new Ledger(deps, await startChain(deps, last))
@@ -118,7 +120,12 @@ export class Ledger {
   async #toStore(events: readonly TimedEvent[], isSecondTry = false): Promise<void> {
     const sealed = this.#seal(events)
     try {
-      await this.#inTime(this.#deps.store.append(sealed.map(({ row }) => row)))
+      await this.#inTime(
+        this.#deps.store.append(
+          sealed.map(({ row }) => row),
+          payloadsOf(sealed),
+        ),
+      )
       this.#accept(sealed)
     } catch (error) {
       if (isSecondTry || !isDuplicate(error)) return this.#storeFailed(sealed, error)
@@ -159,10 +166,11 @@ export class Ledger {
 
   #seal(events: readonly TimedEvent[]): Sealed[] {
     let head = this.#head
-    return events.map(({ at, event }) => {
-      const sealed = sealRecord(head, at, event)
+    return events.map(({ at, event, payload }) => {
+      const sealed = sealRecord(head, at, event, payload?.hash)
       head = sealed.head
-      return sealed
+      if (!payload) return sealed
+      return { ...sealed, payload: this.#deps.payloadSeal.seal({ chain: head.chain, seq: head.seq, at }, payload) }
     })
   }
 
@@ -204,7 +212,7 @@ export class Ledger {
   /** Empties the spool into the store: most of it while calls go on, the rest while they wait. */
   async #recover(): Promise<void> {
     const { spool, log } = this.#deps
-    const store = (rows: readonly RecordRow[]) => storeSpooled(this.#deps, rows)
+    const store = (spooled: readonly Spooled[]) => storeSpooled(this.#deps, spooled)
     this.#isResting = false
     try {
       await this.#inTime(this.#deps.store.lastRow(this.#head.chain))
@@ -228,6 +236,10 @@ export class Ledger {
   }
 }
 
+function payloadsOf(sealed: readonly { readonly payload?: PayloadRow | undefined }[]): PayloadRow[] {
+  return sealed.flatMap(({ payload }) => (payload ? [payload] : []))
+}
+
 function attemptedOf(sealed: readonly Sealed[]): Attempted {
   return new Map(sealed.map(({ head }) => [head.seq, head.hash]))
 }
@@ -249,8 +261,9 @@ async function startChain(deps: LedgerDeps, previous: Head | undefined): Promise
 }
 
 /** Stores rows from the spool, again where need be, and makes sure that they and no others have their places. */
-async function storeSpooled(deps: LedgerDeps, rows: readonly RecordRow[]): Promise<void> {
-  await withinDeadline(deps.store.appendMissing(rows), DRAIN_TIMEOUT_MS, 'storing the audit spool')
+async function storeSpooled(deps: LedgerDeps, spooled: readonly Spooled[]): Promise<void> {
+  const rows = spooled.map(({ row }) => row)
+  await withinDeadline(deps.store.appendMissing(rows, payloadsOf(spooled)), DRAIN_TIMEOUT_MS, 'storing the audit spool')
   const lastOfChain = new Map(rows.map((row) => [row.chain, row]))
   for (const { chain, seq, hash } of lastOfChain.values()) {
     const stored = await deps.store.hashAt(chain, seq)

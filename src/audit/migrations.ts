@@ -37,4 +37,12 @@ export const AUDIT_MIGRATIONS: Migrations = {
       )
     },
   },
+  '2026-11-25_audit_payload': {
+    async up(db) {
+      await sql`create table audit_payload (
+        chain text not null, seq bigint not null, at bigint not null, bytes bigint not null,
+        sealed_key bytea not null, sealed bytea not null, primary key (chain, seq))`.execute(db)
+      await sql`create index audit_payload_at on audit_payload (at)`.execute(db)
+    },
+  },
 }

@@ -15,6 +15,21 @@ export const BAD_CURSOR = {
   status: 400,
   title: 'The cursor cannot be used',
 } as const satisfies ProblemKind
+export const NO_RECORD = {
+  code: 'audit/not-found',
+  status: 404,
+  title: 'There is no such record',
+} as const satisfies ProblemKind
+export const NO_PAYLOAD = {
+  code: 'audit/no-payload',
+  status: 404,
+  title: 'There is no payload of this record',
+} as const satisfies ProblemKind
+export const PAYLOAD_DAMAGED = {
+  code: 'audit/payload-damaged',
+  status: 500,
+  title: 'The payload is not as it was recorded',
+} as const satisfies ProblemKind
 export const BAD_PUBLIC_KEY = {
   code: 'audit/bad-public-key',
   status: 400,

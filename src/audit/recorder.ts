@@ -1,11 +1,18 @@
 import { Problem, type Clock } from '#kernel'
 import type { Ledger, TimedEvent } from './ledger.ts'
+import type { Payload } from './payload.ts'
 import { OVERLOADED, UNAVAILABLE } from './problems.ts'
 import type { AuditEvent } from './schema.ts'
 
 type Waiting = TimedEvent & { resolve(): void; reject(error: Problem): void }
 
-export type RecorderOptions = { readonly maxWaiting: number; readonly maxBatch: number }
+export type RecorderOptions = {
+  readonly maxWaiting: number
+  readonly maxBatch: number
+  /** Of payloads: how much may wait, and how much one commit takes. */
+  readonly maxWaitingChars: number
+  readonly maxBatchChars: number
+}
 
 /** One batch that became durable, and how long that took. */
 export type Commit = { readonly rows: number; readonly seconds: number }
@@ -17,6 +24,7 @@ export class Recorder {
   readonly #options: RecorderOptions
   readonly #onStored: (commit: Commit) => void
   #waiting: Waiting[] = []
+  #waitingChars = 0
   #isWriting = false
   #isClosed = false
   #idle: Promise<void> = Promise.resolve()
@@ -32,12 +40,15 @@ export class Recorder {
     return this.#waiting.length
   }
 
-  record(event: AuditEvent): Promise<void> {
+  record(event: AuditEvent, payload?: Payload): Promise<void> {
     if (this.#isClosed) return Promise.reject(new Problem(UNAVAILABLE, 'The house is stopping; try again in a moment.'))
-    if (this.#waiting.length >= this.#options.maxWaiting) return Promise.reject(overloaded(this.#waiting.length))
+    const chars = this.#waitingChars + (payload?.text.length ?? 0)
+    if (this.#waiting.length >= this.#options.maxWaiting || chars > this.#options.maxWaitingChars)
+      return Promise.reject(overloaded(this.#waiting.length))
+    this.#waitingChars = chars
     const at = this.#clock.now()
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ at, event, resolve, reject })
+      this.#waiting.push({ at, event, payload, resolve, reject })
       if (!this.#isWriting) this.#idle = this.#write()
     })
   }
@@ -53,10 +64,25 @@ export class Recorder {
     while (this.#waiting.length > 0) {
       // One turn of the event loop, so that all that arrives in it shares a commit.
       await new Promise((resolve) => setImmediate(resolve))
-      const batch = this.#waiting.splice(0, this.#options.maxBatch)
+      const batch = this.#waiting.splice(0, this.#nextBatch())
       await this.#commit(batch)
     }
     this.#isWriting = false
+  }
+
+  /** How many share the next commit: a few large payloads fill it as well as many records. */
+  #nextBatch(): number {
+    const { maxBatch, maxBatchChars } = this.#options
+    let chars = 0
+    let count = 0
+    for (const { payload } of this.#waiting.slice(0, maxBatch)) {
+      const next = chars + (payload?.text.length ?? 0)
+      if (count > 0 && next > maxBatchChars) break
+      chars = next
+      count += 1
+    }
+    this.#waitingChars -= chars
+    return count
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {

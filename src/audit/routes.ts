@@ -6,6 +6,8 @@ import type { Audit } from './service.ts'
 export function auditRoutes(audit: Audit): Handlers<typeof auditContract> {
   return {
     searchAudit: ({ query: { cursor, limit, ...filter } }) => audit.search(filter, { cursor, limit }),
+    showAuditRecord: ({ params }) => audit.show(params),
+    readAuditPayload: ({ params }, { caller }) => audit.readPayload(caller, params),
     followAudit: ({ query }, { signal }) => audit.follow({ filter: query, signal }),
     verifyAudit: ({ query }) => audit.verify(query),
   }

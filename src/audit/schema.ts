@@ -65,9 +65,20 @@ export const auditRecord = z.object({
   argsHash: text,
   traceId: text,
   legs: count,
+  payloadHash: text.meta({ description: 'SHA-256 of the recorded payload, where a rule had it recorded.' }),
   extra: z.record(z.string(), z.json()).optional(),
 })
 export type AuditRecord = z.output<typeof auditRecord>
+
+/** One record beside its hash, which covers the record and the hash before it. */
+export const shownRecord = auditRecord.extend({ hash: z.string() })
+
+export const shownPayload = z.object({
+  payload: z
+    .record(z.string(), z.json())
+    .meta({ description: '`arguments` as the server got them and `result` as the caller got it.' }),
+})
+export type ShownPayload = z.output<typeof shownPayload>
 
 const filterText = z.string().min(1).max(256).optional()
 const time = z.coerce.number().int().min(0).optional()
@@ -77,6 +88,11 @@ export const auditFilter = z.object({
   tool: filterText,
   server: filterText,
   gateway: filterText,
+  key: filterText.meta({ description: 'The id of the API key or grant: records made with it, and about it.' }),
+  client: filterText.meta({ description: 'How the name of the client program begins.' }),
+  face: filterText,
+  rule: filterText.meta({ description: 'The rule that decided.' }),
+  policyVersion: filterText,
   decision: z.enum(DECISIONS).optional(),
   what: filterText,
   traceId: filterText,

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { StoredValue } from '#storage'
 import { boundedExtra, boundedNumber, boundedText } from './bounded.ts'
+import type { PayloadRow } from './payload.ts'
 import type { AuditEvent } from './schema.ts'
 
 /** The end of a chain: what the next record is hashed with. */
@@ -25,10 +26,15 @@ export const RECORD_COLUMNS = [
   'hash',
 ] as const
 
-export type Sealed = { readonly head: Head; readonly row: readonly StoredValue[]; readonly record: string }
+export type Sealed = {
+  readonly head: Head
+  readonly row: readonly StoredValue[]
+  readonly record: string
+  readonly payload?: PayloadRow
+}
 
 /** The next record after `head`. The columns are copies of the record's fields, for searching only. */
-export function sealRecord(head: Head, at: number, event: AuditEvent): Sealed {
+export function sealRecord(head: Head, at: number, event: AuditEvent, payloadHash?: string): Sealed {
   const chain = head.chain
   const seq = head.seq + 1
   const what = boundedText(event.what, 128) ?? ''
@@ -50,6 +56,7 @@ export function sealRecord(head: Head, at: number, event: AuditEvent): Sealed {
     keyId: boundedText(event.keyId, 128),
     latencyMs: boundedNumber(event.latencyMs),
     legs: boundedNumber(event.legs),
+    payloadHash,
     prev: head.hash,
     reason: boundedText(event.reason, 1_024),
     requestBytes: boundedNumber(event.requestBytes),

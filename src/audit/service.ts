@@ -1,4 +1,5 @@
-import type { Clock } from '#kernel'
+import type { AdminCaller } from '#http'
+import type { Clock, JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { Announcer } from './announcer.ts'
@@ -6,9 +7,19 @@ import { noteInRequest } from './witness.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
 import { Ledger } from './ledger.ts'
+import { PayloadSeal, toPayload } from './payload.ts'
 import { Recorder } from './recorder.ts'
-import type { AuditEvent, AuditFilter, AuditPage, AuditPageRequest, AuditRecord, AuditVerdict } from './schema.ts'
+import type {
+  AuditEvent,
+  AuditFilter,
+  AuditPage,
+  AuditPageRequest,
+  AuditRecord,
+  AuditVerdict,
+  ShownPayload,
+} from './schema.ts'
 import { searchTrail } from './search.ts'
+import { readPayload, showRecord, type Place } from './show.ts'
 import { readSigningKey } from './signing-key.ts'
 import { Spool } from './spool.ts'
 import { createAuditStore } from './store.ts'
@@ -19,6 +30,8 @@ export type AuditOptions = {
   readonly onStoreFailure?: 'refuse' | 'spool'
   readonly maxWaiting?: number
   readonly maxBatch?: number
+  readonly maxWaitingChars?: number
+  readonly maxBatchChars?: number
   readonly checkpointEveryRecords?: number
   readonly checkpointEveryMs?: number
   /** How long a batch may take before the store counts as down. */
@@ -41,8 +54,13 @@ export type Audit = {
   /**
    * Resolves once the record survives `kill -9`. Rejects with a Problem (`audit/overloaded`, `audit/unavailable`) when
    * it cannot be kept; what was to be recorded must then not be done, or its result not be handed out.
+   * `payload`: kept beside the record, encrypted, in the same commit.
    */
-  record(event: AuditEvent): Promise<void>
+  record(event: AuditEvent, payload?: JsonObject): Promise<void>
+  /** One record, with its hash. */
+  show(place: Place): Promise<AuditRecord & { hash: string }>
+  /** What was recorded beside it. That it was read is recorded too. */
+  readPayload(by: AdminCaller, place: Place): Promise<ShownPayload>
   /** The matching records, newest first. Rejects with `audit/bad-cursor` for a cursor that no answer gave. */
   search(filter: AuditFilter, request?: AuditPageRequest): Promise<AuditPage>
   /** The matching records of all replicas from now on; ends when the signal aborts. */
@@ -63,6 +81,8 @@ const DEFAULTS = {
   onStoreFailure: 'refuse',
   maxWaiting: 10_000,
   maxBatch: 512,
+  maxWaitingChars: 67_108_864,
+  maxBatchChars: 4_194_304,
   checkpointEveryRecords: 1_000,
   checkpointEveryMs: 60_000,
   storeTimeoutMs: 5_000,
@@ -92,10 +112,12 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     everyMs: options.checkpointEveryMs,
   })
   const spool = new Spool(dataDir, options.spoolMaxBytes)
+  const payloadSeal = new PayloadSeal(await storage.sharedKey('audit.payloads'))
   const ledger = await Ledger.open({
     ...options,
     store,
     spool,
+    payloadSeal,
     checkpointer,
     clock,
     log,
@@ -112,8 +134,12 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
       deps.metrics?.auditCommit(commit)
     },
   })
+  const record: Audit['record'] = (event, payload) =>
+    recorder.record(noteInRequest(event), payload && toPayload(payload))
   return {
-    record: (event) => recorder.record(noteInRequest(event)),
+    record,
+    show: (place) => showRecord(store, place),
+    readPayload: (by, place) => readPayload({ store, seal: payloadSeal, record }, by, place),
     search: (filter, request = {}) => searchTrail(store, filter, request),
     follow: (request) => followTrail({ store, storage }, request),
     verify: (request) =>

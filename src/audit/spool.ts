@@ -3,13 +3,22 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { newId, unlessCode } from '#kernel'
 import { auditRecord } from './schema.ts'
+import type { PayloadRow } from './payload.ts'
 import type { Sealed } from './seal.ts'
 import type { RecordRow } from './store.ts'
 
 const SPOOL = 'audit-spool.jsonl'
 const CLAIMED = /^audit-spool\.[0-9a-z_]+\.claimed\.jsonl$/
 
-const line = z.object({ record: z.string(), hash: z.string() })
+/** A record as it waits, with its payload, sealed as it will be stored. */
+export type Spooled = { readonly row: RecordRow; readonly payload: PayloadRow | undefined }
+
+const base64 = z.base64().transform((text) => Buffer.from(text, 'base64'))
+const line = z.object({
+  record: z.string(),
+  hash: z.string(),
+  payload: z.object({ bytes: z.int(), sealed_key: base64, sealed: base64 }).optional(),
+})
 
 /**
  * Records on disk that wait for the store. Whoever reads the file first renames it (*claims* it), so that one process
@@ -27,7 +36,7 @@ export class Spool {
 
   /** Resolves when the records survive a power cut. Rejects when they may not; some of them may then be there. */
   async append(records: readonly Sealed[]): Promise<void> {
-    const text = records.map(({ record, head }) => JSON.stringify({ hash: head.hash, record })).join('\n')
+    const text = records.map(toLine).join('\n')
     await mkdir(this.#dataDir, { recursive: true, mode: 0o700 })
     let isKept = false
     // The line feed before it ends a line that a crash has cut off.
@@ -39,14 +48,14 @@ export class Spool {
   }
 
   /** Hands over everything there is, oldest first, and forgets it once `store` has resolved. Returns how many. */
-  async drain(store: (rows: readonly RecordRow[]) => Promise<void>): Promise<number> {
+  async drain(store: (spooled: readonly Spooled[]) => Promise<void>): Promise<number> {
     // What an earlier try has left comes first; while it cannot be stored, nothing more is claimed.
     const left = await this.#drainClaimed(store)
     await this.#claim()
     return left + (await this.#drainClaimed(store))
   }
 
-  async #drainClaimed(store: (rows: readonly RecordRow[]) => Promise<void>): Promise<number> {
+  async #drainClaimed(store: (spooled: readonly Spooled[]) => Promise<void>): Promise<number> {
     let count = 0
     for (const name of (await this.#names()).filter((name) => CLAIMED.test(name)).sort()) {
       const file = join(this.#dataDir, name)
@@ -89,18 +98,29 @@ export class Spool {
   }
 }
 
+function toLine({ record, head, payload }: Sealed): string {
+  if (!payload) return JSON.stringify({ hash: head.hash, record })
+  const { bytes, sealed_key, sealed } = payload
+  const base64 = { sealed_key: toBase64(sealed_key), sealed: toBase64(sealed) }
+  return JSON.stringify({ hash: head.hash, record, payload: { bytes, ...base64 } })
+}
+
+const toBase64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
+
 /** Reads the lines as rows. A line that a crash has cut off was never acknowledged, and is left out. */
-function parseSpool(text: string): RecordRow[] {
+function parseSpool(text: string): Spooled[] {
   return text.split('\n').flatMap((part) => {
-    const row = part === '' ? undefined : parseRow(part)
-    return row ? [row] : []
+    const spooled = part === '' ? undefined : parseLine(part)
+    return spooled ? [spooled] : []
   })
 }
 
-function parseRow(text: string): RecordRow | undefined {
+function parseLine(text: string): Spooled | undefined {
   try {
-    const { record, hash } = line.parse(JSON.parse(text))
-    return toRow(record, hash)
+    const { record, hash, payload } = line.parse(JSON.parse(text))
+    const row = toRow(record, hash)
+    const { chain, seq, at } = row
+    return { row, payload: payload && { chain, seq, at, ...payload } }
   } catch {
     return undefined
   }

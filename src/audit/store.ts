@@ -2,6 +2,7 @@ import { sql, type ExpressionBuilder, type Kysely, type SelectQueryBuilder, type
 import type { Storage } from '#storage'
 import type { Checkpoint } from './checkpoint.ts'
 import type { AuditFilter } from './schema.ts'
+import type { PayloadRow } from './payload.ts'
 import { RECORD_COLUMNS, type Head, type Sealed } from './seal.ts'
 
 export type RecordRow = {
@@ -31,6 +32,7 @@ type CheckpointRow = {
 type KeyRow = { key_id: string; public_key: string; replica: string; created_at: number }
 
 type AuditTables = {
+  audit_payload: PayloadRow
   audit_record: RecordRow
   audit_chain: ChainRow
   audit_checkpoint: CheckpointRow
@@ -47,13 +49,24 @@ export function createAuditStore(storage: Storage) {
   const db = storage.tables<AuditTables>()
   return {
     /** One durable commit for the whole batch. */
-    append: (rows: readonly Sealed['row'][]) => storage.appendRows('audit_record', RECORD_COLUMNS, rows),
+    append: (rows: readonly Sealed['row'][], payloads: readonly PayloadRow[] = []) =>
+      payloads.length === 0
+        ? storage.appendRows('audit_record', RECORD_COLUMNS, rows)
+        : db.transaction().execute((tx) => appendBoth(tx, rows, payloads)),
     /** Adds the rows that are not there yet: for rows of which nobody knows whether they arrived. */
-    appendMissing: (rows: readonly RecordRow[]) => appendMissing(db, rows),
+    appendMissing: (rows: readonly RecordRow[], payloads: readonly PayloadRow[]) =>
+      db.transaction().execute(async (tx) => {
+        await appendMissing(tx, rows)
+        await appendPayloads(tx, payloads)
+      }),
     startChain: (chain: ChainRow, first: Sealed['row']) =>
       db.transaction().execute((tx) => startChain(tx, chain, first)),
     lastChainOf: (replica: string) => lastChainOf(db, replica),
     lastRow: (chain: string) => lastRow(db, chain),
+    rowAt: ({ chain, seq }: { chain: string; seq: number }) =>
+      db.selectFrom('audit_record').selectAll().where('chain', '=', chain).where('seq', '=', seq).executeTakeFirst(),
+    payloadAt: ({ chain, seq }: { chain: string; seq: number }) =>
+      db.selectFrom('audit_payload').selectAll().where('chain', '=', chain).where('seq', '=', seq).executeTakeFirst(),
     hashAt: (chain: string, seq: number) => hashAt(db, chain, seq),
     addKey: (key: KeyRow) =>
       db
@@ -86,14 +99,38 @@ export function createAuditStore(storage: Storage) {
 
 type Db = Kysely<AuditTables>
 
+/** One transaction: a record that names a payload is never there without it, nor the other way round. */
+async function appendBoth(
+  tx: Transaction<AuditTables>,
+  rows: readonly Sealed['row'][],
+  payloads: readonly PayloadRow[],
+): Promise<void> {
+  const records = rows.map(toRecordRow)
+  for (let index = 0; index < records.length; index += 50)
+    await tx
+      .insertInto('audit_record')
+      .values(records.slice(index, index + 50))
+      .execute()
+  await appendPayloads(tx, payloads)
+}
+
+async function appendPayloads(tx: Transaction<AuditTables>, payloads: readonly PayloadRow[]): Promise<void> {
+  for (let index = 0; index < payloads.length; index += 50)
+    await tx
+      .insertInto('audit_payload')
+      .values(payloads.slice(index, index + 50))
+      .onConflict((conflict) => conflict.columns(['chain', 'seq']).doNothing())
+      .execute()
+}
+
+/** `row` holds the values in the order of RECORD_COLUMNS; Kysely cannot see that. */
+function toRecordRow(row: Sealed['row']): RecordRow {
+  return Object.fromEntries(RECORD_COLUMNS.map((column, index) => [column, row[index]])) as RecordRow
+}
+
 async function startChain(tx: Transaction<AuditTables>, chain: ChainRow, first: Sealed['row']): Promise<void> {
   await tx.insertInto('audit_chain').values(chain).execute()
-  const values = Object.fromEntries(RECORD_COLUMNS.map((column, index) => [column, first[index]]))
-  // `row` holds the values in the order of RECORD_COLUMNS; Kysely cannot see that.
-  await tx
-    .insertInto('audit_record')
-    .values(values as RecordRow)
-    .execute()
+  await tx.insertInto('audit_record').values(toRecordRow(first)).execute()
 }
 
 async function appendMissing(db: Db, rows: readonly RecordRow[]): Promise<void> {
@@ -255,13 +292,29 @@ function matching<T>(records: SelectQueryBuilder<AuditTables, 'audit_record', T>
       ...within(eb, filter),
       ...leading(eb, filter),
       ...columns.flatMap(([column, value]) => (value === undefined ? [] : [eb(column, '=', value)])),
-      ...(filter.text === undefined ? [] : [holdsText(filter.text)]),
+      ...MEMBERS.flatMap(([name, of]) => {
+        const value = of(filter)
+        return value === undefined ? [] : [holdsMember(name, value)]
+      }),
+      // `extra` of a change to a key names it so.
+      ...(filter.key === undefined ? [] : [eb.or([holdsMember('keyId', filter.key), holdsMember('key', filter.key)])]),
+      ...(filter.client === undefined ? [] : [holdsText(`"client":${JSON.stringify(filter.client).slice(0, -1)}`)]),
+      ...(filter.text === undefined ? [] : [holdsText(JSON.stringify(filter.text).slice(1, -1))]),
     ]),
   )
 }
 
-function holdsText(text: string) {
-  const asInJson = JSON.stringify(text).slice(1, -1)
-  const pattern = `%${asInJson.replaceAll(/[!%_]/g, '!$&')}%`
+/** What has no column is found in the record's own text, wherever it stands: no other text has a quote before the colon. */
+const MEMBERS = [
+  ['face', ({ face }: AuditFilter) => face],
+  ['rule', ({ rule }: AuditFilter) => rule],
+  ['policyVersion', ({ policyVersion }: AuditFilter) => policyVersion],
+] as const
+
+const holdsMember = (name: string, value: string) => holdsText(`"${name}":${JSON.stringify(value)}`)
+
+/** `json`: as it stands in the record. In upper or lower case on both engines. */
+function holdsText(json: string) {
+  const pattern = `%${json.replaceAll(/[!%_]/g, '!$&')}%`
   return sql<boolean>`lower(record) like lower(${pattern}) escape '!'`
 }

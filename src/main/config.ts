@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import * as z from 'zod'
 import { loadConfig, type HostPort, hostPort } from '#config'
 import { Problem } from '#kernel'
-import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
+import { gatewayConfig, payloadRule, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
 import { CONFIG_CONTRADICTION } from './problems.ts'
 
 /** The whole of gatehouse.toml: each room's section, put together here and nowhere else. */
@@ -35,6 +35,8 @@ const storage = z.strictObject({
 const audit = z.strictObject({
   /** When the store is down: refuse calls, or keep their records in a file until it is back. */
   on_store_failure: z.enum(['refuse', 'spool']).default('refuse'),
+  /** Of which calls the arguments and results are kept, encrypted; the first that fits decides, and none is none. */
+  payloads: z.array(payloadRule).max(100).default([]),
 })
 
 const limits = z.strictObject({

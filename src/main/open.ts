@@ -8,6 +8,7 @@ import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
   createBuckets,
+  createPayloadKeeper,
   createSeal,
   createSource,
   createTools,
@@ -140,6 +141,7 @@ async function openTools(
   const call = {
     clock,
     audit,
+    keepPayload: createPayloadKeeper(config.audit.payloads),
     metrics,
     log,
     seal,

@@ -75,7 +75,7 @@ export type WorkerServerConfig = z.output<typeof worker>
 export type BuiltinServerConfig = z.output<typeof builtin>
 
 /** `server/name` with `*` standing for any run of characters, or `tag:NAME` for all servers with that tag. */
-const pattern = z
+export const pattern = z
   .string()
   .min(1)
   .max(256)

@@ -16,7 +16,15 @@ export function addAudit(program: Command, verb: Verb): void {
     .option('--server <name>')
     .option('--gateway <slug>')
     .addOption(new Option('--decision <what>').choices(['allowed', 'denied', 'failed', 'cancelled']))
+    .option('--what <event>', 'tools/call, key.created, …')
+    .option('--key <id>', 'made with this key, or about it')
+    .option('--client <name>', 'how the name of the client program begins')
+    .option('--face <face>', 'mcp, rest or cli')
+    .option('--rule <rule>', 'the rule that decided')
+    .option('--policy-version <version>')
     .option('--since <time>', 'how long ago (1h, 7d) or a date')
+    .option('--until <time>', 'the same')
+    .option('--cursor <cursor>', 'go on where an earlier answer (--json: next) ended')
     .option('--trace <id>', 'the W3C trace id')
     .option('--text <words>', 'anywhere in the record')
     .option('--limit <n>', 'at most so many', '50')
@@ -24,6 +32,13 @@ export function addAudit(program: Command, verb: Verb): void {
     .action((options: AuditOptions) =>
       options.follow ? follow(verb.terminal, options) : search(verb.terminal, options),
     )
+  dataCommand(audit, 'show <chain/seq>')
+    .description('one record whole')
+    .option(
+      '--payload',
+      'what the call was made with and what came back, where a rule had it recorded; reading it is recorded',
+    )
+    .action((place: string, options: DataOptions & { payload?: true }) => show(verb.terminal, place, options))
   dataCommand(audit, 'verify')
     .description('read the whole trail and name the first record that is not as it was written')
     .action((options: DataOptions) => verify(verb, options))
@@ -35,7 +50,15 @@ type AuditOptions = DataOptions & {
   server?: string
   gateway?: string
   decision?: 'allowed' | 'denied' | 'failed' | 'cancelled'
+  what?: string
+  key?: string
+  client?: string
+  face?: string
+  rule?: string
+  policyVersion?: string
   since?: string
+  until?: string
+  cursor?: string
   trace?: string
   text?: string
   limit: string
@@ -43,13 +66,15 @@ type AuditOptions = DataOptions & {
 }
 
 function filterOf(terminal: Terminal, options: AuditOptions) {
-  const { user, tool, server, gateway, decision, since, trace, text } = options
-  const from = since === undefined ? undefined : parseSince(since, terminal.now())
-  return { user, tool, server, gateway, decision, text, traceId: trace, since: from }
+  const { user, tool, server, gateway, decision, what, key, client, face, rule, policyVersion, trace, text } = options
+  const at = (time: string | undefined) => (time === undefined ? undefined : parseSince(time, terminal.now()))
+  const who = { user, key, client, face }
+  const when = { since: at(options.since), until: at(options.until) }
+  return { ...who, ...when, tool, server, gateway, decision, what, rule, policyVersion, text, traceId: trace }
 }
 
 async function search(terminal: Terminal, options: AuditOptions): Promise<void> {
-  const query = { ...filterOf(terminal, options), limit: options.limit }
+  const query = { ...filterOf(terminal, options), limit: options.limit, cursor: options.cursor }
   await withHouse(terminal, options, async ({ api }) => {
     const page = await api.searchAudit({ query })
     // The newest last, where a reader's eye is.
@@ -68,6 +93,20 @@ function cellsOf(record: AuditRecord, time: string): string[] {
   const target = tool === undefined ? (toolName ?? server ?? '') : `${from}${tool}`
   const took = latencyMs === undefined ? '' : `${Math.round(latencyMs)}`
   return [time, decision, what, userId ?? '', gateway ?? '', target, took, reason ?? '']
+}
+
+async function show(terminal: Terminal, text: string, options: DataOptions & { payload?: true }): Promise<void> {
+  const [, chain, seq] = /^([a-z0-9_]{1,64})\/(\d{1,15})$/.exec(text) ?? []
+  if (chain === undefined || seq === undefined)
+    throw new Failure(
+      `"${text}" is not the place of a record.`,
+      'Write it as CHAIN/SEQ; "gatehouse audit --json" shows both.',
+    )
+  const params = { chain, seq: Number(seq) }
+  await withHouse(terminal, options, async ({ api }) => {
+    const shown = options.payload ? await api.readAuditPayload({ params }) : await api.showAuditRecord({ params })
+    terminal.out(`${JSON.stringify(shown, null, options.json ? 0 : 2)}\n`)
+  })
 }
 
 async function follow(terminal: Terminal, options: AuditOptions): Promise<void> {

@@ -14,6 +14,8 @@ export type Attempt = {
   target: Target | null
   /** SHA-256 over the canonical arguments; never the arguments themselves. */
   argsHash: string | null
+  /** The parameters as the content rules let them through, in the server's names; null where they did not. */
+  passed: JsonObject | null
   /** True once the server may have begun to work on it. */
   isSent: boolean
 }

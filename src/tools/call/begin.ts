@@ -8,5 +8,14 @@ export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Atte
   // What breaks the rules of W3C goes no further: as a header it would make the request fail, and look like an outage.
   const trace = childTrace(readTrace({ ...request.trace }))
   const [, traceId = ''] = trace.traceparent.split('-')
-  return { request, startedAt: deps.clock.now(), traceId, trace, target: null, argsHash: null, isSent: false }
+  return {
+    request,
+    startedAt: deps.clock.now(),
+    traceId,
+    trace,
+    target: null,
+    argsHash: null,
+    passed: null,
+    isSent: false,
+  }
 }

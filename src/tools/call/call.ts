@@ -27,7 +27,7 @@ export async function call(deps: CallDeps, request: CallRequest): Promise<CallOu
 async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const target = (attempt.target = resolve(deps.lookup(attempt.request), attempt.request))
   const verdict = authorize(deps, attempt, target)
-  const params = checkInput(attempt, target)
+  const params = (attempt.passed = checkInput(attempt, target))
   return once(deps, attempt, target, async () => {
     checkLimits(deps, attempt, target)
     const credential = chooseCredential(target)

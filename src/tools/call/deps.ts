@@ -6,6 +6,7 @@ import type { Buckets } from '../rate.ts'
 import type { Seal } from '../seal.ts'
 import type { ToolsDb } from '../store.ts'
 import type { CallRequest } from '../tools.ts'
+import type { PayloadKeeper } from './payload-rules.ts'
 import type { ResolveDeps } from './resolve.ts'
 
 /** What the stages are made from. */
@@ -13,6 +14,8 @@ export type CallDeps = {
   readonly clock: Clock
   readonly policy: Policy
   readonly audit: Pick<Audit, 'record' | 'state'>
+  /** What is kept of a call beside its record. */
+  readonly keepPayload: PayloadKeeper
   readonly metrics: Metrics
   readonly log: Log
   readonly seal: Seal

@@ -8,7 +8,7 @@ import { INTERNAL_ERROR } from './refused.ts'
 
 /** Writes the attempt down and only then hands the outcome on: what could not be recorded is withheld. */
 export async function record(
-  deps: Pick<CallDeps, 'audit' | 'metrics' | 'clock' | 'log'>,
+  deps: Pick<CallDeps, 'audit' | 'keepPayload' | 'metrics' | 'clock' | 'log'>,
   attempt: Attempt,
   ending: Ending,
 ): Promise<CallOutcome> {
@@ -20,7 +20,7 @@ export async function record(
     seconds: (event.latencyMs ?? 0) / 1_000,
   })
   try {
-    await deps.audit.record(event)
+    await deps.audit.record(event, deps.keepPayload(attempt, ending))
     return ending.outcome
   } catch (error) {
     deps.log.error({ err: error, traceId: attempt.traceId }, 'a call could not be recorded, so its result was withheld')
