@@ -8,7 +8,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
 import { Ledger } from './ledger.ts'
 import { PayloadSeal, toPayload } from './payload.ts'
-import { Recorder } from './recorder.ts'
+import { Recorder, type Commit } from './recorder.ts'
 import type {
   AuditEvent,
   AuditFilter,
@@ -92,48 +92,9 @@ const DEFAULTS = {
 
 /** Opens the trail and starts this process's chain. Rejects when the store is down: a house that cannot record does not start. */
 export async function createAudit(deps: AuditDeps): Promise<Audit> {
-  const { storage, clock, log, dataDir } = deps
-  const options = { ...DEFAULTS, ...deps.options }
-  const store = createAuditStore(storage)
-  const key = await readSigningKey(dataDir)
-  await store.addKey({
-    key_id: key.id,
-    public_key: key.publicKey.pem,
-    replica: storage.replicaId,
-    created_at: clock.now(),
-  })
-  const checkpointer = new Checkpointer({
-    store,
-    key,
-    clock,
-    log,
-    dataDir,
-    everyRecords: options.checkpointEveryRecords,
-    everyMs: options.checkpointEveryMs,
-  })
-  const spool = new Spool(dataDir, options.spoolMaxBytes)
-  const payloadSeal = new PayloadSeal(await storage.sharedKey('audit.payloads'))
-  const ledger = await Ledger.open({
-    ...options,
-    store,
-    spool,
-    payloadSeal,
-    checkpointer,
-    clock,
-    log,
-    replica: storage.replicaId,
-    signingKeyId: key.id,
-  })
-  const announcer = new Announcer(storage.changes, log)
-  const recorder = new Recorder({
-    ledger,
-    clock,
-    options,
-    onStored: (commit) => {
-      announcer.note(ledger.chain)
-      deps.metrics?.auditCommit(commit)
-    },
-  })
+  const parts = await openParts(deps)
+  const { store, recorder, ledger, key, payloadSeal } = parts
+  const { storage, clock, dataDir } = deps
   const record: Audit['record'] = (event, payload) =>
     recorder.record(noteInRequest(event), payload && toPayload(payload))
   return {
@@ -149,9 +110,32 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     close: async () => {
       await recorder.close()
       await ledger.close()
-      await announcer.close()
+      await parts.announcer.close()
     },
   }
+}
+
+/** What the trail is made of, from the store up. */
+async function openParts(deps: AuditDeps) {
+  const { storage, clock, log, dataDir } = deps
+  const options = { ...DEFAULTS, ...deps.options }
+  const store = createAuditStore(storage)
+  const key = await readSigningKey(dataDir)
+  const replica = storage.replicaId
+  await store.addKey({ key_id: key.id, public_key: key.publicKey.pem, replica, created_at: clock.now() })
+  const { checkpointEveryRecords: everyRecords, checkpointEveryMs: everyMs } = options
+  const checkpointer = new Checkpointer({ store, key, clock, log, dataDir, everyRecords, everyMs })
+  const payloadSeal = new PayloadSeal(await storage.sharedKey('audit.payloads'))
+  const spool = new Spool(dataDir, options.spoolMaxBytes)
+  const writing = { store, spool, payloadSeal, checkpointer, clock, log, replica, signingKeyId: key.id }
+  const ledger = await Ledger.open({ ...options, ...writing })
+  const announcer = new Announcer(storage.changes, log)
+  const onStored = (commit: Commit): void => {
+    announcer.note(ledger.chain)
+    deps.metrics?.auditCommit(commit)
+  }
+  const recorder = new Recorder({ ledger, clock, options, onStored })
+  return { store, key, payloadSeal, ledger, announcer, recorder }
 }
 
 function writesTo(state: Ledger['state']): AuditState['writesTo'] {

@@ -33,7 +33,7 @@ export function createPayloadKeeper(rules: readonly PayloadRule[]): PayloadKeepe
   if (compiled.length === 0) return () => undefined
   return (attempt, ending) => {
     const { target } = attempt
-    const found = target && compiled.find(({ fits }) => fits(attempt, target))
+    const found = target && compiled.find((each) => each.fits(attempt, target))
     if (!found || !isWanted(found.rule)) return undefined
     return keep(found.rule, attempt, ending)
   }
