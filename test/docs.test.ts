@@ -107,8 +107,9 @@ describe('the example configuration', () => {
   test('names every key there is', () => {
     const sections = ['server', 'storage', 'audit', 'limits', 'gateways'].map((name) => rowsOf(objectAt(name)))
     const inner = ['overrides', 'rate_limits'].map((name) => rowsOf(objectAt('gateways', name)))
+    const payloads = rowsOf(objectAt('audit', 'payloads'))
     const servers = ['http', 'stdio', 'worker', 'builtin'].map(variantOf)
-    const keys = new Set([...sections, ...inner, ...servers].flat().map(({ key }) => key))
+    const keys = new Set([...sections, ...inner, payloads, ...servers].flat().map(({ key }) => key))
 
     expect([...keys].filter((key) => !new RegExp(`^(# )?${key} = |\\.${key}\\]\\]$`, 'm').test(text))).toEqual([])
   })

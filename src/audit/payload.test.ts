@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { expect, it } from 'vitest'
 import { isProblem } from '#kernel'
 import { forEachEngine } from '../storage/testing.ts'
-import { NO_PAYLOAD, OVERLOADED, PAYLOAD_DAMAGED } from './index.ts'
+import { NO_PAYLOAD, NO_RECORD, OVERLOADED, PAYLOAD_DAMAGED } from './index.ts'
 import { PayloadSeal, toPayload } from './payload.ts'
 import { callOf, openTestTrail, recordCalls, type TestTrail } from './testing.ts'
 
@@ -73,6 +73,7 @@ forEachEngine((engine) => {
 
     expect(await kindOf(trail.audit.readPayload(ADMIN, second))).toBe(PAYLOAD_DAMAGED.code)
     expect(await kindOf(trail.audit.readPayload(ADMIN, first))).toBe('read')
+    expect(await kindOf(trail.audit.readPayload(ADMIN, { ...first, seq: 99 }))).toBe(NO_RECORD.code)
     const { records } = await trail.audit.search({ what: 'audit.payload-read', decision: 'failed' })
     expect(records).toHaveLength(1)
   })
