@@ -17,6 +17,9 @@ export type RecorderOptions = {
 /** One batch that became durable, and how long that took. */
 export type Commit = { readonly rows: number; readonly seconds: number }
 
+/** The longest that records wait for others before their commit begins. */
+const GATHER_MS = 1
+
 /** Group commit: while one batch is written, the next one gathers. */
 export class Recorder {
   readonly #ledger: Ledger
@@ -62,12 +65,20 @@ export class Recorder {
   async #write(): Promise<void> {
     this.#isWriting = true
     while (this.#waiting.length > 0) {
-      // One turn of the event loop, so that all that arrives in it shares a commit.
-      await new Promise((resolve) => setImmediate(resolve))
+      await this.#gather()
       const batch = this.#waiting.splice(0, this.#nextBatch())
       await this.#commit(batch)
     }
     this.#isWriting = false
+  }
+
+  /** Lets the event loop turn as long as each turn brings more records: all that arrive together share a commit. */
+  async #gather(): Promise<void> {
+    const until = performance.now() + GATHER_MS
+    for (let before = -1; this.#waiting.length > before && performance.now() < until;) {
+      before = this.#waiting.length
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
 
   /** How many share the next commit: a few large payloads fill it as well as many records. */
