@@ -21,6 +21,7 @@ const texts = z.record(z.string(), z.record(z.string(), text))
 /** Rooms in the order in which a reader meets them. */
 const ROOMS: Readonly<Record<string, string>> = {
   identity: 'Keys and users',
+  login: 'The login policy',
   gateway: 'MCP requests',
   tools: 'Servers, tools and calls',
   http: 'The admin API and outgoing requests',

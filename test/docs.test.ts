@@ -72,6 +72,8 @@ describe('configuration.md', () => {
     ['[audit]', ['audit']],
     ['[[audit.payloads]]', ['audit', 'payloads']],
     ['[limits]', ['limits']],
+    ['[login_policy]', ['login_policy']],
+    ['[[login_policy.rules]]', ['login_policy', 'rules']],
     ['[[gateways]]', ['gateways']],
     ['[[gateways.overrides]]', ['gateways', 'overrides']],
     ['[[gateways.rate_limits]]', ['gateways', 'rate_limits']],
@@ -105,11 +107,14 @@ describe('the example configuration', () => {
   })
 
   test('names every key there is', () => {
-    const sections = ['server', 'storage', 'audit', 'limits', 'gateways'].map((name) => rowsOf(objectAt(name)))
+    const sections = ['server', 'storage', 'audit', 'limits', 'login_policy', 'gateways'].map((name) =>
+      rowsOf(objectAt(name)),
+    )
     const inner = ['overrides', 'rate_limits'].map((name) => rowsOf(objectAt('gateways', name)))
     const payloads = rowsOf(objectAt('audit', 'payloads'))
     const servers = ['http', 'stdio', 'worker', 'builtin'].map(variantOf)
-    const keys = new Set([...sections, ...inner, payloads, ...servers].flat().map(({ key }) => key))
+    const rules = rowsOf(objectAt('login_policy', 'rules'))
+    const keys = new Set([...sections, ...inner, ...rules, payloads, ...servers].flat().map(({ key }) => key))
 
     expect([...keys].filter((key) => !new RegExp(`^(# )?${key} = |\\.${key}\\]\\]$`, 'm').test(text))).toEqual([])
   })

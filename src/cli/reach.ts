@@ -8,7 +8,13 @@ import { Failure } from './failure.ts'
 import type { Terminal } from './terminal.ts'
 import type { HouseOptions } from './verb.ts'
 
-const ALL = { ...contracts.keys, ...contracts.tools, ...contracts.audit, ...contracts.system } as const
+const ALL = {
+  ...contracts.keys,
+  ...contracts.login,
+  ...contracts.tools,
+  ...contracts.audit,
+  ...contracts.system,
+} as const
 
 export type Api = Client<typeof ALL>
 

@@ -8,6 +8,7 @@ import { addConnect } from './commands/connect.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
 import { addKey } from './commands/key.ts'
+import { addLoginPolicy } from './commands/login-policy.ts'
 import { addServer } from './commands/server.ts'
 import { addTools } from './commands/tools.ts'
 import { addUp } from './commands/up.ts'
@@ -18,6 +19,7 @@ import type { Verb } from './verb.ts'
 const NOUNS = [
   addUp,
   addKey,
+  addLoginPolicy,
   addServer,
   addGateway,
   addTools,

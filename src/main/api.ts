@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { auditContract, auditRoutes, createWitness, type Audit } from '#audit'
 import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
 import { authorizeApi, identityContract, identityRoutes, type AdminToken, type Identity } from '#identity'
+import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
@@ -13,6 +14,7 @@ import { HOUSE } from './version.ts'
 /** All operations of the house, by room. */
 export const contracts = {
   keys: identityContract,
+  login: loginContract,
   tools: toolsContract,
   audit: auditContract,
   system: systemContract,
@@ -27,6 +29,7 @@ export type HouseApiDeps = {
   readonly storage: Storage
   readonly audit: Audit
   readonly identity: Identity
+  readonly loginPolicy: LoginPolicy
   readonly adminToken: AdminToken
   readonly house: House
   readonly tools: Tools
@@ -46,6 +49,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   })
   const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
+  mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
   mountContract(app, auditContract, auditRoutes(deps.audit), options)
   mountSystem(app, systemDeps(deps), options)

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import * as z from 'zod'
 import { loadConfig, type HostPort, hostPort } from '#config'
 import { Problem } from '#kernel'
+import { loginPolicyConfig } from '#login'
 import { gatewayConfig, payloadRule, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
 import { CONFIG_CONTRADICTION } from './problems.ts'
 
@@ -58,6 +59,7 @@ export const fileSchema = z.strictObject({
   storage: storage.prefault({}),
   audit: audit.prefault({}),
   limits: limits.prefault({}),
+  login_policy: loginPolicyConfig.prefault({}),
   servers: z.array(serverConfig).max(1_000).default([]),
   gateways: z.array(gatewayConfig).max(1_000).default([]),
 })
@@ -117,6 +119,10 @@ function refuseContradictions(config: GatehouseConfig): void {
       `gateway "${open.slug}" has auth = "none", but the house listens on ${config.server.listen.host}, where others reach it. Set auth = "key", or listen on 127.0.0.1.`,
     )
   }
+  refuseTwice(
+    'login rule',
+    config.login_policy.rules.map(({ id }) => id),
+  )
   refuseTwice(
     'server',
     config.servers.map(({ name }: ServerConfig) => name),

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
 import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
+import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
 import { createPolicy } from '#policy'
 import { openStorage, type Storage, type StorageLog } from '#storage'
@@ -41,13 +42,14 @@ export type Gatehouse = {
   readonly toolsAdmin: ToolsAdmin
   readonly house: House
   readonly identity: Identity
+  readonly loginPolicy: LoginPolicy
   readonly audit: Audit
   readonly storage: Storage
   readonly metrics: Metrics
   readonly replicas: Replicas
   readonly clock: Clock
   readonly log: Log
-  /** Takes over the servers and gateways of a changed config file; other sections need a restart. */
+  /** Takes over servers, gateways and the login policy of a changed config file; other sections need a restart. */
   reload(config: GatehouseConfig): Promise<void>
   /** Where this process is reached; set when it listens. The other replicas know it once this resolves. */
   reachedAt(url: string): Promise<void>
@@ -64,7 +66,13 @@ export type OpenOptions = {
 }
 
 /** The migrations of all rooms. */
-export const MIGRATIONS = { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...toolsMigrations, ...REPLICA_MIGRATIONS }
+export const MIGRATIONS = {
+  ...AUDIT_MIGRATIONS,
+  ...IDENTITY_MIGRATIONS,
+  ...LOGIN_MIGRATIONS,
+  ...toolsMigrations,
+  ...REPLICA_MIGRATIONS,
+}
 
 /** Makes every room from the ground up. When one fails, those already made are taken down again. */
 export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
@@ -80,12 +88,19 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const adminToken = await ensureAdminToken(dataDir)
   const identity = await createIdentity({ ...ground, audit, adminToken })
   opened.defer(() => identity.close())
+  const loginPolicy = await createLoginPolicy({
+    ...ground,
+    audit,
+    config: config.login_policy,
+    findMember: () => null,
+  })
+  opened.defer(() => loginPolicy.close())
   const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
   const rooms = await openTools({ ...ground, config, audit, identity, replicas, timing })
   opened.defer(() => rooms.close())
-  const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, adminToken })
+  const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, loginPolicy, adminToken })
   const closing = opened.move()
   return {
     ...ground,
@@ -93,10 +108,14 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     config,
     audit,
     identity,
+    loginPolicy,
     replicas,
     adminToken: adminToken.reveal(),
     fetch: api,
-    reload: (next) => rooms.house.declare(declaredIn(next)),
+    reload: async (next) => {
+      loginPolicy.declare(next.login_policy)
+      await rooms.house.declare(declaredIn(next))
+    },
     reachedAt: async (at) => {
       reached.url = at
       await replicas.announce()
