@@ -1,6 +1,6 @@
 import { auditRecord, type AuditFault, type AuditRecord } from './schema.ts'
 import { hashRecord } from './seal.ts'
-import type { RecordRow } from './store.ts'
+import type { RecordRow } from './tables.ts'
 
 /** What a row must follow on; no hash where the one before it is not read. */
 export type Expected = { readonly seq: number; readonly previousHash: string | undefined }

@@ -1,8 +1,7 @@
 import { sign, verify } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import * as z from 'zod'
-import { canonicalJson, unlessCode } from '#kernel'
+import { canonicalJson } from '#kernel'
+import { appendLine, readLines } from './kept-lines.ts'
 import type { Head } from './seal.ts'
 import type { PublicKey, SigningKey } from './signing-key.ts'
 
@@ -37,39 +36,14 @@ function textOf(unsigned: Omit<Checkpoint, 'signature'>): Buffer {
   return Buffer.from(`gatehouse audit checkpoint 1\n${canonicalJson(unsigned)}`)
 }
 
-const fileIn = (dataDir: string) => join(dataDir, 'audit-checkpoints.jsonl')
+const FILE = 'audit-checkpoints.jsonl'
 
 /** Keeps the checkpoint outside the database, so that cutting off the end of the database's tables is noticed. */
-export async function appendToFile(dataDir: string, point: Checkpoint): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  await using handle = await open(fileIn(dataDir), 'a', 0o600)
-  // The line feed before it ends a line that a crash has cut off.
-  await handle.appendFile(`\n${JSON.stringify(point)}\n`)
-  await handle.datasync()
+export function appendToFile(dataDir: string, point: Checkpoint): Promise<void> {
+  return appendLine(dataDir, FILE, point)
 }
 
-/** All checkpoints in the file, by chain. Lines a crash has cut off do not count. */
+/** All checkpoints in the file, by chain. */
 export async function readFromFile(dataDir: string): Promise<Map<string, Checkpoint[]>> {
-  const byChain = new Map<string, Checkpoint[]>()
-  for (const line of (await readLines(fileIn(dataDir))).filter((text) => text !== '')) {
-    const point = parseLine(line)
-    if (!point) continue
-    const points = byChain.get(point.chain) ?? []
-    points.push(point)
-    byChain.set(point.chain, points)
-  }
-  return byChain
-}
-
-async function readLines(file: string): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch(unlessCode('ENOENT'))
-  return text?.split('\n') ?? []
-}
-
-function parseLine(line: string): Checkpoint | undefined {
-  try {
-    return checkpoint.parse(JSON.parse(line))
-  } catch {
-    return undefined
-  }
+  return Map.groupBy(await readLines(dataDir, FILE, checkpoint), ({ chain }) => chain)
 }

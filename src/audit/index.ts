@@ -7,6 +7,7 @@
  *   (`spool.ts`) while the store is down.
  * - `checkpointer.ts` signs the end of the chain now and then, in the database and in a file beside it.
  * - `verify.ts` reads it all again and names the first record that was edited, removed, reordered or inserted.
+ * - `retention.ts` removes what is old, in whole signed segments, so that the rest still verifies.
  * - `search.ts` and `follow.ts` are for people who look for something.
  * - `witness.ts` stands around every operation of the API, so that no attempt is without a record.
  *

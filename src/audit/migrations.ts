@@ -45,4 +45,15 @@ export const AUDIT_MIGRATIONS: Migrations = {
       await sql`create index audit_payload_at on audit_payload (at)`.execute(db)
     },
   },
+  '2026-11-25_audit_removal': {
+    async up(db) {
+      await sql`create table audit_removal (
+        chain text not null, seq bigint not null, hash text not null, first_at bigint not null,
+        last_at bigint not null, previous text, at bigint not null, key_id text not null, signature text not null,
+        primary key (chain, seq))`.execute(db)
+      await sql`create table audit_duty (name text primary key, replica text not null, until_at bigint not null)`.execute(
+        db,
+      )
+    },
+  },
 }

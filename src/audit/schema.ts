@@ -125,6 +125,9 @@ export const auditVerdict = z.object({
   records: z.int(),
   chains: z.int(),
   checkpoints: z.int(),
+  removed: z
+    .object({ records: z.int(), until: z.int().nullable() })
+    .meta({ description: 'What retention has removed, and the time of the last of it. That is no fault.' }),
   problem: auditFault.nullable().meta({ description: 'The first record concerned.' }),
   faults: z.array(auditFault).meta({ description: 'The first fault of each chain, oldest chain first.' }),
 })

@@ -3,7 +3,8 @@ import { Problem } from '#kernel'
 import { parseRecord } from './check-row.ts'
 import { BAD_CURSOR } from './problems.ts'
 import type { AuditFilter, AuditPage, AuditPageRequest, AuditRecord } from './schema.ts'
-import type { AuditStore, Position, RecordRow } from './store.ts'
+import type { AuditStore } from './store.ts'
+import type { Position, RecordRow } from './tables.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000

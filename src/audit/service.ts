@@ -6,6 +6,8 @@ import { Announcer } from './announcer.ts'
 import { noteInRequest } from './witness.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
+import { createDuty } from './duty.ts'
+import { Keeping } from './keeping.ts'
 import { Ledger } from './ledger.ts'
 import { PayloadSeal, toPayload } from './payload.ts'
 import { Recorder, type Commit } from './recorder.ts'
@@ -18,6 +20,7 @@ import type {
   AuditVerdict,
   ShownPayload,
 } from './schema.ts'
+import type { RetentionReport } from './retention.ts'
 import { searchTrail } from './search.ts'
 import { readPayload, showRecord, type Place } from './show.ts'
 import { readSigningKey } from './signing-key.ts'
@@ -39,6 +42,9 @@ export type AuditOptions = {
   /** How long a store that is down is left alone. */
   readonly retryMs?: number
   readonly spoolMaxBytes?: number
+  /** For how long records and payloads are kept; for ever where it is not said. */
+  readonly keepMs?: number | undefined
+  readonly keepPayloadsMs?: number | undefined
 }
 
 export type AuditDeps = {
@@ -67,6 +73,8 @@ export type Audit = {
   follow(request: FollowRequest): AsyncIterable<AuditRecord>
   /** Reads the trail and names the first record that is not as it was written. */
   verify(request?: VerifyRequest): Promise<AuditVerdict>
+  /** Removes what is older than it is to be kept, now; it also happens by itself every hour. */
+  removeOld(): Promise<RetentionReport>
   /** PEM of the key that signs this replica's checkpoints. Keep a copy where the house cannot reach it. */
   publicKey(): string
   /** For health pages: where records go now, and how many wait. */
@@ -88,7 +96,7 @@ const DEFAULTS = {
   storeTimeoutMs: 5_000,
   retryMs: 1_000,
   spoolMaxBytes: 1_073_741_824,
-} as const satisfies Required<AuditOptions>
+} as const satisfies AuditOptions
 
 /** Opens the trail and starts this process's chain. Rejects when the store is down: a house that cannot record does not start. */
 export async function createAudit(deps: AuditDeps): Promise<Audit> {
@@ -97,6 +105,10 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
   const { storage, clock, dataDir } = deps
   const record: Audit['record'] = (event, payload) =>
     recorder.record(noteInRequest(event), payload && toPayload(payload))
+  const duty = createDuty({ store, clock, replica: storage.replicaId, name: 'retention' })
+  const { keepMs, keepPayloadsMs } = deps.options ?? {}
+  const ownChain = () => ledger.chain
+  const keeping = new Keeping({ ...deps, store, key, duty, record, ownChain, keepMs, keepPayloadsMs })
   return {
     record,
     show: (place) => showRecord(store, place),
@@ -107,7 +119,9 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
       verifyTrail({ store, clock, dataDir, ownKey: key.publicKey, liveHead: () => ledger.storedHead() }, request),
     publicKey: () => key.publicKey.pem,
     state: () => ({ writesTo: writesTo(ledger.state), waiting: recorder.waiting }),
+    removeOld: () => keeping.run(),
     close: async () => {
+      await keeping.close()
       await recorder.close()
       await ledger.close()
       await parts.announcer.close()

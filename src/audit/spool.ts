@@ -5,7 +5,7 @@ import { newId, unlessCode } from '#kernel'
 import { auditRecord } from './schema.ts'
 import type { PayloadRow } from './payload.ts'
 import type { Sealed } from './seal.ts'
-import type { RecordRow } from './store.ts'
+import type { RecordRow } from './tables.ts'
 
 const SPOOL = 'audit-spool.jsonl'
 const CLAIMED = /^audit-spool\.[0-9a-z_]+\.claimed\.jsonl$/

@@ -1,50 +1,18 @@
-import { sql, type ExpressionBuilder, type Kysely, type SelectQueryBuilder, type Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import type { Storage } from '#storage'
 import type { Checkpoint } from './checkpoint.ts'
 import type { AuditFilter } from './schema.ts'
 import type { PayloadRow } from './payload.ts'
+import { removal, type Removal } from './removal.ts'
 import { RECORD_COLUMNS, type Head, type Sealed } from './seal.ts'
-
-export type RecordRow = {
-  chain: string
-  seq: number
-  at: number
-  what: string
-  decision: string
-  user_id: string | null
-  gateway: string | null
-  server: string | null
-  tool: string | null
-  trace_id: string | null
-  record: string
-  hash: string
-}
-type ChainRow = { chain: string; replica: string; started_at: number }
-type CheckpointRow = {
-  chain: string
-  seq: number
-  hash: string
-  at: number
-  is_last: number
-  key_id: string
-  signature: string
-}
-type KeyRow = { key_id: string; public_key: string; replica: string; created_at: number }
-
-type AuditTables = {
-  audit_payload: PayloadRow
-  audit_record: RecordRow
-  audit_chain: ChainRow
-  audit_checkpoint: CheckpointRow
-  audit_key: KeyRow
-}
-export type Position = { readonly at: number; readonly chain: string; readonly seq: number }
+import { matching, search, windowEnd, type Window } from './store-search.ts'
+import type { AuditTables, ChainRow, KeyRow, Position, RecordRow, RemovalRow } from './tables.ts'
 
 const CHECKPOINT_COLUMNS = ['chain', 'seq', 'hash', 'at', 'is_last', 'key_id', 'signature'] as const
 
 export type AuditStore = ReturnType<typeof createAuditStore>
 
-/** Every query of the room. Rows are added, never changed or removed. */
+/** Every query of the room; those of a search are built in `store-search.ts`. Rows are added, never changed; only retention removes any (`retention.ts`). */
 export function createAuditStore(storage: Storage) {
   const db = storage.tables<AuditTables>()
   return {
@@ -80,6 +48,28 @@ export function createAuditStore(storage: Storage) {
         [point.chain, point.seq, point.hash, point.at, point.isLast ? 1 : 0, point.keyId, point.signature],
       ]),
     checkpointsOf: (chain: string) => checkpointsOf(db, chain),
+    addRemoval: (statement: Removal) =>
+      db
+        .insertInto('audit_removal')
+        .values(toRemovalRow(statement))
+        .onConflict((conflict) => conflict.columns(['chain', 'seq']).doNothing())
+        .execute(),
+    removals: () => removals(db),
+    removalsOf: (chain: string) => removals(db, chain),
+    /** Removes records, their payloads and the checkpoints before the last one, up to a number. */
+    removeUpTo: (chain: string, seq: number) => db.transaction().execute((tx) => removeUpTo(tx, chain, seq)),
+    /** The oldest number there still is in a chain. */
+    firstSeq: (chain: string) => firstSeq(db, chain),
+    removePayloads: (before: number, max: number) => db.transaction().execute((tx) => removePayloads(tx, before, max)),
+    /** True when the duty is this replica's until then: it was nobody's, or its own already. */
+    takeDuty: (duty: { name: string; replica: string; now: number; until: number }) => takeDuty(db, duty),
+    leaveDuty: (name: string, replica: string) =>
+      db
+        .updateTable('audit_duty')
+        .set({ until_at: 0 })
+        .where('name', '=', name)
+        .where('replica', '=', replica)
+        .execute(),
     chains: () => db.selectFrom('audit_chain').selectAll().orderBy('started_at').orderBy('chain').execute(),
     /** Chains that hold records or checkpoints, listed or not. */
     chainsInUse: () => chainsInUse(db),
@@ -156,14 +146,98 @@ async function lastChainOf(db: Db, replica: string): Promise<string | undefined>
   return row?.chain
 }
 
-function lastRow(db: Db, chain: string): Promise<Head | undefined> {
-  return db
+/** Where all of it was removed, the end that the removal names. */
+async function lastRow(db: Db, chain: string): Promise<Head | undefined> {
+  const row = await db
     .selectFrom('audit_record')
     .select(['chain', 'seq', 'hash'])
     .where('chain', '=', chain)
     .orderBy('seq', 'desc')
     .limit(1)
     .executeTakeFirst()
+  if (row) return row
+  const last = (await removals(db, chain)).at(-1)
+  return last && { chain, seq: last.seq, hash: last.hash }
+}
+
+async function removals(db: Db, chain?: string): Promise<Removal[]> {
+  const all = db.selectFrom('audit_removal').selectAll()
+  const query = chain === undefined ? all : all.where('chain', '=', chain)
+  const rows = await query.orderBy('chain').orderBy('seq').execute()
+  return rows.map(({ first_at, last_at, key_id, previous, ...row }) => ({
+    ...row,
+    firstAt: first_at,
+    lastAt: last_at,
+    keyId: key_id,
+    previous: previous === null ? null : parseHead(previous),
+  }))
+}
+
+/** What cannot be read was not written by us, and its signature will say so. */
+function parseHead(text: string): Head | null {
+  try {
+    return removal.shape.previous.parse(JSON.parse(text))
+  } catch {
+    return null
+  }
+}
+
+function toRemovalRow({ firstAt, lastAt, keyId, previous, ...row }: Removal): RemovalRow {
+  return {
+    ...row,
+    first_at: firstAt,
+    last_at: lastAt,
+    key_id: keyId,
+    previous: previous && JSON.stringify(previous),
+  }
+}
+
+async function removeUpTo(tx: Transaction<AuditTables>, chain: string, seq: number): Promise<void> {
+  await tx.deleteFrom('audit_record').where('chain', '=', chain).where('seq', '<=', seq).execute()
+  await tx.deleteFrom('audit_payload').where('chain', '=', chain).where('seq', '<=', seq).execute()
+  await tx.deleteFrom('audit_checkpoint').where('chain', '=', chain).where('seq', '<', seq).execute()
+}
+
+async function firstSeq(db: Db, chain: string): Promise<number | undefined> {
+  const query = db.selectFrom('audit_record').select('seq').where('chain', '=', chain).orderBy('seq').limit(1)
+  return (await query.executeTakeFirst())?.seq
+}
+
+async function removePayloads(tx: Transaction<AuditTables>, before: number, max: number): Promise<number> {
+  const old = await tx
+    .selectFrom('audit_payload')
+    .select(['chain', 'seq'])
+    .where('at', '<', before)
+    .orderBy('at')
+    .limit(max)
+    .execute()
+  for (const [chain, places] of Map.groupBy(old, (place) => place.chain))
+    await tx
+      .deleteFrom('audit_payload')
+      .where('chain', '=', chain)
+      .where(
+        'seq',
+        'in',
+        places.map(({ seq }) => seq),
+      )
+      .execute()
+  return old.length
+}
+
+async function takeDuty(db: Db, duty: { name: string; replica: string; now: number; until: number }): Promise<boolean> {
+  const { name, replica, now, until } = duty
+  await db
+    .insertInto('audit_duty')
+    .values({ name, replica, until_at: 0 })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .execute()
+  const taken = await db
+    .updateTable('audit_duty')
+    .set({ replica, until_at: until })
+    .where('name', '=', name)
+    .where((eb) => eb.or([eb('until_at', '<', now), eb('replica', '=', replica)]))
+    .executeTakeFirst()
+  return Number(taken.numUpdatedRows) === 1
 }
 
 async function hashAt(db: Db, chain: string, seq: number): Promise<string | undefined> {
@@ -202,119 +276,4 @@ async function page(db: Db, range: { chain: string; afterSeq: number; limit: num
     .execute()
   // Fewer: the end of the chain, or records are missing and others come after them.
   return rows.length === limit ? rows : query.orderBy('seq').limit(limit).execute()
-}
-
-/** Where the next `rows` records of the search end, whether they match or not; nothing when fewer are left. */
-async function windowEnd(db: Db, filter: AuditFilter, window: { after: Position | null; rows: number }) {
-  const query = db
-    .selectFrom('audit_record')
-    .select(['at', 'chain', 'seq'])
-    .where((eb) => eb.and([...within(eb, filter), ...leading(eb, filter), ...older(eb, window.after)]))
-  return newestFirst(query)
-    .limit(1)
-    .offset(window.rows - 1)
-    .executeTakeFirst()
-}
-
-type Window = { readonly after: Position | null; readonly end: Position | undefined; readonly limit: number }
-
-/** The matching records of one window, newest first. */
-function search(db: Db, filter: AuditFilter, { after, end, limit }: Window): Promise<RecordRow[]> {
-  const query = matching(db.selectFrom('audit_record').selectAll(), filter)
-  const range = query.where((eb) => eb.and([...older(eb, after), ...notOlder(eb, end)]))
-  return newestFirst(range).limit(limit).execute()
-}
-
-function newestFirst<T>(query: SelectQueryBuilder<AuditTables, 'audit_record', T>) {
-  return query.orderBy('at', 'desc').orderBy('chain', 'desc').orderBy('seq', 'desc')
-}
-
-type Conditions = ExpressionBuilder<AuditTables, 'audit_record'>
-
-function older(eb: Conditions, than: Position | null) {
-  if (!than) return []
-  const { at, chain, seq } = than
-  const sameAt = eb.or([
-    eb('at', '<', at),
-    eb('chain', '<', chain),
-    eb.and([eb('chain', '=', chain), eb('seq', '<', seq)]),
-  ])
-  return [eb('at', '<=', at), sameAt]
-}
-
-function notOlder(eb: Conditions, than: Position | undefined) {
-  if (!than) return []
-  const { at, chain, seq } = than
-  const sameAt = eb.or([
-    eb('at', '>', at),
-    eb('chain', '>', chain),
-    eb.and([eb('chain', '=', chain), eb('seq', '>=', seq)]),
-  ])
-  return [eb('at', '>=', at), sameAt]
-}
-
-/** The time asked for. */
-function within(eb: Conditions, { since, until }: AuditFilter) {
-  return [
-    ...(since === undefined ? [] : [eb('at', '>=', since)]),
-    ...(until === undefined ? [] : [eb('at', '<=', until)]),
-  ]
-}
-
-/** The one condition whose index the search walks along; without any, it walks along time. */
-function leading(eb: Conditions, filter: AuditFilter) {
-  if (filter.traceId !== undefined) return [eb('trace_id', '=', filter.traceId)]
-  if (filter.user !== undefined) return [eb('user_id', '=', filter.user)]
-  if (filter.tool !== undefined) return [eb('tool', '=', filter.tool)]
-  if (isRefusal(filter)) return [eb('decision', '=', filter.decision), sql<boolean>`decision <> 'allowed'`]
-  if (isChange(filter)) return [eb('what', '=', filter.what), sql<boolean>`what <> 'tools/call'`]
-  return []
-}
-
-/** Records of these are few and have partial indexes, whose condition a query must repeat word for word. */
-const isRefusal = (filter: AuditFilter): filter is AuditFilter & { decision: string } =>
-  filter.decision !== undefined && filter.decision !== 'allowed'
-const isChange = (filter: AuditFilter): filter is AuditFilter & { what: string } =>
-  filter.what !== undefined && filter.what !== 'tools/call'
-
-function matching<T>(records: SelectQueryBuilder<AuditTables, 'audit_record', T>, filter: AuditFilter) {
-  const columns = [
-    ['server', filter.server],
-    ['gateway', filter.gateway],
-    ['user_id', filter.user],
-    ['tool', filter.tool],
-    ['trace_id', filter.traceId],
-    ['decision', filter.decision],
-    ['what', filter.what],
-  ] as const
-  return records.where((eb) =>
-    eb.and([
-      ...within(eb, filter),
-      ...leading(eb, filter),
-      ...columns.flatMap(([column, value]) => (value === undefined ? [] : [eb(column, '=', value)])),
-      ...MEMBERS.flatMap(([name, of]) => {
-        const value = of(filter)
-        return value === undefined ? [] : [holdsMember(name, value)]
-      }),
-      // `extra` of a change to a key names it so.
-      ...(filter.key === undefined ? [] : [eb.or([holdsMember('keyId', filter.key), holdsMember('key', filter.key)])]),
-      ...(filter.client === undefined ? [] : [holdsText(`"client":${JSON.stringify(filter.client).slice(0, -1)}`)]),
-      ...(filter.text === undefined ? [] : [holdsText(JSON.stringify(filter.text).slice(1, -1))]),
-    ]),
-  )
-}
-
-/** What has no column is found in the record's own text, wherever it stands: no other text has a quote before the colon. */
-const MEMBERS = [
-  ['face', ({ face }: AuditFilter) => face],
-  ['rule', ({ rule }: AuditFilter) => rule],
-  ['policyVersion', ({ policyVersion }: AuditFilter) => policyVersion],
-] as const
-
-const holdsMember = (name: string, value: string) => holdsText(`"${name}":${JSON.stringify(value)}`)
-
-/** `json`: as it stands in the record. In upper or lower case on both engines. */
-function holdsText(json: string) {
-  const pattern = `%${json.replaceAll(/[!%_]/g, '!$&')}%`
-  return sql<boolean>`lower(record) like lower(${pattern}) escape '!'`
 }

@@ -7,7 +7,7 @@ import { forEachEngine } from '../storage/testing.ts'
 import { isProblem } from '#kernel'
 import { BAD_PUBLIC_KEY, type Decision } from './index.ts'
 import { GENESIS, sealRecord } from './seal.ts'
-import type { RecordRow } from './store.ts'
+import type { RecordRow } from './tables.ts'
 import { callOf, openTestTrail, recordCalls, type TestTrail } from './testing.ts'
 
 type Tables = { audit_record: RecordRow }

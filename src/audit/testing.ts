@@ -1,5 +1,5 @@
 /** For tests only: a trail in a fresh database, and what one does to it. */
-import { systemClock } from '#kernel'
+import { systemClock, type Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { openTestStorage, type TestEngine, type TestStorage } from '../storage/testing.ts'
@@ -20,11 +20,15 @@ export type TestTrail = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export async function openTestTrail(engine: TestEngine, options: AuditOptions = {}): Promise<TestTrail> {
+export async function openTestTrail(
+  engine: TestEngine,
+  options: AuditOptions = {},
+  clock: Clock = systemClock,
+): Promise<TestTrail> {
   const place = await openTestStorage({ engine, migrations: AUDIT_MIGRATIONS })
   const { storage } = place
   const { dataDir } = place.place
-  const open = () => createAudit({ storage, clock: systemClock, log: SILENT, dataDir, options })
+  const open = () => createAudit({ storage, clock, log: SILENT, dataDir, options })
   let audit = await open()
   return {
     place,

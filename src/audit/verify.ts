@@ -1,7 +1,9 @@
 import type { Clock } from '#kernel'
 import { isSigned, readFromFile, type Checkpoint } from './checkpoint.ts'
 import { checkRow, parseRecord, type Expected } from './check-row.ts'
-import type { AuditFault, AuditRecord, AuditVerdict } from './schema.ts'
+import { namedEnd } from './named-end.ts'
+import { farthestByChain, isRemovalSigned, readRemovals, type Removal } from './removal.ts'
+import type { AuditFault, AuditVerdict } from './schema.ts'
 import { GENESIS, hashRecord, type Head } from './seal.ts'
 import { parsePublicKey, type PublicKey } from './signing-key.ts'
 import type { AuditStore } from './store.ts'
@@ -34,6 +36,9 @@ type Evidence = {
   /** Ends of this chain that the first records of later chains name. */
   readonly namedEnds: readonly Head[]
   readonly liveHead: Head | undefined
+  /** What retention has removed, and the first record there still is: before the end of the removal where it was interrupted. */
+  readonly removal: Removal | undefined
+  readonly firstSeq: number | undefined
 }
 
 /**
@@ -44,13 +49,15 @@ export async function verifyTrail(deps: VerifyDeps, request: VerifyRequest = {})
   const keys = await trustedKeys(deps, request.publicKey)
   const evidence = await gatherEvidence(deps)
   const results = []
-  for (const chain of evidence) results.push(await verifyChain(deps, { evidence: chain, keys, from: request.from }))
+  for (const chain of evidence)
+    results.push(await verifyUndisturbed(deps, { evidence: chain, keys, from: request.from }))
   const faults = results.flatMap(({ fault }) => (fault ? [fault] : []))
   return {
     ok: faults.length === 0,
     records: results.reduce((sum, { records }) => sum + records, 0),
     chains: results.length,
     checkpoints: evidence.reduce((sum, { checkpoints }) => sum + checkpoints.length, 0),
+    removed: sumOf(results.map(({ removal }) => removal)),
     problem: faults[0] ?? null,
     faults,
   }
@@ -69,8 +76,9 @@ async function gatherEvidence(deps: VerifyDeps): Promise<Evidence[]> {
   const fromFile = await readFromFile(deps.dataDir)
   const listed = (await deps.store.chains()).map((row) => row.chain)
   const inUse = await deps.store.chainsInUse()
-  const chains = [...new Set([...listed, ...[...inUse, ...fromFile.keys()].sort()])]
-  const named = await readNamedEnds(deps.store, chains)
+  const removals = await gatherRemovals(deps)
+  const chains = [...new Set([...listed, ...[...inUse, ...fromFile.keys(), ...removals.keys()].sort()])]
+  const named = await readNamedEnds(deps.store, chains, removals)
   for (const end of named) if (!chains.includes(end.chain)) chains.push(end.chain)
   return Promise.all(
     chains.map(async (chain) => ({
@@ -79,27 +87,36 @@ async function gatherEvidence(deps: VerifyDeps): Promise<Evidence[]> {
       checkpoints: [...(fromFile.get(chain) ?? []), ...(await deps.store.checkpointsOf(chain))],
       namedEnds: named.filter((end) => end.chain === chain),
       liveHead: liveHead?.chain === chain ? liveHead : undefined,
+      removal: removals.get(chain),
+      firstSeq: await deps.store.firstSeq(chain),
     })),
   )
 }
 
-async function readNamedEnds(store: AuditStore, chains: readonly string[]): Promise<Head[]> {
+/** Of each chain the statement that goes farthest, in the database or in the file beside it. */
+async function gatherRemovals({ store, dataDir }: VerifyDeps): Promise<ReadonlyMap<string, Removal>> {
+  return farthestByChain([...(await readRemovals(dataDir)), ...(await store.removals())])
+}
+
+/** What the first record of each chain names; where retention has removed that record, what it kept of it. */
+async function readNamedEnds(
+  store: AuditStore,
+  chains: readonly string[],
+  removals: ReadonlyMap<string, Removal>,
+): Promise<Head[]> {
   const ends: Head[] = []
   for (const chain of chains) {
-    const [row] = await store.page(chain, 0, 1)
-    if (row?.seq !== 1 || hashRecord(GENESIS, row.record) !== row.hash) continue
-    const end = namedEnd(parseRecord(row.record))
+    const removal = removals.get(chain)
+    const end = removal ? removal.previous : await readNamedEnd(store, chain)
     if (end) ends.push(end)
   }
   return ends
 }
 
-function namedEnd(record: AuditRecord | undefined): Head | undefined {
-  const previous = record?.extra?.['previous']
-  if (typeof previous !== 'object' || previous === null || Array.isArray(previous)) return undefined
-  const { chain, seq, hash } = previous
-  if (typeof chain !== 'string' || typeof seq !== 'number' || typeof hash !== 'string') return undefined
-  return { chain, seq, hash }
+async function readNamedEnd(store: AuditStore, chain: string): Promise<Head | undefined> {
+  const [row] = await store.page(chain, 0, 1)
+  if (row?.seq !== 1 || hashRecord(GENESIS, row.record) !== row.hash) return undefined
+  return namedEnd(parseRecord(row.record))
 }
 
 type ChainTask = {
@@ -107,23 +124,56 @@ type ChainTask = {
   readonly keys: ReadonlyMap<string, PublicKey>
   readonly from: number | undefined
 }
-type ChainResult = { readonly records: number; readonly fault?: AuditFault | undefined }
+type ChainResult = {
+  readonly records: number
+  readonly fault?: AuditFault | undefined
+  readonly removal?: Removal | undefined
+}
+
+/** What retention removed, chains taken together. */
+function sumOf(removals: readonly (Removal | undefined)[]): AuditVerdict['removed'] {
+  const known = removals.filter((each) => each !== undefined)
+  const records = known.reduce((sum, { seq }) => sum + seq, 0)
+  return { records, until: known.length === 0 ? null : Math.max(...known.map(({ lastAt }) => lastAt)) }
+}
+
+/** Retention may remove records while they are read; then the rest is looked at once more. */
+async function verifyUndisturbed(deps: VerifyDeps, task: ChainTask): Promise<ChainResult> {
+  const { evidence } = task
+  const result = { ...(await verifyChain(deps, task)), removal: evidence.removal }
+  if (!result.fault) return result
+  const removal = (await gatherRemovals(deps)).get(evidence.chain)
+  const firstSeq = await deps.store.firstSeq(evidence.chain)
+  const isSame = removal?.seq === evidence.removal?.seq && firstSeq === evidence.firstSeq
+  return isSame ? result : verifyUndisturbed(deps, { ...task, evidence: { ...evidence, removal, firstSeq } })
+}
 
 async function verifyChain(deps: VerifyDeps, task: ChainTask): Promise<ChainResult> {
   const { evidence, keys } = task
   const forged = evidence.checkpoints.find((point) => !isSigned(point, keys))
   if (forged) return { records: 0, fault: mismatch(forged, 'a checkpoint here is not signed by a key that is trusted') }
+  const { removal } = evidence
+  if (removal && !isRemovalSigned(removal, keys))
+    return { records: 0, fault: mismatch(removal, 'a removal of old records is not signed by a key that is trusted') }
   const start = startOf(task)
   const read = await readChain(deps.store, evidence, start)
   if (read.fault) return read
   return { records: read.records, fault: checkEnd(evidence, read) ?? (await checkSurplus(deps, evidence, read)) }
 }
 
-/** The last checkpoint made by `from`; without one, the beginning. */
+/** The last checkpoint made by `from`; without one, the beginning, or what retention has left of it. */
 function startOf({ evidence, from }: ChainTask): Expected {
   const trusted = from === undefined ? [] : evidence.checkpoints.filter((point) => point.at <= from)
   const last = trusted.toSorted((a, b) => a.seq - b.seq).at(-1)
-  return last ? { seq: last.seq, previousHash: undefined } : { seq: 1, previousHash: GENESIS }
+  const first = beginningOf(evidence)
+  return last && last.seq >= first.seq ? { seq: last.seq, previousHash: undefined } : first
+}
+
+/** Records that a removal covers and that are still there must be genuine like all others. */
+function beginningOf({ removal, firstSeq }: Evidence): Expected {
+  if (!removal) return { seq: 1, previousHash: GENESIS }
+  if (firstSeq !== undefined && firstSeq <= removal.seq) return { seq: firstSeq, previousHash: undefined }
+  return { seq: removal.seq + 1, previousHash: removal.hash }
 }
 
 type ChainRead = ChainResult & { readonly next: Expected; readonly lastAt: number }
@@ -162,7 +212,8 @@ async function readChain(store: AuditStore, evidence: Evidence, start: Expected)
 
 function anchorsOf(evidence: Evidence): ReadonlyMap<number, readonly Head[]> {
   const live = evidence.liveHead ? [evidence.liveHead] : []
-  return Map.groupBy([...evidence.checkpoints, ...evidence.namedEnds, ...live], (point) => point.seq)
+  const removed = evidence.removal ? [evidence.removal] : []
+  return Map.groupBy([...evidence.checkpoints, ...evidence.namedEnds, ...live, ...removed], (point) => point.seq)
 }
 
 /** A genuine record is in another's place: swapped with it, moved up over a gap, or pushed down by a foreign one. */

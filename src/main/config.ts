@@ -36,6 +36,9 @@ const storage = z.strictObject({
 const audit = z.strictObject({
   /** When the store is down: refuse calls, or keep their records in a file until it is back. */
   on_store_failure: z.enum(['refuse', 'spool']).default('refuse'),
+  /** Older records, and older payloads, are removed; without it they are kept for ever. */
+  keep_days: z.int().min(1).max(36_500).optional(),
+  keep_payload_days: z.int().min(1).max(36_500).optional(),
   /** Of which calls the arguments and results are kept, encrypted; the first that fits decides, and none is none. */
   payloads: z.array(payloadRule).max(100).default([]),
 })

@@ -83,7 +83,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const storage = await openStorage({ url, dataDir, durability, migrations: MIGRATIONS, clock, log: storageLog(log) })
   opened.defer(() => storage.close())
   const ground = { storage, clock, log, dataDir, metrics: createMetrics() }
-  const audit = await createAudit({ ...ground, options: { onStoreFailure: config.audit.on_store_failure } })
+  const audit = await createAudit({ ...ground, options: auditOptions(config) })
   opened.defer(() => audit.close())
   const adminToken = await ensureAdminToken(dataDir)
   const identity = await createIdentity({ ...ground, audit, adminToken })
@@ -121,6 +121,17 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
       await replicas.announce()
     },
     close: () => closing.disposeAsync(),
+  }
+}
+
+const DAY_MS = 86_400_000
+
+function auditOptions({ audit }: GatehouseConfig) {
+  const inMs = (days: number | undefined) => (days === undefined ? undefined : days * DAY_MS)
+  return {
+    onStoreFailure: audit.on_store_failure,
+    keepMs: inMs(audit.keep_days),
+    keepPayloadsMs: inMs(audit.keep_payload_days),
   }
 }
 

@@ -146,8 +146,13 @@ async function verify({ terminal, finish }: Verb, options: DataOptions): Promise
     const faults = verdict.faults.map(
       ({ chain, seq, kind, detail }) => `  ${chain} #${seq} ${kind}: ${plain(detail)}\n`,
     )
+    const { removed } = verdict
+    const gone =
+      removed.until === null
+        ? ''
+        : `${count(removed.records, 'record')} removed by retention, until ${new Date(removed.until).toISOString()}.\n`
     const text = verdict.ok
-      ? `The trail is as it was written: ${read}.\n`
+      ? `The trail is as it was written: ${read}.\n${gone}`
       : `The trail was changed (${read}):\n${faults.join('')}`
     printEither(terminal, options, { json: verdict, text })
     if (!verdict.ok) finish(1)
