@@ -55,7 +55,7 @@ forEachEngine((engine) => {
     expect(verdict).toMatchObject({ ok: true, chains: 2, removed: { records: report.records } })
     expect(verdict.removed.until).toBeLessThan(Date.now() + DAY_MS)
     const { records } = await trail.audit.search({ what: 'audit.records-removed' })
-    expect(records.map(({ extra }) => extra?.['records']).toSorted()).toEqual([(left[0] ?? 0) - 1, 41].toSorted())
+    expect(new Set(records.map(({ extra }) => extra?.['records']))).toEqual(new Set([(left[0] ?? 0) - 1, 41]))
   })
 
   it('nothing is removed twice, nor before its time, and the chain goes on after a restart', async () => {

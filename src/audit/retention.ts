@@ -86,32 +86,63 @@ async function readSegment(
   const end = await segmentEnd(deps, chain, before)
   const firstSeq = (last?.seq ?? 0) + 1
   if (!end || end.seq < firstSeq) return { kind: 'none' }
-  let next: Expected = { seq: firstSeq, previousHash: last?.hash ?? GENESIS }
-  let firstAt: number | undefined
-  let lastAt = 0
-  let previous: Head | null = last?.previous ?? null
-  while (next.seq <= end.seq) {
-    const rows = await deps.store.page(chain, next.seq - 1, Math.min(PAGE_ROWS, end.seq - next.seq + 1))
-    if (rows.length === 0) return faultAt(chain, next.seq, 'removed', 'it is not there any more')
-    for (const row of rows) {
-      const finding = checkRow(row, next)
-      if (finding.kind === 'fault') return { kind: 'fault', fault: finding.fault }
-      if (finding.kind === 'misplaced') return faultAt(chain, row.seq, 'reordered', 'another record is in its place')
-      // A clock that went back: what follows is not old enough yet.
-      if (row.at >= before) return { kind: 'none' }
-      if (row.seq === 1) previous = namedEnd(finding.record) ?? null
-      next = { seq: row.seq + 1, previousHash: row.hash }
-      firstAt ??= row.at
-      lastAt = row.at
-    }
-  }
-  if (next.previousHash !== end.hash)
-    return faultAt(chain, end.seq, 'checkpoint-mismatch', 'a checkpoint says otherwise')
-  const statement = { end, firstAt: last?.firstAt ?? firstAt ?? lastAt, lastAt, previous, at: deps.clock.now() }
+  const start = { seq: firstSeq, previousHash: last?.hash ?? GENESIS }
+  const read = await readGenuine(deps.store, { end, start, before })
+  if (read.kind !== 'genuine') return read
+  const firstAt = last?.firstAt ?? read.firstAt
+  const previous = last ? last.previous : read.previous
+  const statement = { end, firstAt, lastAt: read.lastAt, previous, at: deps.clock.now() }
   return { kind: 'sealed', statement, firstSeq }
 }
 
-function faultAt(chain: string, seq: number, kind: AuditFault['kind'], detail: string): Segment {
+type Genuine = {
+  readonly kind: 'genuine'
+  readonly firstAt: number
+  readonly lastAt: number
+  readonly previous: Head | null
+}
+
+/** Reads from `start` to `end`. Gives up at a record that is not old enough: somebody's clock went back. */
+async function readGenuine(
+  store: AuditStore,
+  range: { end: Head; start: Expected; before: number },
+): Promise<Genuine | Exclude<Segment, { kind: 'sealed' }>> {
+  const { end, start, before } = range
+  const { chain } = end
+  const times: number[] = []
+  let previous: Head | null = null
+  let next: Expected = start
+  for await (const row of rowsOf(store, chain, { from: start.seq, to: end.seq })) {
+    const finding = checkRow(row, next)
+    if (finding.kind === 'fault') return finding
+    if (finding.kind === 'misplaced') return faultAt(chain, row.seq, 'reordered', 'another record is in its place')
+    if (row.at >= before) return { kind: 'none' }
+    if (row.seq === 1) previous = namedEnd(finding.record) ?? null
+    next = { seq: row.seq + 1, previousHash: row.hash }
+    times.splice(1, 1, row.at)
+  }
+  if (next.seq <= end.seq) return faultAt(chain, next.seq, 'removed', 'it is not there any more')
+  if (next.previousHash !== end.hash)
+    return faultAt(chain, end.seq, 'checkpoint-mismatch', 'a checkpoint says otherwise')
+  return { kind: 'genuine', firstAt: times[0] ?? 0, lastAt: times.at(-1) ?? 0, previous }
+}
+
+async function* rowsOf(store: AuditStore, chain: string, range: { from: number; to: number }) {
+  let next = range.from
+  while (next <= range.to) {
+    const rows = await store.page(chain, next - 1, Math.min(PAGE_ROWS, range.to - next + 1))
+    if (rows.length === 0) return
+    yield* rows
+    next = (rows.at(-1)?.seq ?? next) + 1
+  }
+}
+
+function faultAt(
+  chain: string,
+  seq: number,
+  kind: AuditFault['kind'],
+  detail: string,
+): Extract<Segment, { kind: 'fault' }> {
   return { kind: 'fault', fault: { chain, seq, kind, detail } }
 }
 
