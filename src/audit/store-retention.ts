@@ -47,7 +47,7 @@ export async function removals(db: Db, chain?: string): Promise<Removal[]> {
 }
 
 /** What cannot be read was not written by us, and its signature will say so. */
-function parseHead(text: string): Head | null {
+function parseHead(text: string): Removal['previous'] {
   try {
     return removal.shape.previous.parse(JSON.parse(text))
   } catch {
