@@ -30,6 +30,14 @@ export function boundedNumber(value: number | null | undefined): number | undefi
 /** The extra as it can be stored; one that is too long is replaced by its length. */
 export function boundedExtra(extra: JsonObject | undefined): unknown {
   if (extra === undefined) return undefined
+  if (isPlain(extra)) return extra
   const text = canonicalJson(extra)
   return text.length > MAX_EXTRA_CHARS ? { leftOut: `${text.length} characters` } : JSON.parse(text.toWellFormed())
+}
+
+/** One short text under a plain name, as each call's rule: nothing to sort, to measure or to mend. */
+function isPlain(extra: JsonObject): boolean {
+  const [key = '', another] = Object.keys(extra)
+  const value = extra[key]
+  return another === undefined && typeof value === 'string' && value.length < 256 && value.isWellFormed()
 }

@@ -55,6 +55,11 @@ export class Answer implements Beating, OpenExchange {
     return this.#gone.signal
   }
 
+  /** True when nothing else waits for this answer, so that its signal is the signal of the one request in it. */
+  get isOfOne(): boolean {
+    return this.#options.batchSize === null
+  }
+
   get maySpeak(): boolean {
     return this.#options.openStream !== null && this.#left > 0
   }
@@ -86,6 +91,11 @@ export class Answer implements Beating, OpenExchange {
   /** Ends everything that depends on this answer, as if the client had left. */
   abandon(): void {
     this.#options.pulse.remove(this)
+    this.#gone.abort()
+  }
+
+  /** Ends what runs; its answer is still given. */
+  abort(): void {
     this.#gone.abort()
   }
 

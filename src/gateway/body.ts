@@ -35,6 +35,7 @@ export function parseJson(bytes: Buffer, maxDepth: number): unknown {
 }
 
 function requireJson(contentType: string | undefined): void {
+  if (contentType === 'application/json') return
   const [type = '', ...parameters] = (contentType ?? '').split(';')
   const charset = parameters.map((parameter) => parameter.trim().toLowerCase()).find((p) => p.startsWith('charset='))
   const isJson = type.trim().toLowerCase() === 'application/json'

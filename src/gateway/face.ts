@@ -45,7 +45,7 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })
   const face: Face = { context, sessions, listens, guard, isClosing: false, heldBytes: 0 }
   return {
-    handle: async (req, res, slug) => await handleRequest(face, req, res, slug),
+    handle: (req, res, slug) => handleRequest(face, req, res, slug),
     sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),
     close: async () => {
       face.isClosing = true

@@ -134,6 +134,21 @@ describe('splicing', () => {
     expect(parse(legacyResult(bytes))).toEqual({ content: [] })
   })
 
+  it('reads a result type at the end, where most servers write it, like one anywhere', () => {
+    const clean = object.map(({ _meta, structuredContent: _no, resultType: _type, ...rest }) => rest)
+    fc.assert(
+      fc.property(clean, fc.constantFrom({}, { structuredContent: {} }, { _meta: { a: 1 } }), (value, more) => {
+        const bytes = () => bytesOf({ ...value, ...more, resultType: 'complete' }, 0)
+        const plain = JSON.parse(JSON.stringify({ ...value, ...more }))
+        const stamped = parse(modernResult(bytes(), { serverInfo: '{"name":"g"}' }))
+
+        expect(parse(legacyResult(bytes()))).toEqual(plain)
+        expect(stamped).toMatchObject({ ...plain, resultType: 'complete' })
+        expect(stamped._meta).toMatchObject({ 'io.modelcontextprotocol/serverInfo': { name: 'g' } })
+      }),
+    )
+  })
+
   it('makes what clients may keep always private', () => {
     fc.assert(
       fc.property(object, fc.boolean(), (value, mayKeep) => {

@@ -25,6 +25,11 @@ const SERVER_INFO = 'io.modelcontextprotocol/serverInfo'
 
 /** A complete result for a modern client: `resultType`, our `serverInfo`, and the cache members where they belong. */
 export function modernResult(bytes: Buffer, options: ModernResult): Buffer[] {
+  const body = options.cache === undefined ? withoutResultType(bytes) : undefined
+  if (body !== undefined && !mayHave(body, RESULT_TYPE, META)) {
+    const stamp = `"resultType":"complete","_meta":{"${SERVER_INFO}":${options.serverInfo}}`
+    return [...applyEdits(body, [insertFront(body, [stamp])]), CLOSE]
+  }
   const mustScan = options.cache !== undefined || mayHave(bytes, RESULT_TYPE, META)
   const members = mustScan ? membersOf(bytes) : NO_MEMBERS
   const front: string[] = []
@@ -51,6 +56,8 @@ export function modernResult(bytes: Buffer, options: ModernResult): Buffer[] {
 
 /** A result for a session-era client, without what only modern ones know and would make old ones refuse it. */
 export function legacyResult(bytes: Buffer): Buffer[] {
+  const body = withoutResultType(bytes)
+  if (body !== undefined && !mayHave(body, RESULT_TYPE, STRUCTURED)) return [body, CLOSE]
   if (!mayHave(bytes, RESULT_TYPE, STRUCTURED)) return [bytes]
   const members = membersOf(bytes)
   const unwanted: Member[] = []
@@ -80,4 +87,16 @@ function isCount(bytes: Buffer, member: Member | undefined): boolean {
   return member !== undefined && /^\d{1,15}$/.test(bytes.toString('latin1', member.valueStart, member.valueEnd))
 }
 
+/**
+ * What stands before a last member `"resultType":"complete"`, as modern servers write it: the usual case, in which
+ * nothing has to be read. In valid JSON the same characters cannot stand there and mean something else: each of the
+ * quotes has no backslash before it, so it begins or ends a text, and between them stands no white space.
+ */
+function withoutResultType(bytes: Buffer): Buffer | undefined {
+  const end = bytes.length - LAST_RESULT_TYPE.length
+  return end > 0 && LAST_RESULT_TYPE.compare(bytes, end) === 0 ? bytes.subarray(0, end) : undefined
+}
+
+const LAST_RESULT_TYPE = Buffer.from(',"resultType":"complete"}')
+const CLOSE = Buffer.from('}')
 const NO_MEMBERS: ReadonlyMap<string, Member> = new Map()

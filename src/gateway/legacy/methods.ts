@@ -1,6 +1,7 @@
 import { isProblem, Problem } from '#kernel'
 import { isLogLevel, type CallMethod } from '#tools'
 import { offersMethod } from '../bridge/capabilities.ts'
+import type { Answer } from '../answer.ts'
 import { legacyShape, LISTS, pageOf, type ListSpec } from '../lists.ts'
 import { missingMeta } from '../modern/describe.ts'
 import { INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, rpcErrorOf, TOO_MANY } from '../problems.ts'
@@ -29,22 +30,33 @@ const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
 /** Runs one request under its id, so that it can be cancelled; whatever happens, the answer gets its part. */
 export async function dispatch(at: Undispatched): Promise<void> {
   const { session, message, answer, face } = at
-  const controller = new AbortController()
-  const cancel = () => controller.abort(answer.signal.reason)
+  const ending = answer.isOfOne ? answer : new PartOfAnswer(answer)
   let isRunning = false
   try {
     refuseTwice(at)
-    session.beginCall(message.id, controller)
+    session.beginCall(message.id, ending)
     isRunning = true
-    answer.signal.addEventListener('abort', cancel, { once: true })
-    await methodOf(at)({ ...at, signal: controller.signal, cancel })
+    await methodOf(at)({ ...at, signal: ending.signal, cancel: () => ending.abort() })
   } catch (error) {
     if (!isProblem(error)) face.log.error({ err: error, method: message.method }, 'an MCP request failed')
     // A session-era client takes any other status for a broken connection.
     answer.error(message.id, isProblem(error) ? rpcErrorOf(error) : INTERNAL_ERROR)
   } finally {
-    answer.signal.removeEventListener('abort', cancel)
     if (isRunning) session.endCall(message.id)
+  }
+}
+
+/** One request of a batch: ends alone, or with its answer. */
+class PartOfAnswer {
+  readonly signal: AbortSignal
+  readonly #own = new AbortController()
+
+  constructor(answer: Answer) {
+    this.signal = AbortSignal.any([answer.signal, this.#own.signal])
+  }
+
+  abort(): void {
+    this.#own.abort()
   }
 }
 

@@ -11,6 +11,9 @@ export type Owner = Pick<Admission, 'gateway' | 'userId' | 'keyId'>
 /** What a client said about itself; equal ones share one object, as thousands of sessions have the same client. */
 export type ClientProfile = { readonly clientInfo: JsonObject; readonly clientCapabilities: JsonObject }
 
+/** A request that runs, as far as ending it goes. */
+export type Abortable = { abort(): void }
+
 /**
  * One session of a 2025 client. An idle one is this object and nothing else: everything below `live parts` is made when
  * it is first needed and given up when it is empty again.
@@ -27,7 +30,7 @@ export class LegacySession implements CallerSession {
   #lastNumber = 0
 
   // Live parts.
-  calls: Map<RpcId, AbortController> | undefined = undefined
+  calls: Map<RpcId, Abortable> | undefined = undefined
   asks: Map<RpcId, (response: RpcResponse) => void> | undefined = undefined
   streams: Map<string, ReplayStream> | undefined = undefined
   subscriptions: Map<string, () => Promise<void>> | undefined = undefined
@@ -84,7 +87,7 @@ export class LegacySession implements CallerSession {
     return this.#lastNumber
   }
 
-  beginCall(id: RpcId, controller: AbortController): void {
+  beginCall(id: RpcId, controller: Abortable): void {
     this.calls ??= new Map()
     this.calls.set(id, controller)
   }

@@ -75,7 +75,10 @@ export class Sessions implements Beating {
   }
 
   touch(session: LegacySession): void {
-    session.lastSeenAt = this.#face.clock.now()
+    const now = this.#face.clock.now()
+    // Moving it makes the tables grow; once in a millisecond is enough for their order.
+    if (session.lastSeenAt === now) return
+    session.lastSeenAt = now
     // Maps and sets keep their order, so the front is always the one that was silent longest.
     this.#byId.delete(session.id)
     this.#byId.set(session.id, session)

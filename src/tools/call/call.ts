@@ -20,7 +20,12 @@ import { resolve } from './resolve.ts'
  */
 export async function call(deps: CallDeps, request: CallRequest): Promise<CallOutcome> {
   const attempt = begin(deps, request)
-  const ending = await run(deps, attempt).catch((error: unknown) => endingOf(error, attempt))
+  let ending: Ending
+  try {
+    ending = await run(deps, attempt)
+  } catch (error) {
+    ending = endingOf(error, attempt)
+  }
   return record(deps, attempt, ending)
 }
 

@@ -27,6 +27,7 @@ export class CallWatch {
   }
 
   resume(caller: AbortSignal): void {
+    if (this.#caller === caller && this.#timer !== undefined) return this.touch()
     this.pause()
     this.follow(caller)
     if (!this.signal.aborted) this.#timer = setTimeout(this.#onSilence, this.#silenceMs)

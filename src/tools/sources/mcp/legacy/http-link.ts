@@ -42,17 +42,16 @@ class HttpLink implements Link {
     this.#nextId += 1
     const id = this.#nextId
     const { method, signal } = request
-    const isCancellable = method !== 'initialize'
-    const cancel = () => void this.#cancel(id, signal.reason)
-    if (isCancellable) signal.addEventListener('abort', cancel, { once: true })
+    const mayCancel = method !== 'initialize' && !signal.aborted
     try {
       const end = await this.#post(id, request)
       if (end.kind === 'refused') return this.#readRefusal(end, method)
       if (end.kind === 'unanswered') throw brokenReply(this.#wire.server, 'ended its answer before the result')
       if (method === 'initialize') this.#learn(end)
       return toResponse(end.answer)
-    } finally {
-      signal.removeEventListener('abort', cancel)
+    } catch (error) {
+      if (mayCancel && signal.aborted) void this.#cancel(id, signal.reason)
+      throw error
     }
   }
 

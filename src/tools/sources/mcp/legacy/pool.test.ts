@@ -83,5 +83,5 @@ test('who holds more than their share makes room first, whoever has been idle fo
 
   await acquire(pool, 'carol')
 
-  expect(pool.conversations().map(({ key }) => key)).toEqual(['bob', 'alice-1', 'alice-2', 'carol'])
+  expect(pool.conversations().map(({ key }) => key)).toEqual(['alice-1', 'alice-2', 'bob', 'carol'])
 })

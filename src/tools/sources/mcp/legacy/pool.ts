@@ -38,7 +38,7 @@ const WAIT_MS = { longest: 2_000, look: 20 } as const
 export class Pool<Held extends Pooled> {
   readonly #server: string
   readonly #limits: PoolLimits
-  /** Least recently used first. */
+  // In no order: a map that is reordered at each use keeps making new tables. Who was idle for longest is looked for.
   readonly #slots = new Map<string, Slot<Held>>()
   /** Sessions on their way out: they hold their place until they are gone, so a program never has one too many. */
   #leaving = 0
@@ -70,8 +70,6 @@ export class Pool<Held extends Pooled> {
     if (!this.#hasPlaceFor(place)) await this.#placeFor(place)
     const slot = this.#slots.get(key) ?? this.#add(place, open)
     slot.lastUsedAt = performance.now()
-    this.#slots.delete(key)
-    this.#slots.set(key, slot)
     return slot.conversation ?? slot.opening
   }
 
@@ -124,8 +122,12 @@ export class Pool<Held extends Pooled> {
 
   /** The key of the longest idle session of these. */
   #idle(is: (slot: Slot<Held>) => boolean = () => true): string | undefined {
-    const [key] = [...this.#slots].find(([, slot]) => slot.conversation?.isIdle === true && is(slot)) ?? []
-    return key
+    let found: { readonly key: string; readonly slot: Slot<Held> } | undefined
+    for (const [key, slot] of this.#slots) {
+      if (found !== undefined && found.slot.lastUsedAt <= slot.lastUsedAt) continue
+      if (slot.conversation?.isIdle === true && is(slot)) found = { key, slot }
+    }
+    return found?.key
   }
 
   #isOverShare({ owner }: Slot<Held>): boolean {
@@ -167,8 +169,7 @@ export class Pool<Held extends Pooled> {
   #closeIdle(): void {
     const before = performance.now() - this.#limits.idleMs
     for (const [key, { conversation, lastUsedAt }] of this.#slots) {
-      if (lastUsedAt > before) return
-      if (conversation?.isIdle === true) void this.end(key)
+      if (lastUsedAt <= before && conversation?.isIdle === true) void this.end(key)
     }
   }
 
