@@ -1,0 +1,157 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import { RE2JS } from 're2js'
+import { isJsonObject, type Json, type JsonObject } from '#kernel'
+import { FORMATS, PLACEHOLDERS } from './formats.ts'
+
+/** A value that a rule changed: where, what it was, and what may stand there, the best first; undefined: nothing. */
+export type Change = {
+  readonly pointer: readonly string[]
+  readonly original: Json
+  readonly options: readonly (Json | undefined)[]
+}
+
+const MAX_ROUNDS = 32
+/** Of a longer schema nobody knows how long compiling it takes. */
+export const MAX_SCHEMA_CHARS = 262_144
+
+/**
+ * The changed value as its schema allows it: where the first choice breaks the schema, the next is tried, such as the
+ * same shape in zeros, a harmless value of the format, or leaving an optional member out. Null when nothing fits. A
+ * value that was not valid before, and one whose schema cannot be compiled, stay as they are.
+ */
+export function fitToSchema(given: {
+  value: Json
+  original: Json
+  changes: readonly Change[]
+  schema: JsonObject
+}): Json | null {
+  const { original, changes, schema } = given
+  const validate = validatorOf(schema)
+  if (validate === null || !validate(original)) return given.value
+  let { value } = given
+  const tries = changes.map((change) => ({ change, options: [...change.options], at: 0, isWrong: false }))
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if (validate(value)) return value
+    const wrong = concerned(tries, validate.errors ?? [])
+    if (wrong.length === 0) return null
+    for (const { attempt, errors } of wrong) {
+      const next = nextOption(attempt, errors)
+      if (next === 'none') return null
+      value = replaceAt(value, attempt.change.pointer, next.option)
+    }
+  }
+  return null
+}
+
+type Attempt = { readonly change: Change; readonly options: (Json | undefined)[]; at: number }
+type Wrong = { readonly attempt: Attempt; readonly errors: readonly ErrorObject[] }
+
+/** The changes that errors are about: those they name, or else those above or below the place they name. */
+function concerned(attempts: readonly Attempt[], errors: readonly ErrorObject[]): Wrong[] {
+  const byPlace = Map.groupBy(errors, placeOf)
+  const named = attempts.flatMap((attempt) => {
+    const own = byPlace.get(textOf(attempt.change.pointer))
+    return own ? [{ attempt, errors: own }] : []
+  })
+  if (named.length > 0) return named
+  const places = [...byPlace.keys()]
+  return attempts
+    .filter(({ change }) => places.some((place) => isRelated(place, textOf(change.pointer))))
+    .map((attempt) => ({ attempt, errors: [] }))
+}
+
+function placeOf({ instancePath, params }: ErrorObject): string {
+  const { missingProperty } = params
+  return typeof missingProperty === 'string' ? `${instancePath}/${escape(missingProperty)}` : instancePath
+}
+
+function isRelated(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
+}
+
+function textOf(pointer: readonly string[]): string {
+  return pointer.map((key) => `/${escape(key)}`).join('')
+}
+
+function escape(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+function nextOption(attempt: Attempt, errors: readonly ErrorObject[]): 'none' | { option: Json | undefined } {
+  const { change, options } = attempt
+  const better = errors.flatMap((error) => fromError(error, options[attempt.at]))
+  options.splice(attempt.at + 1, 0, ...better.filter((option) => !options.includes(option)))
+  do attempt.at++
+  while (attempt.at < options.length && options[attempt.at] === change.original)
+  return attempt.at < options.length ? { option: options[attempt.at] } : 'none'
+}
+
+/** What the schema itself says would be right. */
+function fromError({ keyword, params }: ErrorObject, current: Json | undefined): Json[] {
+  const limit = typeof params['limit'] === 'number' ? params['limit'] : 0
+  switch (keyword) {
+    case 'enum':
+      return Array.isArray(params['allowedValues']) ? params['allowedValues'] : []
+    case 'format':
+      return [...(PLACEHOLDERS.get(String(params['format'])) ?? [])]
+    case 'minLength':
+      return typeof current === 'string' && limit <= 65_536 ? [current.padEnd(limit, '*')] : []
+    case 'maxLength':
+      return [typeof current === 'string' ? current.slice(0, limit) : '', '*'.repeat(Math.min(limit, 8))]
+    case 'minimum':
+    case 'maximum':
+      return [limit]
+    case 'exclusiveMinimum':
+      return [limit + 1, limit + 0.5]
+    case 'exclusiveMaximum':
+      return [limit - 1, limit - 0.5]
+    default:
+      return []
+  }
+}
+
+/** The value with another one at this place; undefined takes the member away. */
+export function replaceAt(value: Json, pointer: readonly string[], option: Json | undefined): Json {
+  const [key, ...rest] = pointer
+  if (key === undefined) return option ?? null
+  if (Array.isArray(value)) {
+    return value.map((item: Json, index) => (String(index) === key ? replaceAt(item, rest, option) : item))
+  }
+  if (!isJsonObject(value)) return value
+  const inner = rest.length === 0 ? option : replaceAt(value[key] ?? null, rest, option)
+  if (inner !== undefined) return { ...value, [key]: inner }
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key))
+}
+
+const validators = new WeakMap<JsonObject, { readonly validate: ValidateFunction | null }>()
+
+/** Compiled once per schema; null for one that cannot be. A server's own `pattern` runs in linear time as well. */
+function validatorOf(schema: JsonObject): ValidateFunction | null {
+  const known = validators.get(schema)
+  if (known) return known.validate
+  const validate = compileSchema(schema)
+  validators.set(schema, { validate })
+  return validate
+}
+
+function compileSchema({ $schema: _, ...schema }: JsonObject): ValidateFunction | null {
+  if (JSON.stringify(schema).length > MAX_SCHEMA_CHARS) return null
+  try {
+    const ajv = new Ajv2020({
+      strict: false,
+      allErrors: true,
+      logger: false,
+      formats: FORMATS,
+      code: { regExp: Object.assign((source: string) => linear(source), { code: 'linear' }) },
+    })
+    return ajv.compile(schema)
+  } catch {
+    return null // the server's mistake; clients cannot check with it either
+  }
+}
+
+function linear(source: string): { test(text: string): boolean } {
+  const program = RE2JS.compile(source)
+  return { test: (text) => program.matcher(text).find() }
+}

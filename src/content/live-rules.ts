@@ -1,0 +1,115 @@
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import { buildRuleSet, versionDeclared, type RuleSet } from './rule-set.ts'
+import { contentRule, type ContentRule, type VersionedRule } from './schema.ts'
+import type { ContentStore, StoredRule } from './store.ts'
+
+const TOPIC = 'content.rules'
+const RETRY_MS = 1_000
+export const MAX_RULES = 1_000
+
+/** The newest rules, compiled anew whenever any replica changes one. Those of the file win over stored ones. */
+export class LiveRules {
+  readonly #deps: { readonly storage: Storage; readonly store: ContentStore; readonly log: Log }
+  readonly #unsubscribe: () => void
+  #declared: readonly VersionedRule[]
+  #stored: readonly VersionedRule[] = []
+  #current: RuleSet = buildRuleSet([])
+  #loading: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
+  #retry: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  private constructor(deps: LiveRules['#deps'], declared: readonly ContentRule[]) {
+    this.#deps = deps
+    this.#declared = versionDeclared(declared)
+    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
+  }
+
+  /** Rejects when the rules cannot be read: without them, nothing may pass. */
+  static async open(
+    deps: { storage: Storage; store: ContentStore; log: Log },
+    declared: readonly ContentRule[],
+  ): Promise<LiveRules> {
+    const live = new LiveRules(deps, declared)
+    await live.reload()
+    return live
+  }
+
+  get current(): RuleSet {
+    return this.#current
+  }
+
+  isDeclared(name: string): boolean {
+    return this.#declared.some(({ ref }) => ref.name === name)
+  }
+
+  /** Takes over the rules of a changed config file, at once. */
+  declare(rules: readonly ContentRule[]): void {
+    this.#declared = versionDeclared(rules)
+    this.#rebuild()
+  }
+
+  /** Resolves when rules read after this moment are in force. Many asking at once share one reading. */
+  reload(): Promise<void> {
+    this.#next ??= this.#loading.then(() => {
+      this.#next = undefined
+      const load = this.#load()
+      this.#loading = load.catch(() => {})
+      return load
+    })
+    return this.#next
+  }
+
+  /** Tells every replica of a change that is stored, this one first. If the store fails now, goes on trying. */
+  async announce(): Promise<void> {
+    try {
+      await this.reload()
+      await this.#deps.storage.changes.publish(TOPIC)
+    } catch (error) {
+      if (this.#isClosed) return
+      this.#deps.log.error({ err: error }, 'a changed content rule is stored, but not yet in force everywhere')
+      this.#retry = setTimeout(() => void this.announce(), RETRY_MS).unref()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#unsubscribe()
+    clearTimeout(this.#retry)
+    await this.#next?.catch(() => {})
+    await this.#loading
+  }
+
+  async #load(): Promise<void> {
+    const rows = await this.#deps.store.load(MAX_RULES)
+    this.#stored = rows.map((row) => this.#read(row))
+    this.#rebuild()
+  }
+
+  /** A rule that cannot be read blocks what it was for: letting everything pass would be worse. */
+  #read({ id, version, name, rule }: StoredRule): VersionedRule {
+    const ref = { name, id, version: String(version) }
+    const parsed = contentRule.safeParse(rule)
+    if (parsed.success) return { ref, rule: parsed.data }
+    this.#deps.log.error(
+      { rule: name, err: parsed.error },
+      'a stored content rule cannot be read; everything is blocked',
+    )
+    return { ref, rule: contentRule.parse({ name, effect: 'block', note: 'This rule cannot be read any more.' }) }
+  }
+
+  #rebuild(): void {
+    const names = new Set(this.#declared.map(({ ref }) => ref.name))
+    this.#current = buildRuleSet([...this.#declared, ...this.#stored.filter(({ ref }) => !names.has(ref.name))])
+  }
+
+  #reloadUntilDone(): void {
+    clearTimeout(this.#retry)
+    this.reload().catch((error: unknown) => {
+      if (this.#isClosed) return
+      this.#deps.log.error({ err: error }, 'the content rules could not be read again; the old ones stay in force')
+      this.#retry = setTimeout(() => this.#reloadUntilDone(), RETRY_MS).unref()
+    })
+  }
+}

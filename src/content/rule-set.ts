@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { canonicalJson, type JsonObject } from '#kernel'
+import { compileRules, type CompiledRule } from './compile.ts'
+import type { ContentRule, VersionedRule } from './schema.ts'
+import { isForUser, type Subject } from './scope.ts'
+
+/** All rules in force at this moment, compiled. Immutable: a change makes the next one. */
+export type RuleSet = {
+  readonly versioned: readonly VersionedRule[]
+  /** The rules for a message, in order. Costs one look-up where the same was asked before. */
+  rulesFor(phase: 'input' | 'output', subject: Subject): readonly CompiledRule[]
+  /** True when a token may have to be opened. */
+  readonly hasTokens: boolean
+  /** The rule of that name, if a token that it made may be opened for this. */
+  mayReveal(rule: string, subject: Subject): boolean
+}
+
+const MAX_REMEMBERED = 10_000
+const NO_RULES: readonly CompiledRule[] = []
+
+export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
+  const all = compileRules(versioned)
+  const remembered = new Map<string, readonly CompiledRule[]>()
+  const byName = new Map(all.map((rule) => [rule.ref.name, rule]))
+  const inScope = (phase: 'input' | 'output', subject: Subject): readonly CompiledRule[] => {
+    const key = JSON.stringify([phase, subject.gateway, subject.server.name, subject.thing])
+    const known = remembered.get(key)
+    if (known) return known
+    const found = all.filter((rule) => isInScope(rule, phase, subject))
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+    remembered.set(key, found)
+    return found
+  }
+  return {
+    versioned,
+    rulesFor: (phase, subject) => {
+      if (all.length === 0) return NO_RULES
+      const rules = inScope(phase, subject)
+      const isForAll = rules.every(({ rule }) => rule.users.length + rule.groups.length === 0)
+      return isForAll ? rules : rules.filter(({ rule }) => isForUser(rule, subject.user))
+    },
+    hasTokens: all.some(({ rule }) => rule.effect === 'tokenise'),
+    mayReveal: (name, subject) => {
+      const rule = byName.get(name)
+      if (rule?.rule.effect !== 'tokenise' || !rule.reveals(subject)) return false
+      return rule.rule.gateways.length === 0 || rule.rule.gateways.includes(subject.gateway)
+    },
+  }
+}
+
+function isInScope(compiled: CompiledRule, phase: 'input' | 'output', subject: Subject): boolean {
+  const { rule } = compiled
+  if (rule.phase !== 'both' && rule.phase !== phase) return false
+  if (rule.gateways.length > 0 && !rule.gateways.includes(subject.gateway)) return false
+  return compiled.covers(subject)
+}
+
+/** Rules of the config file, with a version that says what they say. */
+export function versionDeclared(rules: readonly ContentRule[]): VersionedRule[] {
+  return rules.map((rule) => {
+    // What zod gives for a file is JSON, less members that are not set.
+    const version = createHash('sha256')
+      .update(canonicalJson(JSON.parse(JSON.stringify(rule)) as JsonObject))
+      .digest('hex')
+    return { ref: { name: rule.name, id: `file:${rule.name}`, version: version.slice(0, 12) }, rule }
+  })
+}
