@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   login: 'The login policy',
   gateway: 'MCP requests',
   tools: 'Servers, tools and calls',
+  content: 'What may pass',
   http: 'The admin API and outgoing requests',
   audit: 'The audit trail',
   config: 'The configuration file',

@@ -74,6 +74,7 @@ describe('configuration.md', () => {
     ['[limits]', ['limits']],
     ['[login_policy]', ['login_policy']],
     ['[[login_policy.rules]]', ['login_policy', 'rules']],
+    ['[[content_rules]]', ['content_rules']],
     ['[[gateways]]', ['gateways']],
     ['[[gateways.overrides]]', ['gateways', 'overrides']],
     ['[[gateways.rate_limits]]', ['gateways', 'rate_limits']],
@@ -107,7 +108,7 @@ describe('the example configuration', () => {
   })
 
   test('names every key there is', () => {
-    const sections = ['server', 'storage', 'audit', 'limits', 'login_policy', 'gateways'].map((name) =>
+    const sections = ['server', 'storage', 'audit', 'limits', 'login_policy', 'gateways', 'content_rules'].map((name) =>
       rowsOf(objectAt(name)),
     )
     const inner = ['overrides', 'rate_limits'].map((name) => rowsOf(objectAt('gateways', name)))

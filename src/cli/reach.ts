@@ -13,6 +13,7 @@ const ALL = {
   ...contracts.login,
   ...contracts.tools,
   ...contracts.audit,
+  ...contracts.content,
   ...contracts.system,
 } as const
 

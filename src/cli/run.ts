@@ -9,6 +9,7 @@ import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
 import { addKey } from './commands/key.ts'
 import { addLoginPolicy } from './commands/login-policy.ts'
+import { addRule } from './commands/rule.ts'
 import { addServer } from './commands/server.ts'
 import { addTools } from './commands/tools.ts'
 import { addUp } from './commands/up.ts'
@@ -22,6 +23,7 @@ const NOUNS = [
   addLoginPolicy,
   addServer,
   addGateway,
+  addRule,
   addTools,
   addCall,
   addChanges,

@@ -31,24 +31,30 @@ export function compileRules(rules: readonly VersionedRule[]): CompiledRule[] {
 }
 
 function compileRule({ ref, rule }: VersionedRule, rank: number): CompiledRule {
-  const path = rule.path === undefined ? null : parsePath(rule.path)
-  const pattern = rule.pattern === undefined ? null : compilePattern(rule.pattern)
-  if ((path && 'wrong' in path) || (pattern && 'wrong' in pattern)) {
-    throw new Error(`the content rule "${rule.name}" passed its schema and cannot be compiled`)
-  }
-  const detectors = rule.detect.flatMap((name) => findersOf(name))
-  const finders = [...(pattern ? [pattern.find] : []), ...detectors]
-  if (rule.url_hosts.length + rule.url_paths.length > 0) finders.push(urlFinder(rule.url_hosts, rule.url_paths))
-  if (rule.sql_verbs.length > 0) finders.push(sqlFinder(rule.sql_verbs))
+  const path = rule.path === undefined ? null : sound(rule, parsePath(rule.path))
+  const pattern = rule.pattern === undefined ? null : sound(rule, compilePattern(rule.pattern))
+  const others = [...rule.detect.flatMap((name) => findersOf(name)), ...targetFinders(rule)]
   const covers = toolScope(rule.tools)
   return {
     ref,
     rule,
     rank,
     path,
-    finders,
-    weight: 1 + 4 * (finders.length - (pattern ? 1 : 0)) + (pattern?.size ?? 0),
+    finders: pattern ? [pattern.find, ...others] : others,
+    weight: 1 + 4 * others.length + (pattern?.size ?? 0),
     covers,
     reveals: rule.reveal_to.length === 0 ? covers : toolScope(rule.reveal_to),
   }
+}
+
+function sound<Part extends object>(rule: ContentRule, part: Part | { readonly wrong: string }): Part {
+  if (!('wrong' in part)) return part
+  throw new Error(`the content rule "${rule.name}" passed its schema and cannot be compiled: ${String(part.wrong)}`)
+}
+
+function targetFinders({ url_hosts: hosts, url_paths: paths, sql_verbs: verbs }: ContentRule): Finder[] {
+  return [
+    ...(hosts.length + paths.length > 0 ? [urlFinder(hosts, paths)] : []),
+    ...(verbs.length > 0 ? [sqlFinder(verbs)] : []),
+  ]
 }

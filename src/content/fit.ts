@@ -13,7 +13,7 @@ export type Change = {
 
 const MAX_ROUNDS = 32
 /** Of a longer schema nobody knows how long compiling it takes. */
-export const MAX_SCHEMA_CHARS = 262_144
+const MAX_SCHEMA_CHARS = 262_144
 
 /**
  * The changed value as its schema allows it: where the first choice breaks the schema, the next is tried, such as the
@@ -88,31 +88,32 @@ function nextOption(attempt: Attempt, errors: readonly ErrorObject[]): 'none' | 
 }
 
 /** What the schema itself says would be right. */
-function fromError({ keyword, params }: ErrorObject, current: Json | undefined): Json[] {
-  const limit = typeof params['limit'] === 'number' ? params['limit'] : 0
+function fromError({ keyword, params }: ErrorObject, current: Json | undefined): readonly Json[] {
+  if (keyword === 'enum') return Array.isArray(params['allowedValues']) ? params['allowedValues'] : []
+  if (keyword === 'format') return PLACEHOLDERS.get(String(params['format'])) ?? []
+  const { limit } = params
+  return typeof limit === 'number' ? withinLimit(keyword, limit, typeof current === 'string' ? current : '') : []
+}
+
+const MAX_PADDING = 65_536
+
+function withinLimit(keyword: string, limit: number, current: string): readonly Json[] {
   switch (keyword) {
-    case 'enum':
-      return Array.isArray(params['allowedValues']) ? params['allowedValues'] : []
-    case 'format':
-      return [...(PLACEHOLDERS.get(String(params['format'])) ?? [])]
     case 'minLength':
-      return typeof current === 'string' && limit <= 65_536 ? [current.padEnd(limit, '*')] : []
+      return limit <= MAX_PADDING ? [current.padEnd(limit, '*')] : []
     case 'maxLength':
-      return [typeof current === 'string' ? current.slice(0, limit) : '', '*'.repeat(Math.min(limit, 8))]
-    case 'minimum':
-    case 'maximum':
-      return [limit]
+      return [current.slice(0, limit), '*'.repeat(Math.min(limit, 8))]
     case 'exclusiveMinimum':
       return [limit + 1, limit + 0.5]
     case 'exclusiveMaximum':
       return [limit - 1, limit - 0.5]
     default:
-      return []
+      return [limit]
   }
 }
 
 /** The value with another one at this place; undefined takes the member away. */
-export function replaceAt(value: Json, pointer: readonly string[], option: Json | undefined): Json {
+function replaceAt(value: Json, pointer: readonly string[], option: Json | undefined): Json {
   const [key, ...rest] = pointer
   if (key === undefined) return option ?? null
   if (Array.isArray(value)) {
@@ -135,8 +136,10 @@ function validatorOf(schema: JsonObject): ValidateFunction | null {
   return validate
 }
 
-function compileSchema({ $schema: _, ...schema }: JsonObject): ValidateFunction | null {
-  if (JSON.stringify(schema).length > MAX_SCHEMA_CHARS) return null
+function compileSchema(own: JsonObject): ValidateFunction | null {
+  if (JSON.stringify(own).length > MAX_SCHEMA_CHARS) return null
+  // Of another draft it would be unknown here, and the words are the same.
+  const schema = Object.fromEntries(Object.entries(own).filter(([key]) => key !== '$schema'))
   try {
     const ajv = new Ajv2020({
       strict: false,

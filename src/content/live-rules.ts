@@ -8,9 +8,11 @@ const TOPIC = 'content.rules'
 const RETRY_MS = 1_000
 export const MAX_RULES = 1_000
 
+type LiveDeps = { readonly storage: Storage; readonly store: ContentStore; readonly log: Log }
+
 /** The newest rules, compiled anew whenever any replica changes one. Those of the file win over stored ones. */
 export class LiveRules {
-  readonly #deps: { readonly storage: Storage; readonly store: ContentStore; readonly log: Log }
+  readonly #deps: LiveDeps
   readonly #unsubscribe: () => void
   #declared: readonly VersionedRule[]
   #stored: readonly VersionedRule[] = []
@@ -20,17 +22,14 @@ export class LiveRules {
   #retry: NodeJS.Timeout | undefined
   #isClosed = false
 
-  private constructor(deps: LiveRules['#deps'], declared: readonly ContentRule[]) {
+  private constructor(deps: LiveDeps, declared: readonly ContentRule[]) {
     this.#deps = deps
     this.#declared = versionDeclared(declared)
     this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
   }
 
   /** Rejects when the rules cannot be read: without them, nothing may pass. */
-  static async open(
-    deps: { storage: Storage; store: ContentStore; log: Log },
-    declared: readonly ContentRule[],
-  ): Promise<LiveRules> {
+  static async open(deps: LiveDeps, declared: readonly ContentRule[]): Promise<LiveRules> {
     const live = new LiveRules(deps, declared)
     await live.reload()
     return live

@@ -12,8 +12,14 @@ export type Normalised = {
 }
 
 /** What needs a look: a written-out character, a letter with loose marks, or one that has a plainer form. */
-const SPECIAL =
-  /\\u[0-9a-f]{4}|%[0-9a-f]{2}|&#(?:\d{1,7}|x[0-9a-f]{1,6});|[\p{L}\p{N}]\p{M}+|(?![\u0000-\u007f])[\p{Cf}\p{M}\p{Zs}\p{Zl}\p{Zp}\p{Pd}\p{Nd}\p{No}\u115f\u1160\u3164\uffa0\u02b0-\u02ff\u1d2c-\u1dbf\u2000-\u2bff\u3000-\u303f\u3200-\u33ff\uf900-\ufaff\ufb00-\ufdff\ufe00-\uffef\u{1d400}-\u{1d7ff}\u{1f100}-\u{1f2ff}\u{1fbf0}-\u{1fbf9}]\p{M}*/giu
+// eslint-disable-next-line no-control-regex, no-misleading-character-class -- the range of ASCII, and marks as such
+const SPECIAL = new RegExp(
+  String.raw`\\u[0-9a-f]{4}|%[0-9a-f]{2}|&#(?:\d{1,7}|x[0-9a-f]{1,6});|[\p{L}\p{N}]\p{M}+|` +
+    String.raw`(?![\u0000-\u007f])[\p{Cf}\p{M}\p{Zs}\p{Zl}\p{Zp}\p{Pd}\p{Nd}\p{No}\u115f\u1160\u3164\uffa0` +
+    String.raw`\u02b0-\u02ff\u1d2c-\u1dbf\u2000-\u2bff\u3000-\u303f\u3200-\u33ff\uf900-\ufaff\ufb00-\ufdff` +
+    String.raw`\ufe00-\uffef\u{1d400}-\u{1d7ff}\u{1f100}-\u{1f2ff}\u{1fbf0}-\u{1fbf9}]\p{M}*`,
+  'giu',
+)
 const MAY_BE_SPECIAL = /[^\u0000-\u007f]|\\u|%|&#/ // eslint-disable-line no-control-regex -- the range of ASCII
 
 /** One piece of the result: `plain` characters that stand for `length` original ones. */

@@ -87,7 +87,7 @@ export const trialRequest = z.strictObject({
   rule: contentRule.optional().meta({ description: 'A rule that is not stored; without it, a stored one.' }),
   name: z.string().min(1).max(63).optional().meta({ description: 'A stored rule; without both, all rules together.' }),
   phase: z.enum(['input', 'output']),
-  value: z.record(z.string(), z.unknown()).meta({
+  value: z.record(z.string().max(4_096), z.unknown()).meta({
     description: 'The arguments of a tool, or with `output` its whole result.',
   }),
   gateway: z.string().max(63).optional(),

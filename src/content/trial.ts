@@ -1,11 +1,10 @@
-import type { JsonObject } from '#kernel'
+import { Problem, type JsonObject } from '#kernel'
 import { compileRules, type CompiledRule } from './compile.ts'
 import type { RuleSet } from './rule-set.ts'
 import { contentRule, trialRequest, type TrialRequest, type TrialResult, type VersionedRule } from './schema.ts'
 import type { Subject } from './scope.ts'
 import { screen, type Message } from './screen.ts'
 import type { Tokens } from './token.ts'
-import { Problem } from '#kernel'
 import { NO_SUCH_RULE } from './problems.ts'
 
 /** What rules would do to a message. The scope counts as far as the trial names it. */
@@ -52,11 +51,12 @@ function chooseRules(rules: RuleSet, trial: Trial): CompiledRule[] {
   return compileRules([{ ...found, rule: { ...found.rule, enabled: true } }])
 }
 
-function isMeant({ rule, covers }: CompiledRule, trial: Trial, subject: Subject): boolean {
+function isMeant(compiled: CompiledRule, trial: Trial, subject: Subject): boolean {
+  const { rule } = compiled
   const isPhase = rule.phase === 'both' || rule.phase === trial.phase
   const isGateway = trial.gateway === undefined || rule.gateways.length === 0 || rule.gateways.includes(trial.gateway)
   const isUser = trial.user === undefined || rule.users.length === 0 || rule.users.includes(trial.user)
-  return isPhase && isGateway && isUser && (trial.tool === undefined || covers(subject))
+  return isPhase && isGateway && isUser && (trial.tool === undefined || compiled.covers(subject))
 }
 
 function subjectOf({ gateway = '', tool = '', user = '' }: Trial): Subject {

@@ -183,22 +183,11 @@ const KEPT: Readonly<Record<Message['kind'], ReadonlySet<string>>> = {
   notification: new Set(['level', 'taskId']),
   questions: new Set(),
 }
-const WORDS: ReadonlySet<Json> = new Set([
-  ...[
-    'text',
-    'image',
-    'audio',
-    'resource',
-    'resource_link',
-    'user',
-    'assistant',
-    'form',
-    'url',
-    'tool_use',
-    'tool_result',
-  ],
-  ...['object', 'array', 'string', 'number', 'integer', 'boolean', 'accept', 'decline', 'cancel'],
-])
+const WORDS: ReadonlySet<Json> = new Set(
+  'text image audio resource resource_link user assistant form url tool_use tool_result object array string number integer boolean accept decline cancel'.split(
+    ' ',
+  ),
+)
 const WORD_KEYS: ReadonlySet<string> = new Set(['type', 'role', 'mode', 'action', 'method'])
 
 function isKept(kind: Message['kind'], { key, member }: MemberOf, { depth }: Place): boolean {
@@ -360,17 +349,11 @@ function rememberEcho({ echoes }: Walk, rule: CompiledRule, value: Json): void {
 /** Values of the same type that tell nothing. A token keeps what it stands for. */
 function maskOf(value: Json, rule: CompiledRule, makeToken: MakeToken): Json[] {
   const word = standIn(rule, value, makeToken)
-  switch (typeof value) {
-    case 'string':
-      return [word, blanked(value, [{ start: 0, end: value.length }]), '']
-    case 'number':
-      return rule.rule.effect === 'redact' ? [0, 1] : [word, 0, 1]
-    case 'boolean':
-      return [false, true]
-    default:
-      if (rule.rule.effect !== 'redact') return [word]
-      return [Array.isArray(value) ? [] : value === null ? null : {}]
-  }
+  if (typeof value === 'string') return [word, blanked(value, [{ start: 0, end: value.length }]), '']
+  if (typeof value === 'number') return rule.rule.effect === 'redact' ? [0, 1] : [word, 0, 1]
+  if (typeof value === 'boolean') return [false, true]
+  if (rule.rule.effect !== 'redact') return [word]
+  return [Array.isArray(value) ? [] : value === null ? null : {}]
 }
 
 // --- bytes ----------------------------------------------------------------------------------------------------------

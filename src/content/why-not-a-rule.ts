@@ -36,25 +36,41 @@ function faultsOfMatch(rule: Draft): Fault[] {
   return faults
 }
 
-/** Effects that change a place need one; the others may stand for a tool as a whole. */
-const CHANGING: readonly Draft['effect'][] = ['redact', 'replace', 'tokenise']
+type Check = readonly [key: string, isWrong: (rule: Draft) => boolean, message: string]
+
+const EFFECTS: readonly Check[] = [
+  [
+    'effect',
+    (rule) => isChanging(rule) && rule.path === undefined && !hasFinder(rule),
+    'needs to know what to look for: a path, a pattern or a detector',
+  ],
+  [
+    'larger_than',
+    (rule) => isChanging(rule) && rule.larger_than !== undefined && rule.path === undefined && !hasFinder(rule),
+    'needs "path" here: the whole message can only be blocked, annotated or approved',
+  ],
+  ['with', (rule) => rule.effect === 'replace' && rule.with === undefined, '"replace" needs it: what to put there'],
+  ['max_chars', (rule) => rule.effect === 'truncate' && rule.max_chars === undefined, '"truncate" needs it'],
+  ['note', (rule) => rule.effect === 'annotate' && rule.note === undefined, '"annotate" needs it: what to say'],
+  [
+    'phase',
+    (rule) => rule.effect === 'annotate' && rule.phase !== 'output',
+    '"annotate" is for what comes back; set it to "output"',
+  ],
+  [
+    'phase',
+    (rule) => rule.effect === 'approve' && rule.phase !== 'input',
+    '"approve" is for what goes in; set it to "input"',
+  ],
+  ['reveal_to', (rule) => rule.reveal_to.length > 0 && rule.effect !== 'tokenise', 'is for effect = "tokenise" only'],
+]
 
 function faultsOfEffect(rule: Draft): Fault[] {
-  const { effect, phase } = rule
-  const faults: Fault[] = []
-  const say = (key: string, message: string): void => void faults.push({ key, message })
-  if (CHANGING.includes(effect) && rule.path === undefined && !hasFinder(rule))
-    say('effect', `"${effect}" needs to know what to look for: a path, a pattern or a detector`)
-  if (CHANGING.includes(effect) && rule.larger_than !== undefined && rule.path === undefined)
-    say('larger_than', `with "${effect}" it needs "path": the whole message can only be blocked, annotated or approved`)
-  if (effect === 'replace' && rule.with === undefined) say('with', '"replace" needs "with": what to put there')
-  if (effect === 'truncate' && rule.max_chars === undefined) say('max_chars', '"truncate" needs "max_chars"')
-  if (effect === 'annotate' && rule.note === undefined) say('note', '"annotate" needs "note": what to say')
-  if (effect === 'annotate' && phase !== 'output')
-    say('phase', '"annotate" is for what comes back; set phase = "output"')
-  if (effect === 'approve' && phase !== 'input') say('phase', '"approve" is for what goes in; set phase = "input"')
-  if (rule.reveal_to.length > 0 && effect !== 'tokenise') say('reveal_to', 'is for effect = "tokenise" only')
-  return faults
+  return EFFECTS.filter(([, isWrong]) => isWrong(rule)).map(([key, , message]) => ({ key, message }))
+}
+
+function isChanging({ effect }: Draft): boolean {
+  return effect === 'redact' || effect === 'replace' || effect === 'tokenise'
 }
 
 function hasFinder(rule: Draft): boolean {

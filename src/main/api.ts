@@ -1,6 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { auditContract, auditRoutes, createWitness, type Audit } from '#audit'
+import { contentContract, contentRoutes, type Content } from '#content'
 import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
 import { authorizeApi, identityContract, identityRoutes, type AdminToken, type Identity } from '#identity'
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
@@ -17,6 +18,7 @@ export const contracts = {
   login: loginContract,
   tools: toolsContract,
   audit: auditContract,
+  content: contentContract,
   system: systemContract,
 } as const
 
@@ -28,6 +30,7 @@ export type HouseApiDeps = {
   readonly metrics: Metrics
   readonly storage: Storage
   readonly audit: Audit
+  readonly content: Content
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly adminToken: AdminToken
@@ -51,6 +54,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
+  mountContract(app, contentContract, contentRoutes(deps.content), options)
   mountContract(app, auditContract, auditRoutes(deps.audit), options)
   mountSystem(app, systemDeps(deps), options)
   return async (request) => app.fetch(request)

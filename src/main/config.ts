@@ -2,6 +2,7 @@ import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import * as z from 'zod'
 import { loadConfig, type HostPort, hostPort } from '#config'
+import { contentRule, type ContentRule } from '#content'
 import { Problem } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { gatewayConfig, payloadRule, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
@@ -65,6 +66,7 @@ export const fileSchema = z.strictObject({
   login_policy: loginPolicyConfig.prefault({}),
   servers: z.array(serverConfig).max(1_000).default([]),
   gateways: z.array(gatewayConfig).max(1_000).default([]),
+  content_rules: z.array(contentRule).max(1_000).default([]),
 })
 
 export type GatehouseConfig = z.output<typeof fileSchema>
@@ -133,6 +135,10 @@ function refuseContradictions(config: GatehouseConfig): void {
   refuseTwice(
     'gateway',
     config.gateways.map(({ slug }: GatewayConfig) => slug),
+  )
+  refuseTwice(
+    'content rule',
+    config.content_rules.map(({ name }: ContentRule) => name),
   )
 }
 

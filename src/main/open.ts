@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
+import { CONTENT_MIGRATIONS, createContent, type Content } from '#content'
 import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
@@ -44,6 +45,7 @@ export type Gatehouse = {
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly audit: Audit
+  readonly content: Content
   readonly storage: Storage
   readonly metrics: Metrics
   readonly replicas: Replicas
@@ -70,6 +72,7 @@ export const MIGRATIONS = {
   ...AUDIT_MIGRATIONS,
   ...IDENTITY_MIGRATIONS,
   ...LOGIN_MIGRATIONS,
+  ...CONTENT_MIGRATIONS,
   ...toolsMigrations,
   ...REPLICA_MIGRATIONS,
 }
@@ -98,9 +101,11 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
-  const rooms = await openTools({ ...ground, config, audit, identity, replicas, timing })
+  const content = await createContent({ ...ground, audit, declared: config.content_rules })
+  opened.defer(() => content.close())
+  const rooms = await openTools({ ...ground, config, audit, identity, replicas, content, timing })
   opened.defer(() => rooms.close())
-  const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, loginPolicy, adminToken })
+  const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, loginPolicy, adminToken, content })
   const closing = opened.move()
   return {
     ...ground,
@@ -112,8 +117,10 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     replicas,
     adminToken: adminToken.reveal(),
     fetch: api,
+    content,
     reload: async (next) => {
       loginPolicy.declare(next.login_policy)
+      content.declare(next.content_rules)
       await rooms.house.declare(declaredIn(next))
     },
     reachedAt: async (at) => {
@@ -143,10 +150,11 @@ async function openTools(
     audit: Audit
     identity: Identity
     replicas: Replicas
+    content: Content
     timing: HouseTiming | undefined
   },
 ) {
-  const { storage, clock, log, metrics, audit, identity, replicas, config } = deps
+  const { storage, clock, log, metrics, audit, identity, replicas, config, content } = deps
   const seal = createSeal(await storage.sharedKey('tools.seal'))
   const egress = createEgress({ log })
   const processes = createSupervisor({ clock, log })
@@ -171,6 +179,7 @@ async function openTools(
   const call = {
     clock,
     audit,
+    content,
     keepPayload: createPayloadKeeper(config.audit.payloads),
     metrics,
     log,

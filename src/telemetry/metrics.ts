@@ -20,6 +20,8 @@ export type Metrics = {
   /** One finished call. On the hot path: costs well under two microseconds. */
   call(call: { gateway: string; server: string; outcome: CallOutcomeLabel; seconds: number }): void
   upstreamState(server: string, state: UpstreamState): void
+  /** A content rule found something: which rule, what it does, how often. */
+  contentRule(found: { rule: string; effect: string; found: number }): void
   /** Removes a server that is no longer configured. */
   forgetServer(server: string): void
   /** One group commit of audit records. */
@@ -43,6 +45,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     call: createCallMeter(registry, maxNames),
     upstreamState: states.set,
     forgetServer: states.forget,
+    contentRule: createContentMeter(registry, maxNames),
     auditCommit: createAuditMeter(registry),
     watch: createWatchedGauges(registry),
     render: () => registry.metrics(),
@@ -88,6 +91,20 @@ function createAuditMeter(registry: Registry): Metrics['auditCommit'] {
   return (commit) => {
     rows.inc(commit.rows)
     seconds.observe(commit.seconds)
+  }
+}
+
+function createContentMeter(registry: Registry, maxRules: number): Metrics['contentRule'] {
+  const rules = new Set<string>()
+  const findings = new Counter({
+    name: 'gatehouse_content_findings_total',
+    help: 'What content rules found, by rule and effect.',
+    labelNames: ['rule', 'effect'],
+    registers: [registry],
+  })
+  return ({ rule, effect, found }) => {
+    if (rules.size < maxRules) rules.add(rule)
+    findings.inc({ rule: rules.has(rule) ? rule : 'other', effect }, found)
   }
 }
 

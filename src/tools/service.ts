@@ -6,13 +6,14 @@ import { call } from './call/call.ts'
 import type { CallDeps } from './call/deps.ts'
 import { ownerOfState } from './call/request-state.ts'
 import { findResource } from './call/resolve.ts'
+import { screenSession } from './call/screened-caller.ts'
 import { openTaskId } from './call/task-id.ts'
 import { Flight } from './flight.ts'
 import type { House } from './house.ts'
 import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
-import type { CallerSession, Definition } from './source.ts'
+import type { Definition } from './source.ts'
 import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
 import { nameOf, templateOf, uriOf, type GatewayView } from './view.ts'
 
@@ -67,7 +68,8 @@ export function createTools(deps: {
       list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
     find: (admission, name) => findTool(policy, admission, { view: viewOf(admission), name }),
     call: (request) => flight.track(() => call(callDeps, request)),
-    subscribe: (subscription) => subscribe(deps, viewOf(subscription.admission), subscription),
+    subscribe: (subscription) =>
+      subscribe({ ...deps, content: deps.call.content }, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) =>
       house.onListsChanged((gateway, changes) => {
         if (gateway === admission.gateway) for (const change of changes) listener(change)
@@ -212,7 +214,7 @@ function originOf(view: GatewayView, kind: ListKind, item: Definition): { server
 }
 
 async function subscribe(
-  deps: { house: House; policy: Policy },
+  deps: { house: House; policy: Policy; content: CallDeps['content'] },
   view: GatewayView,
   subscription: Parameters<Tools['subscribe']>[0],
 ): Promise<() => Promise<void>> {
@@ -223,8 +225,11 @@ async function subscribe(
   if (!found || !server?.source.subscribe) throw refused
   const resource = { gateway: admission.gateway, server: found.server, name: found.original }
   if (deps.policy.decide({ principal: admission, action: 'read', resource }).effect !== 'allow') throw refused
+  const { name, tags } = server.config
+  const user = { userId: admission.userId, groups: [] }
+  const subject = { gateway: admission.gateway, server: { name, tags }, thing: null, user }
   return server.source.subscribe({
-    session: session satisfies CallerSession,
+    session: screenSession(deps.content, subject, session),
     uri: found.original,
     onUpdated: (params) => subscription.onUpdated(params['uri'] === found.original ? { ...params, uri } : params),
   })

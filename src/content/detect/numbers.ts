@@ -28,7 +28,7 @@ function runsOf(text: string, find: (run: Parameters<typeof stretches>[0]) => re
   return spans
 }
 
-export function isCard(digits: string): boolean {
+function isCard(digits: string): boolean {
   return lengthsFor(digits).includes(digits.length) && passesLuhn(digits)
 }
 

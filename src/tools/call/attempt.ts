@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { Applied, Screened } from '#content'
 import { canonicalJson, type JsonObject } from '#kernel'
 import type { Trace } from '#telemetry'
 import type { GatewayView, ToolBinding } from '../view.ts'
@@ -16,9 +17,16 @@ export type Attempt = {
   argsHash: string | null
   /** The parameters as the content rules let them through, in the server's names; null where they did not. */
   passed: JsonObject | null
+  /** The content rules that found something, with how often. */
+  readonly rules: (Applied & { found: number })[]
+  /** The content rule that wants a person to approve this call first. */
+  needsApproval: NeedsApproval | null
   /** True once the server may have begun to work on it. */
   isSent: boolean
 }
+
+/** Which rule asks for an approval, and what it says to those who are asked. */
+export type NeedsApproval = NonNullable<Screened['by']>
 
 /** Where a call goes. */
 export type Target = {
@@ -27,6 +35,8 @@ export type Target = {
   /** The tool's or prompt's original name, the resource's original URI, the server's own task id. */
   readonly original: string
   readonly binding?: ToolBinding
+  /** The tool that made the task, under its original name. */
+  readonly tool?: string
   /** Set where the caller's address for a resource is not the server's. */
   readonly alias?: { readonly shown: string; readonly original: string }
 }

@@ -16,6 +16,8 @@ export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Atte
     target: null,
     argsHash: null,
     passed: null,
+    rules: [],
+    needsApproval: null,
     isSent: false,
   }
 }

@@ -2,16 +2,19 @@ import type { CallOutcome, CallRequest } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
 import { authorize } from './authorize.ts'
 import { begin } from './begin.ts'
+import { requireApproval } from './approval.ts'
 import { checkInput } from './check-input.ts'
 import { checkOutput } from './check-output.ts'
+import { screenReply } from './content.ts'
 import { chooseCredential } from './credential.ts'
 import type { CallDeps } from './deps.ts'
 import { dispatch } from './dispatch.ts'
-import { endingOf, type Ending } from './ending.ts'
+import type { Ending } from './ending.ts'
 import { once } from './idempotency.ts'
 import { checkLimits } from './limits.ts'
 import { record } from './record.ts'
 import { resolve } from './resolve.ts'
+import { screenFailure } from './screen-failure.ts'
 
 /**
  * The one path of every call, whoever makes it. Read it from top to bottom: each stage either lets the call go on or
@@ -24,7 +27,7 @@ export async function call(deps: CallDeps, request: CallRequest): Promise<CallOu
   try {
     ending = await run(deps, attempt)
   } catch (error) {
-    ending = endingOf(error, attempt)
+    ending = await screenFailure(deps, attempt, error)
   }
   return record(deps, attempt, ending)
 }
@@ -32,11 +35,13 @@ export async function call(deps: CallDeps, request: CallRequest): Promise<CallOu
 async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const target = (attempt.target = resolve(deps.lookup(attempt.request), attempt.request))
   const verdict = authorize(deps, attempt, target)
-  const params = (attempt.passed = checkInput(attempt, target))
+  const params = await checkInput(deps, attempt, target)
+  requireApproval(attempt)
   return once(deps, attempt, target, async () => {
     checkLimits(deps, attempt, target)
     const credential = chooseCredential(target)
-    const reply = await dispatch(deps, attempt, { target, params, credential })
+    const answered = await dispatch(deps, attempt, { target, params, credential })
+    const reply = await screenReply(deps, { attempt, target }, answered)
     return checkOutput(deps, attempt, { target, reply, verdict })
   })
 }

@@ -1,4 +1,5 @@
 import type { Audit } from '#audit'
+import type { Content } from '#content'
 import type { Clock } from '#kernel'
 import type { Policy } from '#policy'
 import type { Log, Metrics } from '#telemetry'
@@ -13,6 +14,7 @@ import type { ResolveDeps } from './resolve.ts'
 export type CallDeps = {
   readonly clock: Clock
   readonly policy: Policy
+  readonly content: Pick<Content, 'concerns' | 'screen' | 'reveal'>
   readonly audit: Pick<Audit, 'record' | 'state'>
   /** What is kept of a call beside its record. */
   readonly keepPayload: PayloadKeeper

@@ -9,12 +9,14 @@ import {
   TIMED_OUT,
   UNREACHABLE,
 } from '../problems.ts'
-import type { AskRequest, Reply, SourceCall } from '../source.ts'
+import type { AskRequest, CallerPort, CallerSession, Reply, SourceCall } from '../source.ts'
 import type { Attempt, Target } from './attempt.ts'
+import { screenAnswers } from './content.ts'
 import type { Credential } from './credential.ts'
 import type { CallDeps } from './deps.ts'
 import { isHarmlessToRepeat } from './repeatable.ts'
 import { openState } from './request-state.ts'
+import { screenCaller } from './screened-caller.ts'
 
 const MAX_ROUNDS = 16
 
@@ -28,15 +30,21 @@ export async function dispatch(
   going: { target: Target; params: JsonObject; credential: Credential },
 ): Promise<Reply> {
   const { request } = attempt
-  let answers = request.inputResponses
+  const caller = screenCaller(deps, { attempt, target: going.target })
+  let answers =
+    request.inputResponses && (await screenAnswers(deps, { attempt, target: going.target }, request.inputResponses))
   let state = openState(deps, attempt, going.target)
   for (let round = 0; ; round++) {
-    const reply = await reachedLeg(attempt, going.target, toSourceCall(attempt, going, { answers, state }))
-    if (reply.kind !== 'input' || !request.ask || round >= MAX_ROUNDS) return reply
-    answers = await askAll(request.ask, reply.requests, request.signal)
+    const sourceCall = toSourceCall(attempt, going, { answers, state, session: caller.session })
+    const reply = await reachedLeg({ attempt, target: going.target, port: caller.port }, sourceCall)
+    await caller.settled()
+    if (reply.kind !== 'input' || !caller.ask || round >= MAX_ROUNDS) return reply
+    answers = await askAll(caller.ask, reply.requests, request.signal)
     state = reply.state
   }
 }
+
+type Way = { readonly attempt: Attempt; readonly target: Target; readonly port: CallerPort }
 
 async function askAll(
   ask: NonNullable<Attempt['request']['ask']>,
@@ -49,10 +57,11 @@ async function askAll(
 const RETRY_PAUSE_MS = 100
 
 /** One leg, made again a few times when the server did not answer at all and a second call does no harm. */
-async function reachedLeg(attempt: Attempt, target: Target, sourceCall: SourceCall): Promise<Reply> {
+async function reachedLeg(way: Way, sourceCall: SourceCall): Promise<Reply> {
+  const { attempt, target } = way
   for (let tries = 0; ; tries++) {
     try {
-      return await leg(attempt, target, sourceCall)
+      return await leg(way, sourceCall)
     } catch (error) {
       const mayRetry =
         isProblem(error, UNREACHABLE) && !attempt.request.signal.aborted && sourceCall.state === undefined
@@ -64,7 +73,7 @@ async function reachedLeg(attempt: Attempt, target: Target, sourceCall: SourceCa
 }
 
 /** One request to the server, inside its concurrency limit and watched by its circuit breaker. */
-async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Promise<Reply> {
+async function leg({ attempt, target, port }: Way, sourceCall: SourceCall): Promise<Reply> {
   const { server } = target
   const { userId } = attempt.request.admission
   const turn = server.slots.acquire(userId, attempt.request.signal)
@@ -72,7 +81,7 @@ async function leg(attempt: Attempt, target: Target, sourceCall: SourceCall): Pr
   const { isSent } = attempt
   attempt.isSent = true
   try {
-    const reply = await server.source.call(sourceCall, attempt.request.port)
+    const reply = await server.source.call(sourceCall, port)
     server.breaker.succeeded()
     return reply
   } catch (error) {
@@ -107,13 +116,13 @@ function isOutage(error: unknown): boolean {
 function toSourceCall(
   attempt: Attempt,
   going: { target: Target; params: JsonObject },
-  round: { answers: JsonObject | undefined; state: string | undefined },
+  round: { answers: JsonObject | undefined; state: string | undefined; session: CallerSession },
 ): SourceCall {
   const { request } = attempt
   return {
     method: request.method,
     params: going.params,
-    session: request.session,
+    session: round.session,
     wantsProgress: request.wantsProgress,
     signal: request.signal,
     timeoutMs: going.target.server.config.timeout_ms,

@@ -1,3 +1,4 @@
+import { BLOCKED_INPUT, WITHHELD_OUTPUT } from '#content'
 import { isProblem, type Json, type Problem } from '#kernel'
 import { Payload } from '../payload.ts'
 import { CANCELLED, CIRCUIT_OPEN, INPUT_EXPIRED, OVERLOADED, RATE_LIMITED } from '../problems.ts'
@@ -17,6 +18,8 @@ export type Ending = {
   readonly counted?: 'error' | 'shed'
 }
 
+/** Refused by a rule, not by trouble. */
+const DENIED = [RATE_LIMITED, BLOCKED_INPUT, WITHHELD_OUTPUT] as const
 const SHED = [OVERLOADED, CIRCUIT_OPEN, RATE_LIMITED] as const
 
 /** The ending of a call that threw: a refusal, a Problem on the way to the server, or an outage. */
@@ -40,11 +43,18 @@ function failed(error: unknown, attempt: Attempt): Ending {
   const text = problem ? reason : `Server "${server}" could not do this: ${reason}.`
   return {
     outcome: failedOutcome(attempt, text, problem),
-    decision: isProblem(error, RATE_LIMITED) ? 'denied' : 'failed',
+    decision: DENIED.some((kind) => isProblem(error, kind)) ? 'denied' : 'failed',
     reason,
+    ...ruleOf(problem),
     responseBytes: 0,
     ...(SHED.some((kind) => isProblem(error, kind)) ? { counted: 'shed' } : {}),
   }
+}
+
+/** The content rule that refused, for the audit. */
+function ruleOf(problem: Problem | null): Pick<Ending, 'rule'> {
+  const rule = problem?.extra['rule']
+  return typeof rule === 'string' ? { rule: `content:${rule}` } : {}
 }
 
 /** It was the caller who gave up, or they are no longer admitted: then that is the reason. */
@@ -62,7 +72,12 @@ function failedOutcome(attempt: Attempt, text: string, problem: Problem | null):
     return { kind: 'error', error: { code: INVALID_PARAMS, message: text } }
   const code = problem?.kind.code ?? 'tools/upstream-failed'
   const retryAt = problem?.extra['retryAt']
-  const details: Json = { code, ...(typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}) }
+  const rule = problem?.extra['rule']
+  const details: Json = {
+    code,
+    ...(typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}),
+    ...(typeof rule === 'string' ? { rule } : {}),
+  }
   if (attempt.request.method !== 'tools/call') {
     return { kind: 'error', error: { code: INTERNAL_ERROR, message: text, data: details } }
   }

@@ -48,8 +48,19 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
     responseBytes: ending.responseBytes,
     argsHash: attempt.argsHash,
     traceId: attempt.traceId,
-    ...(ending.rule === undefined ? {} : { extra: { rule: ending.rule } }),
+    ...extraOf(attempt, ending),
   }
+}
+
+const MAX_RULES_TOLD = 16
+
+/** What decided, and the content rules that found something: which, in which version, how often; never what. */
+function extraOf({ rules }: Attempt, { rule }: Ending): Pick<AuditEvent, 'extra'> {
+  if (rule === undefined && rules.length === 0) return {}
+  const content = rules.slice(0, MAX_RULES_TOLD).map(({ name, id, version, effect, found }) => {
+    return { rule: name, id, version, effect, found }
+  })
+  return { extra: { ...(rule === undefined ? {} : { rule }), ...(content.length === 0 ? {} : { content }) } }
 }
 
 function shownName(value: unknown): string | null {

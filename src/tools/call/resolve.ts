@@ -5,11 +5,14 @@ import type { CallRequest } from '../tools.ts'
 import type { Target } from './attempt.ts'
 import { INVALID_PARAMS, Refused, unknownTo } from './refused.ts'
 
+/** A task at its server, and the tool that made it. */
+export type OpenedTask = { readonly server: string; readonly id: string; readonly tool?: string }
+
 /** What `resolve` needs to see of the house: one gateway's view and the servers behind it. */
 export type ResolveDeps = {
   readonly view: GatewayView
   server(name: string): KeptServer | undefined
-  openTaskId(taskId: string, request: CallRequest): { server: string; id: string } | null
+  openTaskId(taskId: string, request: CallRequest): OpenedTask | null
 }
 
 /**
@@ -87,11 +90,11 @@ function resolveTask(deps: ResolveDeps, request: CallRequest): Target {
   const task = deps.openTaskId(taskId, request)
   const server = task ? deps.server(task.server) : undefined
   if (!task || !server) throw unknownTo(request)
-  return { view: deps.view, server, original: task.id }
+  return { view: deps.view, server, original: task.id, ...(task.tool === undefined ? {} : { tool: task.tool }) }
 }
 
 /** The parameters as the server knows them: its own names and addresses in place of the gateway's. */
-export function toServerParams(request: CallRequest, target: Target): JsonObject {
+export function toServerParams(request: Pick<CallRequest, 'params' | 'method'>, target: Target): JsonObject {
   const { params, method } = request
   switch (method) {
     case 'tools/call':

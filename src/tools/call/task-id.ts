@@ -3,6 +3,7 @@ import { BROKEN_REPLY } from '../problems.ts'
 import type { Seal } from '../seal.ts'
 import type { CallRequest } from '../tools.ts'
 import type { Attempt, Target } from './attempt.ts'
+import type { OpenedTask } from './resolve.ts'
 
 /** Task ids as callers see them: sealed with the server they live at and the account they belong to. */
 const PURPOSE = 'task-id'
@@ -21,14 +22,16 @@ export function sealTaskId(seal: Seal, attempt: Attempt, target: Target, id: Jso
     id,
     user: userId,
     gateway,
+    tool: target.tool ?? target.original,
   })
 }
 
 /** The server and its own id of a task, or null when the id is not this caller's. */
-export function openTaskId(seal: Seal, taskId: string, request: CallRequest): { server: string; id: string } | null {
+export function openTaskId(seal: Seal, taskId: string, request: CallRequest): OpenedTask | null {
   const opened = seal.open(PURPOSE, taskId)
   const { userId, gateway } = request.admission
   if (!opened || opened['user'] !== userId || opened['gateway'] !== gateway) return null
-  const { server, id } = opened
-  return typeof server === 'string' && typeof id === 'string' ? { server, id } : null
+  const { server, id, tool } = opened
+  if (typeof server !== 'string' || typeof id !== 'string') return null
+  return { server, id, ...(typeof tool === 'string' ? { tool } : {}) }
 }
