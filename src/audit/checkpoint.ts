@@ -6,7 +6,7 @@ import type { Head } from './seal.ts'
 import type { PublicKey, SigningKey } from './signing-key.ts'
 
 /** A signed statement that a chain had this hash at this place. `isLast`: and that nothing comes after it. */
-const checkpoint = z.object({
+export const checkpoint = z.object({
   chain: z.string().max(200),
   seq: z.int(),
   hash: z.string().max(100),

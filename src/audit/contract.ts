@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
+import { exportLine } from './export.ts'
 import { BAD_CURSOR, NO_PAYLOAD, NO_RECORD, PAYLOAD_DAMAGED } from './problems.ts'
 import {
   auditFilter,
@@ -41,6 +42,23 @@ export const auditContract = defineContract({
     params: place,
     reply: shownPayload,
     errors: [NO_RECORD, NO_PAYLOAD, PAYLOAD_DAMAGED],
+  },
+  exportAudit: {
+    method: 'GET',
+    path: '/api/v1/audit/export',
+    summary: 'All matching records with their hashes and signatures, to be kept and verified elsewhere',
+    description: 'Chain by chain, oldest first; the last line is `end`. That somebody exported is recorded.',
+    access: 'admin',
+    query: auditFilter.strict(),
+    reply: exportLine.meta({ id: 'AuditExportLine' }),
+    stream: 'ndjson',
+  },
+  listAuditKeys: {
+    method: 'GET',
+    path: '/api/v1/audit/keys',
+    summary: 'The public keys that sign the trail, to be kept where this house cannot reach them',
+    access: 'admin',
+    reply: z.object({ keys: z.array(z.object({ publicKey: z.string().meta({ description: 'PEM, Ed25519.' }) })) }),
   },
   followAudit: {
     method: 'GET',

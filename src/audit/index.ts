@@ -8,7 +8,8 @@
  * - `checkpointer.ts` signs the end of the chain now and then, in the database and in a file beside it.
  * - `verify.ts` reads it all again and names the first record that was edited, removed, reordered or inserted.
  * - `retention.ts` removes what is old, in whole signed segments, so that the rest still verifies.
- * - `search.ts` and `follow.ts` are for people who look for something.
+ * - `search.ts` and `follow.ts` are for people who look for something; `export.ts` is for files that leave the house,
+ *   which `verify-export.ts` reads elsewhere.
  * - `witness.ts` stands around every operation of the API, so that no attempt is without a record.
  *
  * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one. What a call was made with
@@ -26,6 +27,10 @@ export {
   PAYLOAD_DAMAGED,
   UNAVAILABLE,
 } from './problems.ts'
+export type { ExportLine } from './export.ts'
+export { csvHeading, csvLine } from './csv.ts'
+export { toOtlp } from './otlp.ts'
+export { verifyExport, type ExportVerdict } from './verify-export.ts'
 export { auditContract } from './contract.ts'
 export { auditRoutes } from './routes.ts'
 export { createWitness } from './witness.ts'

@@ -5,6 +5,7 @@ import type { Log, Metrics } from '#telemetry'
 import { Announcer } from './announcer.ts'
 import { noteInRequest } from './witness.ts'
 import { Checkpointer } from './checkpointer.ts'
+import { exportTrail, type ExportLine } from './export.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
 import { createDuty } from './duty.ts'
 import { Keeping } from './keeping.ts'
@@ -25,7 +26,7 @@ import { searchTrail } from './search.ts'
 import { readPayload, showRecord, type Place } from './show.ts'
 import { readSigningKey } from './signing-key.ts'
 import { Spool } from './spool.ts'
-import { createAuditStore } from './store.ts'
+import { createAuditStore, type AuditStore } from './store.ts'
 import { verifyTrail, type VerifyRequest } from './verify.ts'
 
 export type AuditOptions = {
@@ -69,6 +70,10 @@ export type Audit = {
   readPayload(by: AdminCaller, place: Place): Promise<ShownPayload>
   /** The matching records, newest first. Rejects with `audit/bad-cursor` for a cursor that no answer gave. */
   search(filter: AuditFilter, request?: AuditPageRequest): Promise<AuditPage>
+  /** The matching records with what was signed of them. That it was done is recorded before the first line. */
+  export(by: AdminCaller, filter: AuditFilter): AsyncIterable<ExportLine>
+  /** PEM of all keys that sign the trail. */
+  publicKeys(): Promise<{ readonly publicKey: string }[]>
   /** The matching records of all replicas from now on; ends when the signal aborts. */
   follow(request: FollowRequest): AsyncIterable<AuditRecord>
   /** Reads the trail and names the first record that is not as it was written. */
@@ -114,6 +119,8 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     show: (place) => showRecord(store, place),
     readPayload: (by, place) => readPayload({ store, seal: payloadSeal, record }, by, place),
     search: (filter, request = {}) => searchTrail(store, filter, request),
+    export: (by, filter) => recordedExport({ store, record }, by, filter),
+    publicKeys: async () => (await store.publicKeys()).map((row) => ({ publicKey: row.public_key })),
     follow: (request) => followTrail({ store, storage }, request),
     verify: (request) =>
       verifyTrail({ store, clock, dataDir, ownKey: key.publicKey, liveHead: () => ledger.storedHead() }, request),
@@ -150,6 +157,16 @@ async function openParts(deps: AuditDeps) {
   }
   const recorder = new Recorder({ ledger, clock, options, onStored })
   return { store, key, payloadSeal, ledger, announcer, recorder }
+}
+
+async function* recordedExport(
+  deps: { store: AuditStore; record: Audit['record'] },
+  by: AdminCaller,
+  filter: AuditFilter,
+): AsyncGenerator<ExportLine> {
+  const { userId, keyId, face } = by
+  await deps.record({ what: 'audit.exported', decision: 'allowed', userId, keyId, face, extra: { filter } })
+  yield* exportTrail(deps.store, filter)
 }
 
 function writesTo(state: Ledger['state']): AuditState['writesTo'] {

@@ -208,6 +208,52 @@ describe('servers and gateways', () => {
 })
 
 describe('calls and the audit', () => {
+  test('an export is made, verified without a house, and found out when it was edited', async () => {
+    await cli('call', 'default', 'echo', '{"text":"exported"}')
+    const made = await cli('audit', 'export', '--output', 'trail.jsonl')
+    const keys = await cli('audit', 'keys')
+    await writeFile(join(cwd, 'keys.pem'), keys.out)
+    const text = await readFile(join(cwd, 'trail.jsonl'), 'utf8')
+    await writeFile(join(cwd, 'edited.jsonl'), text.replace('"decision":"allowed"', '"decision":"denied"'))
+
+    const verified = await cli('audit', 'verify', '--file', 'trail.jsonl', '--key', 'keys.pem')
+    const unchecked = await cli('audit', 'verify', '--file', 'trail.jsonl')
+    const edited = await cli('audit', 'verify', '--file', 'edited.jsonl', '--key', 'keys.pem')
+    const again = await cli('audit', 'export', '--output', 'trail.jsonl')
+
+    expect([made.code, made.err]).toEqual([0, ''])
+    expect((await stat(join(cwd, 'trail.jsonl'))).mode & 0o777).toBe(0o600)
+    expect([verified.code, verified.out]).toEqual([0, expect.stringMatching(/as it was written: \d+ records in/)])
+    expect(unchecked.out).toContain('Signatures were not checked')
+    expect([edited.code, edited.out]).toEqual([1, expect.stringMatching(/#1 edited/)])
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('"trail.jsonl" cannot be made')])
+  })
+
+  test.each([
+    ['csv', /^at,decision,what,.*hash\r\n20/],
+    ['otlp', /^\{"resourceLogs":\[\{.*"gatehouse.audit.what"/],
+    ['jsonl', /"what":"audit.chain-started"/],
+  ])('an export as %s, narrowed by what', async (format, expected) => {
+    const ran = await cli('audit', 'export', '--format', format, '--what', 'audit.chain-started', '--since', '1h')
+
+    expect([ran.code, ran.err]).toEqual([0, ''])
+    expect(ran.out).toMatch(expected)
+  })
+
+  test('one record whole, by its place', async () => {
+    await cli('call', 'default', 'echo', '{"text":"shown"}')
+    const { records } = await json('audit', '--what', 'tools/call', '--limit', '1')
+    const [{ chain, seq }] = records
+
+    const shown = await cli('audit', 'show', `${chain}/${seq}`)
+    const payload = await cli('audit', 'show', `${chain}/${seq}`, '--payload')
+    const wrong = await cli('audit', 'show', 'somewhere')
+
+    expect(JSON.parse(shown.out)).toMatchObject({ chain, seq, what: 'tools/call' })
+    expect([payload.code, payload.err]).toEqual([1, expect.stringContaining('No payload was recorded')])
+    expect(wrong.err).toContain('CHAIN/SEQ')
+  })
+
   test('a call is made as the user, recorded, and found again', async () => {
     const called = await cli('call', '--gateway', 'default', '--user', 'bob', 'echo', '{"text":"hello"}')
     const { records } = await json('audit', '--user', 'bob', '--tool', 'echo', '--since', '1h')

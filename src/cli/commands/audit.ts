@@ -1,32 +1,24 @@
-import { Option, type Command } from 'commander'
-import type { AuditRecord } from '#audit'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Command } from 'commander'
+import { verifyExport, type AuditRecord, type ExportVerdict } from '#audit'
+import { isProblem } from '#kernel'
 import { Failure } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
+import { addExport } from './audit-export.ts'
+import { filterOf, withFilters, type FilterOptions } from './audit-filter.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
 import { count, printEither } from '../words/print.ts'
 import { plain, table } from '../words/table.ts'
-import { parseSince, relative } from '../words/times.ts'
+import { relative } from '../words/times.ts'
 
 export function addAudit(program: Command, verb: Verb): void {
-  const audit = dataCommand(program, 'audit')
+  const audit = withFilters(dataCommand(program, 'audit'))
     .description('what happened: every attempt, allowed or not')
-    .option('--user <user>')
-    .option('--tool <name>')
-    .option('--server <name>')
-    .option('--gateway <slug>')
-    .addOption(new Option('--decision <what>').choices(['allowed', 'denied', 'failed', 'cancelled']))
-    .option('--what <event>', 'tools/call, key.created, …')
-    .option('--key <id>', 'made with this key, or about it')
-    .option('--client <name>', 'how the name of the client program begins')
-    .option('--face <face>', 'mcp, rest or cli')
-    .option('--rule <rule>', 'the rule that decided')
-    .option('--policy-version <version>')
-    .option('--since <time>', 'how long ago (1h, 7d) or a date')
-    .option('--until <time>', 'the same')
     .option('--cursor <cursor>', 'go on where an earlier answer (--json: next) ended')
-    .option('--trace <id>', 'the W3C trace id')
-    .option('--text <words>', 'anywhere in the record')
     .option('--limit <n>', 'at most so many', '50')
     .option('--follow', 'show records as they are written, until you stop it')
     .action((options: AuditOptions) =>
@@ -39,39 +31,21 @@ export function addAudit(program: Command, verb: Verb): void {
       'what the call was made with and what came back, where a rule had it recorded; reading it is recorded',
     )
     .action((place: string, options: DataOptions & { payload?: true }) => show(verb.terminal, place, options))
+  addExport(audit, verb)
+  dataCommand(audit, 'keys')
+    .description('the public keys that sign the trail (PEM); keep them where this house cannot reach them')
+    .action((options: DataOptions) => keys(verb.terminal, options))
   dataCommand(audit, 'verify')
+    .option('--file <export>', 'verify an exported file (format jsonl) instead, with no house at hand')
+    .option('--key <pem>', 'with --file: the public keys that may have signed, as "audit keys" prints them')
     .description('read the whole trail and name the first record that is not as it was written')
-    .action((options: DataOptions) => verify(verb, options))
+    .action((options: VerifyOptions) =>
+      options.file === undefined ? verify(verb, options) : verifyFile(verb, options),
+    )
 }
 
-type AuditOptions = DataOptions & {
-  user?: string
-  tool?: string
-  server?: string
-  gateway?: string
-  decision?: 'allowed' | 'denied' | 'failed' | 'cancelled'
-  what?: string
-  key?: string
-  client?: string
-  face?: string
-  rule?: string
-  policyVersion?: string
-  since?: string
-  until?: string
-  cursor?: string
-  trace?: string
-  text?: string
-  limit: string
-  follow?: true
-}
-
-function filterOf(terminal: Terminal, options: AuditOptions) {
-  const { user, tool, server, gateway, decision, what, key, client, face, rule, policyVersion, trace, text } = options
-  const at = (time: string | undefined) => (time === undefined ? undefined : parseSince(time, terminal.now()))
-  const who = { user, key, client, face }
-  const when = { since: at(options.since), until: at(options.until) }
-  return { ...who, ...when, tool, server, gateway, decision, what, rule, policyVersion, text, traceId: trace }
-}
+type AuditOptions = DataOptions & FilterOptions & { limit: string; follow?: true; cursor?: string }
+type VerifyOptions = DataOptions & { file?: string; key?: string }
 
 async function search(terminal: Terminal, options: AuditOptions): Promise<void> {
   const query = { ...filterOf(terminal, options), limit: options.limit, cursor: options.cursor }
@@ -143,9 +117,7 @@ async function verify({ terminal, finish }: Verb, options: DataOptions): Promise
   await withHouse(terminal, options, async ({ api }) => {
     const verdict = await api.verifyAudit({ query: {} })
     const read = `${count(verdict.records, 'record')} in ${count(verdict.chains, 'chain')}, ${count(verdict.checkpoints, 'signed checkpoint')}`
-    const faults = verdict.faults.map(
-      ({ chain, seq, kind, detail }) => `  ${chain} #${seq} ${kind}: ${plain(detail)}\n`,
-    )
+    const faults = verdict.faults.map(faultLine)
     const { removed } = verdict
     const gone =
       removed.until === null
@@ -157,4 +129,51 @@ async function verify({ terminal, finish }: Verb, options: DataOptions): Promise
     printEither(terminal, options, { json: verdict, text })
     if (!verdict.ok) finish(1)
   })
+}
+
+function faultLine({ chain, seq, kind, detail }: ExportVerdict['faults'][number]): string {
+  return `  ${plain(chain)} #${seq} ${kind}: ${plain(detail)}\n`
+}
+
+async function keys(terminal: Terminal, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const listed = await api.listAuditKeys()
+    printEither(terminal, options, { json: listed, text: listed.keys.map(({ publicKey }) => publicKey).join('') })
+  })
+}
+
+async function verifyFile({ terminal, finish }: Verb, options: VerifyOptions): Promise<void> {
+  const { file = '', key } = options
+  const pem = key === undefined ? undefined : await readFile(resolve(terminal.cwd, key), 'utf8').catch(unreadable(key))
+  const lines = createInterface({ input: createReadStream(resolve(terminal.cwd, file)), crlfDelay: Infinity })
+  const verdict = await verifyExport(lines, pem).catch(unlessProblem(file))
+  printEither(terminal, options, { json: verdict, text: wordsOf(verdict, pem !== undefined) })
+  if (!verdict.ok) finish(1)
+}
+
+function unlessProblem(file: string): (error: unknown) => never {
+  return (error) => {
+    if (isProblem(error)) throw error
+    return unreadable(file)(error)
+  }
+}
+
+function unreadable(file: string): (error: unknown) => never {
+  return (error) => {
+    throw new Failure(`"${file}" cannot be read.`, `Look at the path. (${String(error)})`)
+  }
+}
+
+function wordsOf(verdict: ExportVerdict, isChecked: boolean): string {
+  const { ok, records, chains, signed, removed, unsigned, isWhole, faults } = verdict
+  const read = `${count(records, 'record')} in ${count(chains, 'chain')}, ${count(signed, 'checked signature')}`
+  if (!ok) return `The file was changed (${read}):\n${faults.map(faultLine).join('')}`
+  const notes = [
+    removed > 0 ? `${count(removed, 'record')} removed by retention before.` : '',
+    isWhole ? '' : 'It was made with a filter, so what is missing between its records cannot be told.',
+    isChecked
+      ? `${count(unsigned, 'record')} after the last signature.`
+      : 'Signatures were not checked: give the keys with --key, or a file that was made anew is not noticed.',
+  ]
+  return [`The file is as it was written: ${read}.`, ...notes.filter((note) => note !== ''), ''].join('\n')
 }
