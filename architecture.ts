@@ -12,7 +12,7 @@ export const rooms = {
   identity: ['kernel', 'telemetry', 'storage', 'http', 'audit'],
   login: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity'],
   content: ['kernel', 'telemetry', 'storage', 'http', 'audit'],
-  policy: ['kernel'],
+  policy: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity'],
   tools: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'policy', 'content'],
   gateway: ['kernel', 'telemetry', 'http', 'identity', 'tools'],
   main: [

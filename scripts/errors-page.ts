@@ -23,6 +23,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   identity: 'Keys and users',
   login: 'The login policy',
   gateway: 'MCP requests',
+  policy: 'Grants and rules',
   tools: 'Servers, tools and calls',
   content: 'What may pass',
   http: 'The admin API and outgoing requests',

@@ -11,6 +11,7 @@ import type { HouseOptions } from './verb.ts'
 const ALL = {
   ...contracts.keys,
   ...contracts.login,
+  ...contracts.policy,
   ...contracts.tools,
   ...contracts.audit,
   ...contracts.content,

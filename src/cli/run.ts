@@ -7,6 +7,7 @@ import { addChanges } from './commands/changes.ts'
 import { addConnect } from './commands/connect.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
+import { addGrant } from './commands/grant.ts'
 import { addKey } from './commands/key.ts'
 import { addLoginPolicy } from './commands/login-policy.ts'
 import { addRule } from './commands/rule.ts'
@@ -21,6 +22,7 @@ const NOUNS = [
   addUp,
   addKey,
   addLoginPolicy,
+  addGrant,
   addServer,
   addGateway,
   addRule,

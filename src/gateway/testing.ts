@@ -47,12 +47,12 @@ export class TinyTools implements Tools {
   }
 
   admit({ gateway, credentials }: Parameters<Tools['whyNoLonger']>[0]): Admission {
-    if (gateway === 'open') return { gateway, userId: 'anonymous', keyId: null, gateways: ['*'] }
+    if (gateway === 'open') return admissionOf(gateway, { userId: 'anonymous', keyId: null, gateways: ['*'] })
     if (gateway !== 'demo') throw new Problem(NOT_FOUND, `There is no gateway "${gateway}".`)
     const userId = this.keys.get(credentials.authorization ?? '')
     if (userId === undefined)
       throw new Problem(NO_KEY, 'Send "Authorization: Bearer <key>" with a key of this gateway.')
-    return { gateway, userId, keyId: `key_${userId}`, gateways: [gateway] }
+    return admissionOf(gateway, { userId, keyId: `key_${userId}`, gateways: [gateway] })
   }
 
   whyNoLonger(request: Parameters<Tools['whyNoLonger']>[0]): Problem | null {
@@ -305,4 +305,17 @@ export async function serveFace(deps: Partial<Omit<GatewayFaceDeps, 'tools'>> = 
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+function admissionOf(gateway: string, named: Pick<Admission, 'userId' | 'keyId' | 'gateways'>): Admission {
+  const nobody = {
+    kind: 'unknown',
+    accountId: null,
+    role: null,
+    groups: [],
+    claims: {},
+    clientId: null,
+    scopes: null,
+  } as const
+  return { gateway, ...named, principal: { ...named, ...nobody }, from: { face: 'mcp', remoteAddress: null } }
 }

@@ -8,6 +8,7 @@
  */
 export { createIdentity, type Identity } from './service.ts'
 export type { Authentication } from './keyring.ts'
+export type { Principal } from './principal.ts'
 export type { ApiKey } from './schema.ts'
 export { ensureAdminToken, type AdminToken } from './admin-token.ts'
 export type { Member, Role } from './principal.ts'

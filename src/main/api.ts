@@ -6,6 +6,7 @@ import { createApi, describeApi, mountContract, mountSystem, systemContract, typ
 import { authorizeApi, identityContract, identityRoutes, type AdminToken, type Identity } from '#identity'
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
+import { policyContract, policyRoutes, type PolicyRoom } from '#policy'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { toolsContract, toolsRoutes, type House, type Tools, type ToolsAdmin } from '#tools'
@@ -16,6 +17,7 @@ import { HOUSE } from './version.ts'
 export const contracts = {
   keys: identityContract,
   login: loginContract,
+  policy: policyContract,
   tools: toolsContract,
   audit: auditContract,
   content: contentContract,
@@ -35,6 +37,7 @@ export type HouseApiDeps = {
   readonly loginPolicy: LoginPolicy
   readonly adminToken: AdminToken
   readonly house: House
+  readonly policy: PolicyRoom
   readonly tools: Tools
   readonly toolsAdmin: ToolsAdmin
 }
@@ -53,6 +56,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
+  mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
   mountContract(app, contentContract, contentRoutes(deps.content), options)
   mountContract(app, auditContract, auditRoutes(deps.audit), options)

@@ -5,7 +5,7 @@ import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
-import { createPolicy } from '#policy'
+import { createPolicy, POLICY_MIGRATIONS, type PolicyRoom } from '#policy'
 import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
@@ -19,6 +19,7 @@ import {
   openServerConfig,
   toolsDb,
   toolsMigrations,
+  worldOf,
   type Declared,
   type House,
   createSupervisor,
@@ -42,6 +43,7 @@ export type Gatehouse = {
   readonly tools: Tools & ToolsOfProcess
   readonly toolsAdmin: ToolsAdmin
   readonly house: House
+  readonly policy: PolicyRoom
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly audit: Audit
@@ -73,6 +75,7 @@ export const MIGRATIONS = {
   ...IDENTITY_MIGRATIONS,
   ...LOGIN_MIGRATIONS,
   ...CONTENT_MIGRATIONS,
+  ...POLICY_MIGRATIONS,
   ...toolsMigrations,
   ...REPLICA_MIGRATIONS,
 }
@@ -190,14 +193,16 @@ async function openTools(
     running: new Map(),
     isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
-  const policy = createPolicy()
+  const policy = await createPolicy({ storage, clock, log, audit, world: worldOf(house) })
   const tools = createTools({ house, identity, policy, call, listDeadlineMs: config.limits.list_deadline_ms })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
   const close = async (): Promise<void> => {
+    tools.closed()
+    await policy.close()
     await house.close()
     await processes.close()
   }
-  return { house, tools, toolsAdmin, close }
+  return { house, policy, tools, toolsAdmin, close }
 }
 
 function declaredIn({ servers, gateways }: GatehouseConfig): Declared {

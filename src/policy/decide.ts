@@ -1,8 +1,18 @@
+import type { Principal } from '#identity'
+import type { JsonObject } from '#kernel'
+import type { Circumstances } from './cedar/context.ts'
+import type { Action } from './cedar/entities.ts'
+import type { Snapshot } from './snapshot.ts'
+import type { Thing } from './thing.ts'
+
 /** May this principal do this to that? */
 export type Question = {
-  readonly principal: { readonly userId: string; readonly keyId: string | null; readonly gateways: readonly string[] }
-  readonly action: 'call' | 'list' | 'read' | 'prompt' | 'complete'
-  readonly resource: { readonly gateway: string; readonly server: string; readonly name: string }
+  readonly principal: Principal
+  readonly action: Action
+  readonly thing: Thing
+  readonly at?: Circumstances
+  /** The arguments, as the server would get them. Without: could it be allowed with any? */
+  readonly args?: (() => JsonObject) | undefined
 }
 
 export type Verdict = {
@@ -10,24 +20,52 @@ export type Verdict = {
   /** The deciding rule; null when there was none, which is a no. */
   readonly rule: string | null
   readonly reason: string
+  /** Which policies decided, for the audit trail; absent where none was asked. */
+  readonly policy?: string
+  /** All grants and rules that decided, where there were several. */
+  readonly rules?: readonly string[]
 }
-
-export type Policy = { decide(question: Question): Verdict }
 
 const OPEN: Verdict = { effect: 'allow', rule: 'gateway-open', reason: 'the gateway is open to this machine' }
 const KEY: Verdict = { effect: 'allow', rule: 'gateway-key', reason: 'the key was made for this gateway' }
 const ADMIN: Verdict = { effect: 'allow', rule: 'admin', reason: 'an admin of this house acts for the user' }
-const NONE: Verdict = { effect: 'deny', rule: null, reason: 'no rule allows it' }
+const ELSEWHERE: Verdict = { effect: 'deny', rule: null, reason: 'no rule allows it' }
 
-/** The policy in force. Decisions are pure and cost no I/O. */
-export function createPolicy(): Policy {
-  return {
-    decide({ principal, resource }) {
-      const reaches = principal.gateways.includes(resource.gateway) || principal.gateways.includes('*')
-      if (!reaches) return NONE
-      if (principal.keyId !== null) return KEY
-      // Without a key: the gateway's own door stands open, or the admin of this machine came in by another.
-      return principal.gateways.includes('*') ? ADMIN : OPEN
-    },
-  }
+const NOWHERE: Circumstances = { face: 'none', client: '', remoteAddress: null, scopes: null }
+
+/** Decides by one state of all grants and rules. Costs no I/O, and mostly two look-ups. */
+export function decide(snapshot: Snapshot, question: Question, now: number): Verdict {
+  const { principal, thing, action, args } = question
+  const given = byAdmission(principal, thing.gateway)
+  if (given === null) return ELSEWHERE
+  const isOpen = isOpenTo(snapshot, principal, thing)
+  if (isOpen && !snapshot.hasRules) return given
+  const at = question.at ?? NOWHERE
+  const decision = snapshot.casteOf(principal).decide({ thing, action, at, now, ...(args ? { args: args() } : {}) })
+  const isForbidden = decision.effect === 'deny' && decision.reasons.length > 0
+  return isOpen && !isForbidden ? given : toVerdict(snapshot, decision)
+}
+
+/** What coming in alone gives where a gateway is for all that it admits; null where the credential is for other gateways. */
+function byAdmission({ gateways, keyId }: Principal, gateway: string): Verdict | null {
+  const isAnywhere = gateways.includes('*')
+  if (!isAnywhere && !gateways.includes(gateway)) return null
+  if (keyId !== null) return KEY
+  // Without a key: the gateway's own door stands open, or the admin of this machine came in by another.
+  return isAnywhere ? ADMIN : OPEN
+}
+
+/** True where everybody who was admitted may use what there is, unless a rule forbids it. */
+function isOpenTo(snapshot: Snapshot, principal: Principal, thing: Pick<Thing, 'gateway' | 'access'>): boolean {
+  if (principal.kind === 'local-admin') return true
+  return (thing.access ?? (snapshot.isGranted(thing.gateway) ? 'grants' : 'all')) === 'all'
+}
+
+function toVerdict(snapshot: Snapshot, decision: { effect: 'allow' | 'deny'; reasons: readonly string[] }): Verdict {
+  const { effect, reasons } = decision
+  const [rule] = reasons
+  const said = { effect, policy: snapshot.label, ...(reasons.length > 1 ? { rules: reasons } : {}) }
+  if (rule === undefined) return { ...said, rule: null, reason: 'no rule allows it' }
+  const names = reasons.map((id) => snapshot.describe(id)).join(', ')
+  return { ...said, rule, reason: effect === 'allow' ? `allowed by ${names}` : `forbidden by ${names}` }
 }

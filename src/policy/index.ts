@@ -1,5 +1,17 @@
 /**
- * Decides what a caller may do. Every call and every list asks here; no rule means no. For now the one kind of rule is
- * the gateway a credential was made for; grants and content rules come to this same question.
+ * Decides what a caller may do. Every call and every list asks here (`decide.ts`); no rule means no, and a forbid always
+ * wins.
+ *
+ * *Grants* (`grants/`) are data: somebody may use some tools, at one gateway or at all. *Rules* are policies that people
+ * write. Both become Cedar (`cedar/`), and a *snapshot* (`snapshot.ts`) holds all of them at one moment, in memory; a
+ * change builds the next one on every replica (`live.ts`). Principals whom no policy tells apart are one *caste*
+ * (`caste.ts`), which remembers what was decided: a warm call costs a look-up, and whoever a change does not touch keeps
+ * what they had.
  */
-export { createPolicy, type Policy, type Question, type Verdict } from './decide.ts'
+export { createPolicy, type Policy, type PolicyRoom } from './service.ts'
+export type { Question, Verdict } from './decide.ts'
+export { describeThing, type Thing } from './thing.ts'
+export { POLICY_MIGRATIONS } from './migrations.ts'
+export { policyContract } from './contract.ts'
+export { policyRoutes } from './routes.ts'
+export type { World } from './world.ts'

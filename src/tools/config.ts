@@ -117,6 +117,8 @@ export const gatewayConfig = z.strictObject({
   description: z.string().max(4096).optional(),
   instructions: z.string().max(16_384).optional(),
   auth: z.enum(['key', 'none']).default('key'),
+  /** Whether everybody it admits may use all it shows, or only what is granted; unset: all, until it is granted once. */
+  access: z.enum(['all', 'grants']).optional(),
   tools: z.array(pattern).max(1_000).default([]),
   /** Resources and prompts come from the servers named here; unset: from every server picked whole (`server/*`) in `tools`. */
   resources: z.array(pattern).max(1_000).optional(),

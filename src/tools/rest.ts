@@ -3,6 +3,7 @@ import { BAD_USER, isUserId } from '#identity'
 import { isJsonObject, Problem, type Json, type JsonObject } from '#kernel'
 import { INTERNAL_ERROR } from './call/refused.ts'
 import type { CallResult } from './contract.ts'
+import { principalOf } from './principal.ts'
 import { CALL_FAILED, CALL_REFUSED, NO_SUCH_GATEWAY } from './problems.ts'
 import type { ToolsRoutesDeps } from './routes.ts'
 import type { CallerPort, CallerSession, Definition } from './source.ts'
@@ -114,7 +115,12 @@ function admit(deps: ToolsRoutesDeps, wanted: Wanted, context: Context): Admissi
       'This cannot name a user; use 1 to 256 printable characters, such as an e-mail address.',
     )
   }
-  return { gateway: wanted.slug, userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
+  const named = { userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
+  // Whoever works with the admin token names the user they act for, or is nobody but the admin of this machine.
+  const isAdmin = userId === undefined && caller.keyId === null
+  const principal = isAdmin ? principalOf(named, 'local-admin') : principalOf(named)
+  const from = { face: caller.face, remoteAddress: context.remoteAddress }
+  return { gateway: wanted.slug, ...named, principal, from }
 }
 
 function credentialsOf(wanted: Wanted, context: Context, { authorization }: KeyCaller) {

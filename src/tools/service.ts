@@ -1,7 +1,8 @@
-import { Problem } from '#kernel'
+import { Problem, type JsonObject } from '#kernel'
 import { isLoopbackAddress } from '#http'
 import type { Identity } from '#identity'
 import type { Policy } from '#policy'
+import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
 import type { CallDeps } from './call/deps.ts'
 import { ownerOfState } from './call/request-state.ts'
@@ -13,9 +14,12 @@ import type { House } from './house.ts'
 import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
-import type { Definition } from './source.ts'
+import type { CallerSession } from './source.ts'
 import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
-import { nameOf, templateOf, uriOf, type GatewayView } from './view.ts'
+import { principalOf } from './principal.ts'
+import type { GatewayView } from './view.ts'
+import { capabilitiesFor, findTool, visible } from './visible.ts'
+import { watchLists } from './watch-lists.ts'
 
 /** What only the process itself asks. */
 export type ToolsOfProcess = {
@@ -23,6 +27,8 @@ export type ToolsOfProcess = {
   ownerOf(requestState: string): string | null
   /** Resolves when no call runs here, or when the signal aborts. */
   landed(signal: AbortSignal): Promise<void>
+  /** Tells nobody of changes any more. */
+  closed(): void
 }
 
 /** The verbs of the faces over a living house. */
@@ -36,6 +42,7 @@ export function createTools(deps: {
   const { house, policy } = deps
   const flight = new Flight()
   const noteRefusal = createRefusals(deps.call)
+  const watchers = watchLists({ ...deps, log: deps.call.log })
   const viewOf = (admission: Admission): GatewayView => {
     const view = house.snapshot().views.get(admission.gateway)
     if (!view) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${admission.gateway}" here (any more).`)
@@ -59,21 +66,18 @@ export function createTools(deps: {
       throw answer.problem
     },
     whyNoLonger: (request) => {
-      const answer = admit(deps, request)
+      const answer = admit(deps, { ...request, face: 'mcp' })
       return 'gateway' in answer ? null : answer.problem
     },
     onAccessChanged: (listener) => deps.identity.onChange(listener),
-    describe: (admission) => describe(viewOf(admission)),
-    list: (admission, kind) =>
-      list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, view: () => viewOf(admission) }),
+    describe: (admission) => describe(viewOf(admission), capabilitiesFor(policy, admission, viewOf(admission))),
+    list: (admission, kind, session) =>
+      list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, session, view: () => viewOf(admission) }),
     find: (admission, name) => findTool(policy, admission, { view: viewOf(admission), name }),
     call: (request) => flight.track(() => call(callDeps, request)),
     subscribe: (subscription) =>
       subscribe({ ...deps, content: deps.call.content }, viewOf(subscription.admission), subscription),
-    onListChanged: (admission, listener) =>
-      house.onListsChanged((gateway, changes) => {
-        if (gateway === admission.gateway) for (const change of changes) listener(change)
-      }),
+    onListChanged: (admission, listener) => watchers.add(admission, listener),
     announce: async (session, method, params) => {
       await Promise.all(house.servers().map(async ({ source }) => source.announce?.(session, method, params)))
     },
@@ -81,6 +85,7 @@ export function createTools(deps: {
       await Promise.all(house.servers().map(({ source }) => source.endSession(key)))
     },
     landed: (signal) => flight.landed(signal),
+    closed: () => watchers.close(),
     ownerOf: (requestState) => ownerOfState(deps.call.seal, requestState),
   }
 }
@@ -88,7 +93,7 @@ export function createTools(deps: {
 /** The first stage of every way in: who is it, and may they use this gateway at all? */
 function admit(
   deps: { house: House; identity: Pick<Identity, 'authenticate'> },
-  request: { gateway: string; credentials: Credentials },
+  request: { gateway: string; credentials: Credentials; face: string },
 ): Admission | Refused {
   const view = deps.house.snapshot().views.get(request.gateway)
   if (view?.config.auth === 'none') return openAdmission(request)
@@ -105,7 +110,9 @@ function admit(
     const what = `There is no gateway "${request.gateway.slice(0, 64)}" here.`
     return refused(new Problem(NO_SUCH_GATEWAY, what), answer.keyId)
   }
-  return { gateway: request.gateway, userId: answer.userId, keyId: answer.keyId, gateways: answer.gateways }
+  const { keyId, gateways } = answer
+  const from = { face: request.face, remoteAddress: request.credentials.remoteAddress }
+  return { gateway: request.gateway, userId: answer.userId, keyId, gateways, principal: principalOf(answer), from }
 }
 
 type Refused = { readonly problem: Problem; readonly keyId: string | null }
@@ -115,7 +122,7 @@ function refused(problem: Problem, keyId: string | null = null): Refused {
 }
 
 /** `auth = "none"` serves this machine only, whatever stands in front of it. */
-function openAdmission(request: { gateway: string; credentials: Credentials }): Admission | Refused {
+function openAdmission(request: { gateway: string; credentials: Credentials; face: string }): Admission | Refused {
   const { remoteAddress, userId } = request.credentials
   if (!isLoopbackAddress(remoteAddress)) {
     const why =
@@ -124,15 +131,17 @@ function openAdmission(request: { gateway: string; credentials: Credentials }): 
   }
   // Nobody has proved who they are: not to be taken for the user of that name, whose sessions and processes wait.
   const name = userId !== undefined && /^[\x21-\x7e]{1,250}$/.test(userId) ? `open:${userId}` : 'anonymous'
-  return { gateway: request.gateway, userId: name, keyId: null, gateways: [request.gateway] }
+  const named = { userId: name, keyId: null, gateways: [request.gateway] }
+  const from = { face: request.face, remoteAddress }
+  return { gateway: request.gateway, ...named, principal: principalOf(named, 'anonymous'), from }
 }
 
-function describe(view: GatewayView): GatewayFace {
+function describe(view: GatewayView, capabilities: JsonObject): GatewayFace {
   const { slug, title, description, instructions } = view.config
   return {
     slug,
     title: title ?? slug,
-    capabilities: view.capabilities,
+    capabilities,
     ...(description === undefined ? {} : { description }),
     ...(instructions === undefined ? {} : { instructions }),
   }
@@ -142,7 +151,7 @@ function describe(view: GatewayView): GatewayFace {
 async function list(
   deps: { house: House; policy: Policy; listDeadlineMs?: number; now(): number },
   admission: Admission,
-  wanted: { kind: ListKind; view: () => GatewayView },
+  wanted: { kind: ListKind; session: CallerSession; view: () => GatewayView },
 ): Promise<Listing> {
   const { catalog } = deps.house.snapshot()
   const servers = wanted.view().config.tools.length > 0 ? keptServers(deps.house, wanted.view()) : []
@@ -150,7 +159,8 @@ async function list(
   const patienceMs = remainingPatience(unknown, { now: deps.now(), deadlineMs: deps.listDeadlineMs ?? 3_000 })
   if (patienceMs > 0) await atMost(patienceMs, Promise.all(unknown.map((server) => server.firstListing)))
   const view = wanted.view()
-  return { items: visible(deps.policy, admission, { view, kind: wanted.kind }), missing: servers.flatMap(troubleOf) }
+  const { kind, session } = wanted
+  return { items: visible(deps.policy, admission, { view, kind, session }), missing: servers.flatMap(troubleOf) }
 }
 
 /** The deadline runs from a server's start: one that hangs delays those who ask first, and nobody after them. */
@@ -173,46 +183,6 @@ async function atMost(milliseconds: number, work: Promise<unknown>): Promise<voi
   clearTimeout(timer)
 }
 
-const LISTED = { tools: 'list', prompts: 'prompt', resources: 'read', templates: 'read' } as const
-
-/** The policy's answer to every item; the shared frozen list itself when nothing is taken away. */
-function visible(
-  policy: Policy,
-  admission: Admission,
-  listed: { view: GatewayView; kind: ListKind },
-): readonly Definition[] {
-  const all = listed.view[listed.kind]
-  const allowed = all.filter((item) => {
-    const { server, name } = originOf(listed.view, listed.kind, item)
-    const resource = { gateway: admission.gateway, server, name }
-    return policy.decide({ principal: admission, action: LISTED[listed.kind], resource }).effect === 'allow'
-  })
-  return allowed.length === all.length ? all : allowed
-}
-
-function findTool(
-  policy: Policy,
-  admission: Admission,
-  wanted: { view: GatewayView; name: string },
-): Definition | null {
-  const binding = wanted.view.toolByName.get(wanted.name)
-  if (binding === undefined) return null
-  const resource = { gateway: admission.gateway, server: binding.server, name: binding.original }
-  return policy.decide({ principal: admission, action: LISTED.tools, resource }).effect === 'allow'
-    ? binding.shown
-    : null
-}
-
-function originOf(view: GatewayView, kind: ListKind, item: Definition): { server: string; name: string } {
-  const found = {
-    tools: () => view.toolByName.get(nameOf(item)),
-    prompts: () => view.promptByName.get(nameOf(item)),
-    resources: () => view.resourceByUri.get(uriOf(item)),
-    templates: () => view.resourceByUri.get(templateOf(item)),
-  }[kind]()
-  return { server: found?.server ?? '', name: found?.original ?? '' }
-}
-
 async function subscribe(
   deps: { house: House; policy: Policy; content: CallDeps['content'] },
   view: GatewayView,
@@ -223,14 +193,19 @@ async function subscribe(
   const server = found ? deps.house.server(found.server) : undefined
   const refused = new Problem(NOT_ALLOWED, `Resource not found: ${JSON.stringify(uri.slice(0, 200))}`)
   if (!found || !server?.source.subscribe) throw refused
-  const resource = { gateway: admission.gateway, server: found.server, name: found.original }
-  if (deps.policy.decide({ principal: admission, action: 'read', resource }).effect !== 'allow') throw refused
+  const { things, pages } = found
+  const mayRead = (): boolean =>
+    mayUse(deps.policy, admission, { action: 'read', things, pages, session }).effect === 'allow'
+  if (!mayRead()) throw refused
   const { name, tags } = server.config
-  const user = { userId: admission.userId, groups: [] }
+  const user = { userId: admission.userId, groups: admission.principal.groups }
   const subject = { gateway: admission.gateway, server: { name, tags }, thing: null, user }
   return server.source.subscribe({
     session: screenSession(deps.content, subject, session),
     uri: found.original,
-    onUpdated: (params) => subscription.onUpdated(params['uri'] === found.original ? { ...params, uri } : params),
+    onUpdated: (params) => {
+      // What was taken back since is heard of no more.
+      if (mayRead()) subscription.onUpdated(params['uri'] === found.original ? { ...params, uri } : params)
+    },
   })
 }

@@ -1,3 +1,4 @@
+import type { Principal } from '#identity'
 import type { JsonObject, Problem } from '#kernel'
 import type { Payload } from './payload.ts'
 import type { AskRequest, CallerPort, CallerSession, CallMethod, Definition, RpcError } from './source.ts'
@@ -55,6 +56,10 @@ export type Admission = {
   readonly keyId: string | null
   /** Slugs the credential was made for, or `*`. */
   readonly gateways: readonly string[]
+  /** Whom the request is made for, with everything that a rule may look at. */
+  readonly principal: Principal
+  /** By which face and from where they came in. */
+  readonly from: { readonly face: string; readonly remoteAddress: string | null }
 }
 
 export type GatewayFace = {

@@ -113,7 +113,7 @@ test('two servers with one address: the first keeps it, the second is reached by
     { ui: { resourceUri: 'ui://b.gatehouse/app' } },
     { ui: { resourceUri: 'ui://app' } },
   ])
-  expect(shown.resourceByUri.get('ui://b.gatehouse/app')).toEqual({ server: 'b', original: 'ui://app' })
+  expect(shown.resourceByUri.get('ui://b.gatehouse/app')).toMatchObject({ server: 'b', original: 'ui://app' })
 })
 
 test('resources and prompts come only from servers that are picked whole, unless they are named', () => {

@@ -1,9 +1,10 @@
 import { isJsonObject, type Json, type JsonObject } from '#kernel'
+import { describeThing, type Thing } from '#policy'
 import type { CatalogEntry } from './catalog.ts'
 import type { GatewayConfig, RateLimit, ServerConfig } from './config.ts'
 import { aliasUri, type Assignment } from './naming.ts'
 import { showTool, type Override } from './override.ts'
-import { compilePick, matchSegments, type Pick } from './patterns.ts'
+import { compilePick, matchSegments, type Pick as Picks } from './patterns.ts'
 import type { Definition } from './source.ts'
 
 /**
@@ -19,24 +20,22 @@ export type GatewayView = {
   readonly templates: readonly Definition[]
   readonly prompts: readonly Definition[]
   readonly toolByName: ReadonlyMap<string, ToolBinding>
-  readonly promptByName: ReadonlyMap<string, { server: string; original: string }>
-  readonly resourceByUri: ReadonlyMap<string, { server: string; original: string }>
-  readonly templateMatchers: readonly {
-    server: string
-    shown: string
-    original: string
-    matches(uri: string): boolean
-  }[]
+  readonly promptByName: ReadonlyMap<string, Bound>
+  readonly resourceByUri: ReadonlyMap<string, BoundResource>
+  readonly templateMatchers: readonly (Bound & { shown: string; matches(uri: string): boolean })[]
   /** Servers whose resources may be read although they were not listed. */
-  readonly resourceServers: readonly string[]
+  readonly resourceServers: readonly Pick<ServerConfig, 'name' | 'tags'>[]
   readonly capabilities: JsonObject
 }
 
-export type CompiledRateLimit = RateLimit & { readonly picks: Pick | null }
+/** Something a gateway shows, and where it is. */
+export type Bound = { readonly server: string; readonly original: string; readonly thing: Thing }
+/** `pages`: tools that show this resource as their page (MCP Apps); who may call one may read it. */
+export type BoundResource = Bound & { readonly pages: readonly Thing[] }
 
-export type ToolBinding = {
-  readonly server: string
-  readonly original: string
+export type CompiledRateLimit = RateLimit & { readonly picks: Picks | null }
+
+export type ToolBinding = Bound & {
   readonly definition: Definition
   readonly override: Override | undefined
   /** The definition as this gateway lists it. */
@@ -86,7 +85,7 @@ export function pickFrom(config: GatewayConfig, servers: ViewInput['servers']): 
 function pickOthers(
   definitions: readonly Definition[] | undefined,
   keyOf: (definition: Definition) => string,
-  rule: { server: ServerConfig; own: Pick | null; whole: Pick },
+  rule: { server: ServerConfig; own: Picks | null; whole: Picks },
 ): Definition[] {
   const all = definitions ?? []
   if (rule.own === null) return rule.whole.takesWhole(rule.server) ? [...all] : []
@@ -97,13 +96,13 @@ function pickOthers(
 /** Compiles what a gateway shows. `names` must hold an assignment for every picked tool and prompt. */
 export function buildView(input: ViewInput): GatewayView {
   const picked = pickFrom(input.config, input.servers)
-  const uris = assignUris(picked)
+  const uris = assignUris(input.config, picked)
   const toolByName = bindTools(picked, input, uris)
   const promptNames = nameMap(input.promptNames)
   const prompts = picked.flatMap(({ server, prompts: all }) =>
     all.flatMap((prompt) => {
       const name = promptNames.get(`${server.name}/${nameOf(prompt)}`)
-      return name === undefined ? [] : [{ name, server: server.name, prompt }]
+      return name === undefined ? [] : [{ name, server, prompt }]
     }),
   )
   return {
@@ -120,12 +119,20 @@ export function buildView(input: ViewInput): GatewayView {
       ),
     ),
     prompts: Object.freeze(prompts.map(({ name, prompt }) => ({ ...prompt, name }))),
-    promptByName: new Map(prompts.map(({ name, server, prompt }) => [name, { server, original: nameOf(prompt) }])),
+    promptByName: new Map(
+      prompts.map(({ name, server, prompt }) => {
+        const original = nameOf(prompt)
+        return [
+          name,
+          { server: server.name, original, thing: thingOf(input.config, server, { kind: 'prompt', name: original }) },
+        ]
+      }),
+    ),
     resources: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uri'))),
     templates: Object.freeze(picked.flatMap((part) => showUris(part, uris, 'uriTemplate'))),
     resourceByUri: uris.byShown,
-    templateMatchers: matchers(picked, uris),
-    resourceServers: picked.filter((part) => part.takesResources).map(({ server }) => server.name),
+    templateMatchers: matchers(input.config, picked, uris),
+    resourceServers: picked.filter((part) => part.takesResources).map(({ server }) => server),
     toolByName,
     capabilities: unionCapabilities(input, picked),
   }
@@ -142,27 +149,45 @@ function bindTools(picked: readonly Picked[], input: ViewInput, uris: Uris): Map
       if (name === undefined) return []
       const override = overrides.get(key)
       const shown = aliasUi(showTool(definition, name, override), server.name, uris)
-      return [[name, { server: server.name, original, definition, override, shown }] as const]
+      const thing = toolThing(input.config, server, definition)
+      return [[name, { server: server.name, original, thing, definition, override, shown }] as const]
     }),
   )
   return new Map(bound)
 }
 
+/** How the policy knows something that this gateway shows. */
+export function thingOf(
+  config: Pick<GatewayConfig, 'slug' | 'access'>,
+  server: Pick<ServerConfig, 'name' | 'tags'>,
+  what: { kind: Thing['kind']; name: string; annotations?: Json | undefined },
+): Thing {
+  return describeThing({ ...what, gateway: config.slug, access: config.access, server: server.name, tags: server.tags })
+}
+
+function toolThing(config: GatewayConfig, server: ServerConfig, tool: Definition): Thing {
+  return thingOf(config, server, { kind: 'tool', name: nameOf(tool), annotations: tool['annotations'] })
+}
+
 type Uris = {
   /** `server\0original` → what is shown. */
   readonly shownOf: ReadonlyMap<string, string>
-  readonly byShown: ReadonlyMap<string, { server: string; original: string }>
+  readonly byShown: ReadonlyMap<string, BoundResource>
 }
 
 /** A URI stays bare for the first server that has it; the next ones get an alias. */
-function assignUris(picked: readonly Picked[]): Uris {
-  const byShown = new Map<string, { server: string; original: string }>()
+function assignUris(config: GatewayConfig, picked: readonly Picked[]): Uris {
+  const byShown = new Map<string, BoundResource>()
   const shownOf = new Map<string, string>()
   for (const part of picked) {
     const own = [...part.resources.map(uriOf), ...part.templates.map(templateOf), ...uiUris(part)]
     for (const original of new Set(own)) {
       const shown = byShown.has(original) ? aliasUri(part.server.name, original) : original
-      byShown.set(shown, { server: part.server.name, original })
+      const thing = thingOf(config, part.server, { kind: 'resource', name: original })
+      const pages = part.tools
+        .filter((tool) => uiUriOf(tool) === original)
+        .map((tool) => toolThing(config, part.server, tool))
+      byShown.set(shown, { server: part.server.name, original, thing, pages })
       shownOf.set(`${part.server.name}\0${original}`, shown)
     }
   }
@@ -200,9 +225,11 @@ function showUris(part: Picked, uris: Uris, key: 'uri' | 'uriTemplate'): Definit
 }
 
 /** The template that says most of an address comes first; among equals the order of the patterns decides. */
-function matchers(picked: readonly Picked[], uris: Uris): GatewayView['templateMatchers'] {
+function matchers(config: GatewayConfig, picked: readonly Picked[], uris: Uris): GatewayView['templateMatchers'] {
   const owners = ownersOfSchemes(uris)
-  const all = picked.flatMap((part) => part.templates.map((template) => matcherOf(part, template, { uris, owners })))
+  const all = picked.flatMap((part) =>
+    part.templates.map((template) => matcherOf(part, template, { config, uris, owners })),
+  )
   return all.toSorted((a, b) => prefixOf(b.shown).length - prefixOf(a.shown).length)
 }
 
@@ -210,18 +237,19 @@ function matchers(picked: readonly Picked[], uris: Uris): GatewayView['templateM
 function matcherOf(
   part: Picked,
   template: Definition,
-  { uris, owners }: { uris: Uris; owners: ReadonlyMap<string, ReadonlySet<string>> },
+  { config, uris, owners }: { config: GatewayConfig; uris: Uris; owners: ReadonlyMap<string, ReadonlySet<string>> },
 ): GatewayView['templateMatchers'][number] {
   const server = part.server.name
   const original = templateOf(template)
   const shown = uris.shownOf.get(`${server}\0${original}`) ?? original
   const fits = templateMatcher(shown)
-  if (schemeOf(prefixOf(shown)) !== null) return { server, shown, original, matches: fits }
+  const thing = thingOf(config, part.server, { kind: 'resource', name: original })
+  if (schemeOf(prefixOf(shown)) !== null) return { server, shown, original, thing, matches: fits }
   const isOthers = (uri: string): boolean => {
     const ownersOfIt = owners.get(schemeOf(uri) ?? '')
     return ownersOfIt !== undefined && !ownersOfIt.has(server)
   }
-  return { server, shown, original, matches: (uri) => fits(uri) && !isOthers(uri) }
+  return { server, shown, original, thing, matches: (uri) => fits(uri) && !isOthers(uri) }
 }
 
 /** Which servers have addresses with a scheme. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Applied, Screened } from '#content'
 import { canonicalJson, type JsonObject } from '#kernel'
+import type { Thing, Verdict } from '#policy'
 import type { Trace } from '#telemetry'
 import type { GatewayView, ToolBinding } from '../view.ts'
 import type { KeptServer } from '../servers.ts'
@@ -13,6 +14,8 @@ export type Attempt = {
   readonly traceId: string
   readonly trace: Trace
   target: Target | null
+  /** What the policy said, once it was asked. */
+  verdict: Verdict | null
   /** SHA-256 over the canonical arguments; never the arguments themselves. */
   argsHash: string | null
   /** The parameters as the content rules let them through, in the server's names; null where they did not. */
@@ -37,6 +40,10 @@ export type Target = {
   readonly binding?: ToolBinding
   /** The tool that made the task, under its original name. */
   readonly tool?: string
+  /** What the policy is asked about: all must be free of a forbid, and one allowed. */
+  readonly things: readonly Thing[]
+  /** Tools whose page the resource is: who may call one may read it. */
+  readonly pages?: readonly Thing[]
   /** Set where the caller's address for a resource is not the server's. */
   readonly alias?: { readonly shown: string; readonly original: string }
 }

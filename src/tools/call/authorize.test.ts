@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { gatewayConfig } from '../config.ts'
 import type { CallMethod } from '../source.ts'
+import { principalOf } from '../principal.ts'
 import type { CallRequest } from '../tools.ts'
 import { buildView } from '../view.ts'
 import { Refused, unknownTo } from './refused.ts'
@@ -10,9 +11,16 @@ import { resolve } from './resolve.ts'
 const config = gatewayConfig.parse({ slug: 'g' })
 const view = buildView({ config, servers: [], toolNames: [], promptNames: [] })
 
+const MALLORY = { userId: 'mallory', keyId: null, gateways: ['g'] }
+
 function requestOf(method: CallMethod, params: JsonObject, era: 'legacy' | 'modern'): CallRequest {
   return {
-    admission: { gateway: 'g', userId: 'mallory', keyId: null, gateways: ['g'] },
+    admission: {
+      gateway: 'g',
+      ...MALLORY,
+      principal: principalOf(MALLORY),
+      from: { face: 'mcp', remoteAddress: null },
+    },
     face: 'mcp',
     method,
     params,

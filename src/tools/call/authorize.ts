@@ -1,5 +1,8 @@
-import type { Question, Verdict } from '#policy'
-import type { CallMethod } from '../source.ts'
+import { isJsonObject, type JsonObject } from '#kernel'
+import type { Policy, Question, Thing, Verdict } from '#policy'
+import { fillArguments } from '../override.ts'
+import type { CallerSession, CallMethod } from '../source.ts'
+import type { Admission } from '../tools.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 import { unknownTo } from './refused.ts'
@@ -16,12 +19,46 @@ const ACTIONS: Readonly<Record<CallMethod, Question['action']>> = {
 
 /** Asks the policy. A no reads exactly like "unknown", so that it tells nothing about what exists. */
 export function authorize(deps: Pick<CallDeps, 'policy'>, attempt: Attempt, target: Target): Verdict {
-  const { admission, method } = attempt.request
-  const verdict = deps.policy.decide({
-    principal: admission,
-    action: ACTIONS[method],
-    resource: { gateway: admission.gateway, server: target.server.config.name, name: target.original },
-  })
+  const { request } = attempt
+  const { admission, method, session } = request
+  const { things, pages = [] } = target
+  const args = () => argumentsFor(attempt, target)
+  const verdict = mayUse(deps.policy, admission, { action: ACTIONS[method], things, pages, session, args })
+  attempt.verdict = verdict
   if (verdict.effect === 'allow') return verdict
-  throw unknownTo(attempt.request, verdict.reason)
+  throw unknownTo(request, verdict.reason)
 }
+
+/** The arguments as the server will get them, so that no default or pinned value slips past a rule. */
+function argumentsFor({ request }: Attempt, { binding }: Target): JsonObject {
+  const sent = request.params['arguments']
+  const given = isJsonObject(sent) ? sent : {}
+  const filled = fillArguments(given, binding?.override)
+  return filled.ok ? filled.arguments : given
+}
+
+export type Wanted = {
+  readonly action: Question['action']
+  readonly things: readonly Thing[]
+  readonly pages?: readonly Thing[]
+  readonly session?: Pick<CallerSession, 'clientInfo'>
+  /** Without: could it be allowed with any? */
+  readonly args?: () => JsonObject
+}
+
+/** What the policy says of all things that something is: none may be forbidden, and one must be allowed. */
+export function mayUse(policy: Pick<Policy, 'decide'>, admission: Admission, wanted: Wanted): Verdict {
+  const { action, things, pages = [], session, args } = wanted
+  const principal = admission.principal
+  const name = session?.clientInfo['name']
+  const at = { ...admission.from, scopes: principal.scopes, client: typeof name === 'string' ? name : '' }
+  const ask = (thing: Thing, doing = action): Verdict => policy.decide({ principal, action: doing, thing, at, args })
+  const verdicts = things.map((thing) => ask(thing))
+  const isForbidden = ({ effect, rule }: Verdict): boolean => effect === 'deny' && rule !== null
+  const isAllowed = ({ effect }: Verdict): boolean => effect === 'allow'
+  const deciding = verdicts.find(isForbidden) ?? verdicts.find(isAllowed)
+  const byPage = deciding === undefined ? pages.map((page) => ask(page, 'call')).find(isAllowed) : undefined
+  return deciding ?? byPage ?? verdicts[0] ?? NOTHING
+}
+
+const NOTHING: Verdict = { effect: 'deny', rule: null, reason: 'there is nothing to be used' }

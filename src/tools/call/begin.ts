@@ -14,6 +14,7 @@ export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Atte
     traceId,
     trace,
     target: null,
+    verdict: null,
     argsHash: null,
     passed: null,
     rules: [],

@@ -95,9 +95,14 @@ export async function screenNotice(deps: ContentDeps, at: Place, params: JsonObj
 
 /** What a message belongs to, as rules name it. A task belongs to the tool that made it. */
 export function subjectOf({ attempt, target }: Place): Subject {
-  const { gateway, userId } = attempt.request.admission
+  const { gateway, userId, principal } = attempt.request.admission
   const { name, tags } = target.server.config
-  return { gateway, server: { name, tags }, thing: target.tool ?? target.original, user: { userId, groups: [] } }
+  return {
+    gateway,
+    server: { name, tags },
+    thing: target.tool ?? target.original,
+    user: { userId, groups: principal.groups },
+  }
 }
 
 async function passInput(deps: ContentDeps, at: Place, message: Message): Promise<JsonObject> {

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '#audit'
+import type { Verdict } from '#policy'
 import { Payload } from '../payload.ts'
 import type { CallOutcome } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
@@ -55,12 +56,25 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
 const MAX_RULES_TOLD = 16
 
 /** What decided, and the content rules that found something: which, in which version, how often; never what. */
-function extraOf({ rules }: Attempt, { rule }: Ending): Pick<AuditEvent, 'extra'> {
-  if (rule === undefined && rules.length === 0) return {}
+function extraOf({ rules, verdict }: Attempt, ending: Ending): Pick<AuditEvent, 'extra'> {
+  const rule = ending.rule === undefined ? verdict?.rule : ending.rule
   const content = rules.slice(0, MAX_RULES_TOLD).map(({ name, id, version, effect, found }) => {
     return { rule: name, id, version, effect, found }
   })
-  return { extra: { ...(rule === undefined ? {} : { rule }), ...(content.length === 0 ? {} : { content }) } }
+  const extra = {
+    ...(rule === undefined ? {} : { rule }),
+    ...policyOf(verdict),
+    ...(content.length === 0 ? {} : { content }),
+  }
+  return Object.keys(extra).length === 0 ? {} : { extra }
+}
+
+/** What the policy said, wherever it was asked for more than the key: so that a record explains itself, and can be replayed. */
+function policyOf(verdict: Verdict | null): NonNullable<AuditEvent['extra']> {
+  if (verdict === null || (verdict.policy === undefined && verdict.effect === 'allow')) return {}
+  const { effect, rule, rules, policy } = verdict
+  const access = { effect, ...(rule === null ? {} : { rules: rules?.slice(0, MAX_RULES_TOLD) ?? [rule] }) }
+  return { access, ...(policy === undefined ? {} : { policyVersion: policy }) }
 }
 
 function shownName(value: unknown): string | null {

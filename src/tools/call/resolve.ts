@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '#kernel'
-import type { GatewayView } from '../view.ts'
+import type { Thing } from '#policy'
+import { thingOf, type GatewayView } from '../view.ts'
 import type { KeptServer } from '../servers.ts'
 import type { CallRequest } from '../tools.ts'
 import type { Target } from './attempt.ts'
@@ -40,13 +41,15 @@ function resolveTool(deps: ResolveDeps, request: CallRequest): Target {
   const name = textOf(request.params['name'], 'name')
   const binding = deps.view.toolByName.get(name)
   if (!binding) throw unknownTo(request)
-  return { view: deps.view, server: serverOf(deps, binding.server), original: binding.original, binding }
+  const { server, original, thing } = binding
+  return { view: deps.view, server: serverOf(deps, server), original, binding, things: [thing] }
 }
 
 function resolvePrompt(deps: ResolveDeps, request: CallRequest, name: string): Target {
   const prompt = deps.view.promptByName.get(name)
   if (!prompt) throw unknownTo(request)
-  return { view: deps.view, server: serverOf(deps, prompt.server), original: prompt.original }
+  const { server, original, thing } = prompt
+  return { view: deps.view, server: serverOf(deps, server), original, things: [thing] }
 }
 
 function resolveResource(deps: ResolveDeps, request: CallRequest): Target {
@@ -54,17 +57,29 @@ function resolveResource(deps: ResolveDeps, request: CallRequest): Target {
   const found = findResource(deps.view, uri)
   if (!found) throw unknownTo(request)
   const alias = found.original === uri ? {} : { alias: { shown: uri, original: found.original } }
-  return { view: deps.view, server: serverOf(deps, found.server), original: found.original, ...alias }
+  const { server, original, things, pages } = found
+  return { view: deps.view, server: serverOf(deps, server), original, things, pages, ...alias }
+}
+
+export type FoundResource = Pick<Target, 'original' | 'things'> & {
+  readonly server: string
+  readonly pages: readonly Thing[]
 }
 
 /** Listed addresses first, then templates, then the one server that may have more than it lists. */
-export function findResource(view: GatewayView, uri: string): { server: string; original: string } | undefined {
+export function findResource(view: GatewayView, uri: string): FoundResource | undefined {
   const listed = view.resourceByUri.get(uri)
-  if (listed) return listed
+  if (listed) return { ...listed, things: [listed.thing] }
   const template = view.templateMatchers.find((candidate) => candidate.matches(uri))
-  if (template) return { server: template.server, original: unalias(uri, template) }
+  if (template) {
+    const { server, thing } = template
+    const original = unalias(uri, template)
+    return { server, original, things: [thing, { ...thing, name: original, key: null }], pages: [] }
+  }
   const only = view.resourceServers.length === 1 ? view.resourceServers[0] : undefined
-  return only === undefined ? undefined : { server: only, original: uri }
+  if (only === undefined) return undefined
+  const thing = { ...thingOf(view.config, only, { kind: 'resource', name: uri }), key: null }
+  return { server: only.name, original: uri, things: [thing], pages: [] }
 }
 
 /** An alias changes only the beginning of an address, so the rest is what both have in common at the end. */
@@ -80,9 +95,10 @@ function resolveCompletion(deps: ResolveDeps, request: CallRequest): Target {
   if (!isJsonObject(ref)) throw unknown('completion/complete needs "ref", a prompt or resource template reference')
   if (ref['type'] === 'ref/prompt') return resolvePrompt(deps, request, textOf(ref['name'], 'ref.name'))
   const uri = textOf(ref['uri'], 'ref.uri')
-  const template = deps.view.resourceByUri.get(uri) ?? findResource(deps.view, uri)
+  const template = findResource(deps.view, uri)
   if (!template) throw unknownTo(request)
-  return { view: deps.view, server: serverOf(deps, template.server), original: template.original }
+  const { server, original, things } = template
+  return { view: deps.view, server: serverOf(deps, server), original, things }
 }
 
 function resolveTask(deps: ResolveDeps, request: CallRequest): Target {
@@ -90,7 +106,20 @@ function resolveTask(deps: ResolveDeps, request: CallRequest): Target {
   const task = deps.openTaskId(taskId, request)
   const server = task ? deps.server(task.server) : undefined
   if (!task || !server) throw unknownTo(request)
-  return { view: deps.view, server, original: task.id, ...(task.tool === undefined ? {} : { tool: task.tool }) }
+  const things = [taskThing(deps.view, server, task.tool ?? '')]
+  return {
+    view: deps.view,
+    server,
+    original: task.id,
+    things,
+    ...(task.tool === undefined ? {} : { tool: task.tool }),
+  }
+}
+
+/** A task is as free as the tool that began it; one that the gateway shows no more is known by its name only. */
+function taskThing(view: GatewayView, { config }: KeptServer, tool: string): Thing {
+  const shown = view.toolByName.values().find(({ server, original }) => server === config.name && original === tool)
+  return shown?.thing ?? thingOf(view.config, config, { kind: 'tool', name: tool })
 }
 
 /** The parameters as the server knows them: its own names and addresses in place of the gateway's. */

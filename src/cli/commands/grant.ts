@@ -1,0 +1,144 @@
+import { Option, type Command } from 'commander'
+import { UsageError } from '../failure.ts'
+import { withHouse, type Api } from '../reach.ts'
+import type { Terminal } from '../terminal.ts'
+import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
+import { printEither } from '../words/print.ts'
+import { table } from '../words/table.ts'
+import { parseExpiry, relative } from '../words/times.ts'
+
+const SUBJECTS = ['user', 'group', 'role', 'account', 'client', 'key'] as const
+
+export function addGrant(program: Command, { terminal }: Verb): void {
+  const grant = program.command('grant').description('who may use what')
+  const add = dataCommand(grant, 'add').description('let somebody use something')
+  subjectOptions(add)
+    .option('--everyone', 'whoever the gateway admits')
+    .option('--tools <patterns...>', "what: 'github/*', 'github/get_*', 'tag:NAME', '*'")
+    .option('--prompts <patterns...>', 'prompts; without it, those of servers that --tools takes whole')
+    .option('--resources <patterns...>', 'resources; without it, those of servers that --tools takes whole')
+    .addOption(new Option('--only <kind>', 'only such tools').choices(['read-only', 'not-destructive']))
+    .option('--gateway <slug>', 'where; without it, at every gateway')
+    .option('--expires <time>', 'when it ends: 30d, 12h or a date')
+    .option('--note <text>', 'what it is for')
+    .action((options: AddOptions) => makeGrant(terminal, options))
+  const list = dataCommand(grant, 'list').description('all grants')
+  subjectOptions(list)
+    .option('--gateway <slug>', 'only those of this gateway')
+    .action((options: ListOptions) => listGrants(terminal, options))
+  dataCommand(grant, 'remove <id...>')
+    .description('take grants back; clients hear of it at once')
+    .action((ids: string[], options: DataOptions) => removeGrants(terminal, ids, options))
+}
+
+function subjectOptions(command: Command): Command {
+  return command
+    .option('--user <id>', 'a user', gather)
+    .option('--group <name>', 'a group', gather)
+    .option('--role <role>', 'a role', gather)
+    .option('--account <id>', 'a system account', gather)
+    .option('--client <id>', 'whoever comes by this OAuth client', gather)
+    .option('--key <id>', 'whoever comes with this API key', gather)
+}
+
+type SubjectOptions = { readonly [kind in (typeof SUBJECTS)[number]]?: string[] }
+type ListOptions = DataOptions & SubjectOptions & { gateway?: string }
+type AddOptions = ListOptions & {
+  everyone?: true
+  tools?: string[]
+  prompts?: string[]
+  resources?: string[]
+  only?: 'read-only' | 'not-destructive'
+  expires?: string
+  note?: string
+}
+
+type Subject = { readonly kind: (typeof SUBJECTS)[number] | 'everyone'; readonly id: string }
+
+async function makeGrant(terminal: Terminal, options: AddOptions): Promise<void> {
+  const subjects = subjectsOf(options)
+  if (subjects.length === 0)
+    throw new UsageError('Say who: --user, --group, --role, --account, --client, --key or --everyone.')
+  const { tools, prompts, resources, only, gateway, note, expires } = options
+  const expiresAt = expires === undefined ? null : parseExpiry(expires, terminal.now())
+  const what = { tools, prompts, resources, only, gateway, note, expiresAt }
+  await withHouse(terminal, options, async ({ api }) => {
+    const added = []
+    for (const subject of subjects) added.push(await api.addGrant({ body: { subject, ...what } }))
+    const lines = added.map(({ grant }) => `${grant.id}: ${describeWho(grant.subject)} may use ${describeWhat(grant)}.`)
+    const effects = new Set(added.flatMap((one) => one.effects))
+    printEither(terminal, options, { json: { added }, text: [...lines, ...effects, ''].join('\n') })
+  })
+}
+
+function subjectsOf(options: SubjectOptions & { everyone?: true }): Subject[] {
+  const named = SUBJECTS.flatMap((kind) => (options[kind] ?? []).map((id) => ({ kind, id })))
+  return options.everyone ? [...named, { kind: 'everyone', id: '' }] : named
+}
+
+type Grant = Awaited<ReturnType<Api['listGrants']>>['grants'][number]
+
+function describeWho({ kind, id }: Subject): string {
+  return kind === 'everyone' ? 'everyone' : `${kind} ${id}`
+}
+
+function describeWhat({ tools, prompts, resources, only, gateway }: Grant): string {
+  const parts = [
+    tools.join(' '),
+    ...(prompts === null ? [] : [`prompts ${prompts.join(' ')}`]),
+    ...(resources === null ? [] : [`resources ${resources.join(' ')}`]),
+    ...(only === null ? [] : [`(${only} only)`]),
+  ]
+  return `${parts.filter((part) => part !== '').join(' ')} at ${gateway ?? 'every gateway'}`
+}
+
+async function listGrants(terminal: Terminal, options: ListOptions): Promise<void> {
+  const subjects = subjectsOf(options)
+  await withHouse(terminal, options, async ({ api }) => {
+    const all = await allGrants(api, options.gateway)
+    const isWanted = ({ subject }: Grant): boolean =>
+      subjects.some(({ kind, id }) => kind === subject.kind && id === subject.id)
+    const grants = subjects.length === 0 ? all : all.filter(isWanted)
+    const now = terminal.now()
+    const rows = grants.map((grant) => [
+      grant.id,
+      describeWho(grant.subject),
+      describeWhat(grant),
+      endOf(grant, now),
+      grant.note ?? '',
+    ])
+    const text = table(['id', 'who', 'what', 'ends', 'note'], rows, terminal.columns)
+    printEither(terminal, options, { json: { grants }, text: grants.length > 0 ? text : 'No grants.\n' })
+  })
+}
+
+function endOf({ expiresAt }: Grant, now: number): string {
+  if (expiresAt === null) return ''
+  return expiresAt <= now ? `ended ${relative(expiresAt, now)}` : relative(expiresAt, now)
+}
+
+const MAX_PAGES = 100
+
+async function allGrants(api: Api, gateway: string | undefined): Promise<Grant[]> {
+  const grants: Grant[] = []
+  let cursor: string | undefined
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { grants: more, next } = await api.listGrants({ query: { limit: 1_000, gateway, cursor } })
+    grants.push(...more)
+    if (next === null) break
+    cursor = next
+  }
+  return grants
+}
+
+async function removeGrants(terminal: Terminal, ids: readonly string[], options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const removed = []
+    for (const id of ids) removed.push(await api.removeGrant({ params: { id } }))
+    const text = removed.map(
+      (grant) =>
+        `${grant.id} is taken back: ${describeWho(grant.subject)} no longer has ${describeWhat(grant)} by it.\n`,
+    )
+    printEither(terminal, options, { json: { removed }, text: text.join('') })
+  })
+}

@@ -1,0 +1,170 @@
+import type { Principal } from '#identity'
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type { JsonObject } from '#kernel'
+import { ARGUMENTS_REFERENCE, argumentsEntity, contextOf, type Circumstances } from './cedar/context.ts'
+import { evaluate, evaluateInPart, type Asked, type PolicySet } from './cedar/engine.ts'
+import { actionEntity, actionUid, thingEntity, thingUid, type Action } from './cedar/entities.ts'
+import type { Look } from './cedar/look.ts'
+import { selfOf, subjectEntity } from './cedar/subject.ts'
+import type { Thing } from './thing.ts'
+
+/** A rule or a grant, ready to be asked. */
+export type Statute = { readonly id: string; readonly policy: PolicyJson; readonly look: Look }
+
+export type Decision = {
+  readonly effect: 'allow' | 'deny'
+  /** Ids of the deciding grants and rules; none where nothing allowed it. */
+  readonly reasons: readonly string[]
+}
+
+/** What is asked about one thing. Without `args` the question is whether any arguments could be allowed. */
+export type Request = {
+  readonly thing: Thing
+  readonly action: Action
+  readonly at: Circumstances
+  readonly now: number
+  readonly args?: JsonObject | undefined
+}
+
+/**
+ * All principals that no policy tells apart, and what has been decided for them. Most decisions look at nothing but who
+ * and what, and are made once; where a policy looks at the circumstances, only that much is asked again at every call.
+ */
+export class Caste {
+  readonly #subject: Principal
+  readonly #all: PolicySet
+  /** The part that looks at who and what only. */
+  readonly #still: PolicySet
+  readonly #moving: ReadonlyMap<string, Statute>
+  /** The scopes of the moving part alone, as permits: whose scope does not fit need not be asked. */
+  readonly #scopes: PolicySet
+  readonly #asksList: boolean
+  readonly #decided = new Map<Action, Map<string, Decided>>()
+  #size = 0
+
+  constructor(subject: Principal, statutes: readonly Statute[]) {
+    const moving = statutes.filter(({ look }) => look.context.size > 0)
+    this.#subject = subject
+    this.#all = toSet(statutes)
+    this.#still = toSet(statutes.filter(({ look }) => look.context.size === 0))
+    this.#moving = new Map(moving.map((statute) => [statute.id, statute]))
+    this.#scopes = toSet(moving.map(({ id, policy, look }) => ({ id, look, policy: scopeOf(policy) })))
+    this.#asksList = statutes.some(({ look }) => look.namesList)
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** May it be done, and by which rules. What may not be listed may not be used either, and the other way round. */
+  decide(request: Request): Decision {
+    const decision = this.#decideOne(request)
+    if (!this.#asksList || decision.effect === 'deny') return decision
+    const listed = this.#decideOne({ ...request, action: 'list' })
+    return listed.effect === 'deny' ? listed : decision
+  }
+
+  /** Like `decide`, where some circumstances are not known: `depends` when they matter. */
+  judge(request: Request, unknown: readonly string[]): 'allow' | 'deny' | 'depends' {
+    const decided = this.#known(request)
+    if (decided.moving.length === 0) return decided.still.effect
+    return this.#decideInPart(request, decided, unknown)
+  }
+
+  #decideOne(request: Request): Decision {
+    const decided = this.#known(request)
+    if (decided.moving.length === 0) return decided.still
+    if (request.args !== undefined) return this.#decideNow(request, request.args)
+    const readers = decided.moving.filter((id) => readsArguments(this.#moving.get(id)))
+    if (readers.length === 0) return this.#decideNow(request, {})
+    return this.#couldBe(request, decided)
+  }
+
+  #known(request: Request): Decided {
+    const { action, thing } = request
+    if (thing.key === null) return this.#decideStill(request)
+    const ofAction = this.#decided.get(action)
+    const known = ofAction?.get(thing.key)
+    if (known !== undefined) return known
+    const decided = this.#decideStill(request)
+    this.#decided.set(action, (ofAction ?? new Map<string, Decided>()).set(thing.key, decided))
+    this.#size += 1
+    return decided
+  }
+
+  #decideStill(request: Request): Decided {
+    const asked = this.#asked(request, {}, [])
+    const { effect, reasons } = evaluate(this.#still, asked)
+    const still = { effect, reasons }
+    const isFinal = this.#moving.size === 0 || (effect === 'deny' && reasons.length > 0)
+    return { still, moving: isFinal ? [] : evaluate(this.#scopes, asked).reasons, could: null }
+  }
+
+  #decideNow(request: Request, args: JsonObject): Decision {
+    const entity = argumentsEntity(args)
+    if (entity === null) return TOO_MANY
+    const context = { ...contextOf(request.at, request.now), args: ARGUMENTS_REFERENCE }
+    const { effect, reasons } = evaluate(this.#all, this.#asked(request, context, [entity]))
+    return { effect, reasons }
+  }
+
+  #couldBe(request: Request, decided: Decided): Decision {
+    if (decided.could !== null) return decided.could
+    const could = this.#decideInPart(request, decided, ['args'])
+    const effect = could === 'deny' ? 'deny' : 'allow'
+    const decision: Decision = {
+      effect,
+      reasons: effect === 'deny' ? [] : [...decided.still.reasons, ...decided.moving],
+    }
+    // Told once and for all, unless the time of day or the network matter as well.
+    if (decided.moving.every((id) => readsNothingElse(this.#moving.get(id)))) decided.could = decision
+    return decision
+  }
+
+  #decideInPart(request: Request, decided: Decided, unknown: readonly string[]): 'allow' | 'deny' | 'depends' {
+    const rest = decided.moving.flatMap((id) => this.#moving.get(id) ?? [])
+    const still = decided.still.effect === 'allow' ? { [STILL]: ALWAYS } : {}
+    const context = contextOf(request.at, request.now)
+    return evaluateInPart({ ...toSet(rest), ...still }, this.#asked(request, context, []), unknown)
+  }
+
+  #asked({ thing, action }: Request, context: Asked['context'], more: Asked['entities']): Asked {
+    return {
+      principal: selfOf(this.#subject),
+      action: actionUid(action),
+      resource: thingUid(thing),
+      context,
+      entities: [subjectEntity(this.#subject), thingEntity(thing), actionEntity(action), ...more],
+    }
+  }
+}
+
+type Decided = { readonly still: Decision; readonly moving: readonly string[]; could: Decision | null }
+
+/** More arguments than a rule can be asked about are not let through unasked. */
+const TOO_MANY: Decision = { effect: 'deny', reasons: [] }
+
+const STILL = 'still'
+const ALWAYS: PolicyJson = {
+  effect: 'permit',
+  principal: { op: 'All' },
+  action: { op: 'All' },
+  resource: { op: 'All' },
+  conditions: [],
+}
+
+function toSet(statutes: readonly Pick<Statute, 'id' | 'policy'>[]): PolicySet {
+  return Object.fromEntries(statutes.map(({ id, policy }) => [id, policy]))
+}
+
+function scopeOf({ principal, action, resource }: PolicyJson): PolicyJson {
+  return { effect: 'permit', principal, action, resource, conditions: [] }
+}
+
+function readsArguments(statute: Statute | undefined): boolean {
+  return statute !== undefined && (statute.look.context.has('args') || statute.look.context.has('*'))
+}
+
+function readsNothingElse(statute: Statute | undefined): boolean {
+  return statute !== undefined && [...statute.look.context].every((name) => name === 'args')
+}

@@ -1,0 +1,51 @@
+/** What Cedar knows of a tool, a prompt and a resource. */
+const SHOWN = `{
+  gateway: String,
+  server: String,
+  name: String,
+  tags: Set<String>,
+  readOnly: Bool,
+  destructive: Bool,
+}`
+
+/**
+ * What policies may speak of, in Cedar's own schema language; `policy check` holds every policy against it. Claims of
+ * the identity provider are tags of the user (`principal.getTag("department").contains("sales")`), arguments of a call
+ * are tags of `context.args` under their paths (`context.args.getTag("issue.title") like "*draft*"`).
+ */
+export const CEDAR_SCHEMA = `
+entity Group, Role, Client, Key;
+entity Gateway, Server, Tag, Namespace;
+entity Arguments tags String;
+
+entity User in [Group, Role, Client, Key] { userId: String, kind: String } tags Set<String>;
+entity SystemAccount in [Group, Role, Client, Key] { userId: String, kind: String } tags Set<String>;
+
+entity Tool in [Gateway, Server, Tag, Namespace] ${SHOWN};
+entity Prompt in [Gateway, Server, Tag, Namespace] ${SHOWN};
+entity Resource in [Gateway, Server, Tag, Namespace] ${SHOWN};
+
+type Circumstances = {
+  now: datetime,
+  face: String,
+  client: String,
+  address?: ipaddr,
+  scopes?: Set<String>,
+  args: Arguments,
+};
+
+action use;
+action call in [use] appliesTo { principal: [User, SystemAccount], resource: [Tool], context: Circumstances };
+action prompt in [use] appliesTo { principal: [User, SystemAccount], resource: [Prompt], context: Circumstances };
+action read in [use] appliesTo { principal: [User, SystemAccount], resource: [Resource], context: Circumstances };
+action complete in [use] appliesTo {
+  principal: [User, SystemAccount],
+  resource: [Prompt, Resource],
+  context: Circumstances
+};
+action list in [use] appliesTo {
+  principal: [User, SystemAccount],
+  resource: [Tool, Prompt, Resource],
+  context: Circumstances
+};
+`

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest'
+import { checkPolicies } from './check.ts'
+
+const check = (text: string) => checkPolicies([{ name: 'rules.cedar', text }])
+const lookOf = (text: string) => check(text).rules[0]?.look
+
+test('rules are named by their @id or by where they stand, with their note', () => {
+  const { rules, findings } = check(`// the first
+@id("no-night-work")
+@note("nobody deploys at night")
+forbid(principal, action, resource);
+
+permit(principal in Group::"support", action, resource); // ";" in a comment; and "here"
+permit(principal, action == Action::"call", resource) when { resource.name == "a;b" };`)
+
+  expect(findings).toEqual([])
+  expect(rules.map(({ id, effect, note }) => [id, effect, note])).toEqual([
+    ['no-night-work', 'forbid', 'nobody deploys at night'],
+    ['rules.cedar:6', 'permit', null],
+    ['rules.cedar:7', 'permit', null],
+  ])
+})
+
+test.each<[what: string, text: string, line: number, words: RegExp]>([
+  ['a typing error', 'permit(principal, action, resource)\nwhen { resource. };', 2, /unexpected token/],
+  [
+    'an attribute that is not there',
+    'permit(principal, action, resource)\nwhen { resource.nme == "x" };',
+    2,
+    /`nme`.*did you mean `name`/,
+  ],
+  ['a type that is not there', '\n\npermit(principal == Usr::"a", action, resource);', 3, /`Usr`; did you mean `User`/],
+  [
+    'a claim that was not asked for first',
+    'permit(principal, action, resource)\nwhen {\nprincipal.getTag("x").contains("y") };',
+    3,
+    /tag/,
+  ],
+  [
+    'an id twice',
+    '@id("a") permit(principal, action, resource);\n@id("a") forbid(principal, action, resource);',
+    2,
+    /"a" is taken/,
+  ],
+  ['an id that looks like a grant', '@id("grant_1")\npermit(principal, action, resource);', 1, /"grant_1" is taken/],
+  ['a template', 'permit(principal == ?principal, action, resource);', 1, /template|slot/],
+])('%s is found, with its line, and nothing is in force by it', (_, text, line, words) => {
+  const { rules, findings } = check(text)
+
+  expect(rules).toEqual([])
+  expect(findings).toContainEqual({
+    level: 'error',
+    source: 'rules.cedar',
+    line,
+    message: expect.stringMatching(words),
+  })
+})
+
+test.each<[text: string, look: object]>([
+  [
+    'permit(principal, action, resource);',
+    { subjects: new Set(), context: new Set(), readsPrincipal: false, namesList: false },
+  ],
+  [
+    'permit(principal in Group::"a", action, resource) when { principal != User::"b" };',
+    { subjects: new Set(['Group::"a"', 'User::"b"']), readsPrincipal: false },
+  ],
+  [
+    'permit(principal, action, resource) when { principal in [Group::"a", Group::"b"] };',
+    { subjects: new Set(['Group::"a"', 'Group::"b"']), readsPrincipal: false },
+  ],
+  [
+    'permit(principal is User in Group::"a", action, resource);',
+    { subjects: new Set(['Group::"a"']), readsPrincipal: false },
+  ],
+  ['permit(principal, action, resource) when { principal.kind == "person" };', { readsPrincipal: true }],
+  ['permit(principal, action, resource) when { principal.hasTag("a") };', { readsPrincipal: true }],
+  [
+    'forbid(principal, action, resource) when { context.face == "rest" };',
+    { context: new Set(['face']), readsPrincipal: false },
+  ],
+  ['forbid(principal, action, resource) unless { context has address };', { context: new Set(['address']) }],
+  ['forbid(principal, action, resource) when { context.args.hasTag("a") };', { context: new Set(['args']) }],
+  [
+    'permit(principal, action == Action::"list", resource in Gateway::"demo");',
+    { namesList: true, gateways: new Set(['demo']) },
+  ],
+])('what a rule looks at is read from it: %s', (text, look) => {
+  expect(lookOf(text)).toMatchObject(look)
+})

@@ -1,0 +1,103 @@
+import { hash } from 'node:crypto'
+import { policyToJson, validate, type DetailedError, type PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import { CEDAR_SCHEMA } from './cedar-schema.ts'
+import { lookAt, type Look } from './look.ts'
+import { splitPolicies, type PolicyText } from './split.ts'
+
+/** One policy that people wrote. */
+export type Rule = {
+  /** Its `@id`, or where it stands: `rules.cedar:12`. Explanations and the audit trail call it so. */
+  readonly id: string
+  readonly effect: 'permit' | 'forbid'
+  /** Its `@note`: what it is for. */
+  readonly note: string | null
+  readonly policy: PolicyJson
+  readonly look: Look
+  /** Stands for its whole content. */
+  readonly print: string
+}
+
+export type PolicySource = { readonly name: string; readonly text: string }
+
+export type PolicyFinding = {
+  readonly level: 'error' | 'warning'
+  readonly source: string
+  readonly line: number
+  readonly message: string
+}
+
+export type Checked = { readonly rules: readonly Rule[]; readonly findings: readonly PolicyFinding[] }
+
+/** Reads policies and holds each against the schema. With an error among the findings there are no rules to use. */
+export function checkPolicies(sources: readonly PolicySource[]): Checked {
+  const checked = sources.map(checkSource)
+  const rules = checked.flatMap((one) => one.rules)
+  const findings = [...checked.flatMap((one) => one.findings), ...findTwice(checked)]
+  return { rules: findings.some(({ level }) => level === 'error') ? [] : rules, findings }
+}
+
+type CheckedSource = Checked & { readonly source: string; readonly lines: readonly number[] }
+
+function checkSource(source: PolicySource): CheckedSource {
+  const { name, text } = source
+  const answer = validate({ schema: CEDAR_SCHEMA, policies: { staticPolicies: text } })
+  const finding = (level: PolicyFinding['level']) => (error: DetailedError) => describe(source, level, error)
+  if (answer.type === 'failure') {
+    return { source: name, lines: [], rules: [], findings: answer.errors.map(finding('error')) }
+  }
+  const findings = [
+    ...answer.validationErrors.map(({ error }) => error).map(finding('error')),
+    ...answer.validationWarnings.map(({ error }) => error).map(finding('warning')),
+  ]
+  const texts = splitPolicies(text)
+  const read = texts.map((one) => readRule(name, one))
+  return {
+    source: name,
+    lines: texts.map(({ line }) => line),
+    rules: read.flatMap((one) => ('rule' in one ? [one.rule] : [])),
+    findings: [...findings, ...read.flatMap((one) => ('finding' in one ? [one.finding] : []))],
+  }
+}
+
+function readRule(source: string, { text, line }: PolicyText): { rule: Rule } | { finding: PolicyFinding } {
+  const answer = policyToJson(text)
+  if (answer.type === 'failure') {
+    const message = answer.errors.map((error) => error.message).join('; ')
+    return { finding: { level: 'error', source, line, message } }
+  }
+  const policy = answer.json
+  const { id, note } = policy.annotations ?? {}
+  const named = id === undefined || id === '' ? `${source}:${line}` : id
+  return {
+    rule: { id: named, effect: policy.effect, note: note ?? null, policy, look: lookAt(policy), print: printOf(text) },
+  }
+}
+
+function printOf(text: string): string {
+  return hash('sha256', text, 'base64url').slice(0, 16)
+}
+
+function describe({ name, text }: PolicySource, level: PolicyFinding['level'], error: DetailedError): PolicyFinding {
+  const [place] = error.sourceLocations ?? []
+  const hint = [place?.label, error.help].filter((part) => typeof part === 'string')
+  const message = [error.message.replace(/^for policy `policy\d+`, /, ''), ...hint].join('; ')
+  return { level, source: name, line: lineAt(text, place?.start ?? 0), message }
+}
+
+/** Cedar counts bytes. */
+function lineAt(text: string, bytes: number): number {
+  return Buffer.from(text).subarray(0, bytes).toString().split('\n').length
+}
+
+/** Ids name rules in explanations and in the trail, so each may be there once, and none may pass for a grant. */
+function findTwice(checked: readonly CheckedSource[]): PolicyFinding[] {
+  const seen = new Set<string>()
+  return checked.flatMap(({ source, rules, lines }) =>
+    rules.flatMap(({ id }, at): PolicyFinding[] => {
+      const isTaken = seen.has(id) || id.startsWith('grant_')
+      seen.add(id)
+      const message = `the id "${id}" is taken; give the policy another @id`
+      return isTaken ? [{ level: 'error', source, line: lines[at] ?? 1, message }] : []
+    }),
+  )
+}

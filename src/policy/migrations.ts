@@ -1,0 +1,20 @@
+import { sql } from 'kysely'
+import type { Migrations } from '#storage'
+
+export const POLICY_MIGRATIONS: Migrations = {
+  '2026-11-25_policy_grant': {
+    async up(db) {
+      await sql`create table policy_grant (
+        id text primary key, subject_kind text not null, subject_id text not null, gateway text, tools text not null,
+        prompts text, resources text, only_kind text, note text, created_at bigint not null, created_by text,
+        expires_at bigint)`.execute(db)
+      await sql`create index policy_grant_subject on policy_grant (subject_id, id)`.execute(db)
+    },
+  },
+  // Gateways that say nothing of their access and have been granted once: default deny, also when nothing is left.
+  '2026-11-25_policy_granted': {
+    async up(db) {
+      await sql`create table policy_granted (gateway text primary key, since bigint not null)`.execute(db)
+    },
+  },
+}

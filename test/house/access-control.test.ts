@@ -1,0 +1,192 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createTestPlace, forEachEngine, type TestEngine } from '../../src/storage/testing.ts'
+import { startChangingServer } from '../fakes/changing-server.ts'
+import { connectClient } from '../fakes/connect.ts'
+import { startHouse, type TestHouse } from './start-house.ts'
+import {
+  ask,
+  callTool,
+  countOf,
+  eventually,
+  gatewayUrl,
+  listen,
+  listenInSession,
+  openSession,
+  textOf,
+  toolNames,
+  type Line,
+} from './talk.ts'
+
+/** The access-control scorecard, end to end: two people on one gateway, each with their own tools. */
+const ADMIN = { userId: 'admin@example.com', keyId: null, face: 'cli' } as const
+const GITHUB = ['create_issue', 'list_repos'].map((name) => ({ name, description: `GitHub: ${name}` }))
+const ATLASSIAN = ['create_page', 'search'].map((name) => ({ name, description: `Atlassian: ${name}` }))
+const WITHIN_MS = 2_000
+
+async function start(engine: TestEngine) {
+  const github = await startChangingServer(GITHUB)
+  onTestFinished(() => github.close())
+  const atlassian = await startChangingServer(ATLASSIAN)
+  onTestFinished(() => atlassian.close())
+  const place = await createTestPlace(engine)
+  onTestFinished(() => place.remove())
+  const toml = `
+    [[servers]]
+    name = "github"
+    transport = "http"
+    url = "${github.url}"
+
+    [[servers]]
+    name = "atlassian"
+    transport = "http"
+    url = "${atlassian.url}"
+
+    [[gateways]]
+    slug = "demo"
+    tools = ["github/*", "atlassian/*"]
+  `
+  const houses: TestHouse[] = []
+  for (const _ of engine === 'postgres' ? [1, 2, 3] : [1]) {
+    const house = await startHouse({ toml, storageUrl: place.url })
+    onTestFinished(() => house.close())
+    await house.listed()
+    houses.push(house)
+  }
+  const [first] = houses
+  if (first === undefined) throw new Error('one house was started')
+  const lineOf = async (user: string): Promise<Line[]> => {
+    const key = await first.createKey({ user, gateway: 'demo' })
+    const lines = houses.map((house): Line => ({ url: gatewayUrl(house, 'demo'), key }))
+    await eventually(
+      () => Promise.all(lines.map((line) => ask(line, 'tools/list'))),
+      (all) => all.every(({ status }) => status === 200),
+    )
+    return lines
+  }
+  const { policy } = first.gatehouse
+  const grant = (user: string, tools: string[], more: { expiresAt?: number } = {}) =>
+    policy.addGrant({ subject: { kind: 'user', id: user }, gateway: 'demo', tools, ...more }, ADMIN)
+  return { houses, first, policy, grant, lineOf, github, atlassian }
+}
+
+/** What every replica lists, once they agree on it. */
+function allList(lines: readonly Line[], names: readonly string[]) {
+  return eventually(
+    () => Promise.all(lines.map(toolNames)),
+    (all) => all.every((list) => JSON.stringify(list) === JSON.stringify(names)),
+    WITHIN_MS,
+  )
+}
+
+const G = ['create_issue', 'list_repos']
+const A = ['create_page', 'search']
+
+forEachEngine((engine) => {
+  test('two users on one gateway see and call their own tools only, and know nothing of the others', async () => {
+    const { grant, lineOf, github, atlassian, first } = await start(engine)
+    const [alice, bob] = [await lineOf('alice'), await lineOf('bob')]
+    await grant('alice', ['github/*'])
+    await grant('bob', ['atlassian/*'])
+    await allList(alice, G)
+    await allList(bob, A)
+
+    const own = await Promise.all(alice.map((line) => callTool(line, 'create_issue')))
+    const others = await Promise.all(bob.map((line) => callTool(line, 'create_issue')))
+    const nothing = await Promise.all(bob.map((line) => callTool(line, 'create_isxue')))
+
+    expect(own.map(textOf)).toEqual(alice.map(() => 'create_issue was called'))
+    const words = (heard: (typeof others)[number]) => JSON.stringify([heard.status, heard.error])
+    expect(others.map(words)).toEqual(nothing.map((heard) => words(heard).replace('isxue', 'issue')))
+    const callsOf = (fake: typeof github) => fake.requests.entries.filter(({ rpc }) => rpc === 'tools/call').length
+    expect([callsOf(github), callsOf(atlassian)]).toEqual([alice.length, 0])
+    const { records } = await first.gatehouse.audit.search({ user: 'bob', decision: 'denied', tool: 'create_issue' })
+    expect(records[0]).toMatchObject({
+      reason: 'no rule allows it',
+      server: 'github',
+      extra: { rule: null, access: { effect: 'deny' } },
+    })
+  })
+
+  test('a change of grants reaches the clients it concerns, in both eras, once, and no others', async () => {
+    const { grant, policy, lineOf } = await start(engine)
+    const [alice, bob] = [await lineOf('alice'), await lineOf('bob')]
+    const { grant: first } = await grant('alice', ['github/*'])
+    await grant('bob', ['atlassian/*'])
+    await allList(alice, G)
+    await allList(bob, A)
+    const open = (lines: readonly Line[]) =>
+      Promise.all(
+        lines.flatMap((line) => [
+          listen(line, { toolsListChanged: true }),
+          openSession(line).then((session) => listenInSession(line, session)),
+        ]),
+      )
+    const streams = { alice: await open(alice), bob: await open(bob) }
+    onTestFinished(async () => void (await Promise.all([...streams.alice, ...streams.bob].map((one) => one.close()))))
+    const counts = (who: 'alice' | 'bob') => streams[who].map((one) => countOf(one, 'notifications/tools/list_changed'))
+
+    await grant('alice', ['atlassian/search'])
+    await eventually(
+      () => counts('alice'),
+      (all) => all.every((count) => count === 1),
+      WITHIN_MS,
+    )
+    await policy.removeGrant(first.id, ADMIN)
+    await eventually(
+      () => counts('alice'),
+      (all) => all.every((count) => count === 2),
+      WITHIN_MS,
+    )
+    // Nothing more may come.
+    await new Promise((resolve) => setTimeout(resolve, 500))
+
+    expect(counts('alice')).toEqual(streams.alice.map(() => 2))
+    expect(counts('bob')).toEqual(streams.bob.map(() => 0))
+    await allList(alice, ['search'])
+  })
+
+  test('a grant that expires is gone by the clock, and clients hear of it', async () => {
+    const { grant, lineOf } = await start(engine)
+    const alice = await lineOf('alice')
+    await grant('alice', ['github/list_repos'])
+    await grant('alice', ['github/create_issue'], { expiresAt: Date.now() + 1_500 })
+    await allList(alice, G)
+    const streams = await Promise.all(alice.map((line) => listen(line, { toolsListChanged: true })))
+    onTestFinished(async () => void (await Promise.all(streams.map((one) => one.close()))))
+
+    await eventually(
+      () => streams.map((one) => countOf(one, 'notifications/tools/list_changed')),
+      (all) => all.every((count) => count === 1),
+      4_000,
+    )
+
+    await allList(alice, ['list_repos'])
+    expect((await callTool(alice[0] ?? { url: '' }, 'create_issue')).error?.message).toBe(
+      'Unknown tool: "create_issue"',
+    )
+  })
+})
+
+describe('on one house', () => {
+  test('real clients of both eras, REST and the command line all show the same', async () => {
+    const { grant, lineOf, first } = await start('sqlite')
+    const [line] = await lineOf('alice')
+    await grant('alice', ['github/*'])
+    const headers = { authorization: `Bearer ${line?.key}` }
+    await using legacy = await connectClient(gatewayUrl(first, 'demo'), { era: 'legacy', headers })
+    await using modern = await connectClient(gatewayUrl(first, 'demo'), { era: 'modern', headers })
+    const rest = async (query = '', authorization = headers.authorization) => {
+      const response = await fetch(`${first.url}/api/v1/gateways/demo/tools${query}`, { headers: { authorization } })
+      return JSON.parse(await response.text()).tools.map(({ name }: { name: string }) => name)
+    }
+
+    const names = async (client: typeof legacy) => (await client.listTools()).tools.map(({ name }) => name)
+
+    expect(await names(legacy)).toEqual(G)
+    expect(await names(modern)).toEqual(G)
+    expect(await rest()).toEqual(G)
+    expect(await rest('?user=alice', `Bearer ${first.adminToken}`)).toEqual(G)
+    expect(await rest('?user=bob', `Bearer ${first.adminToken}`)).toEqual([])
+    expect(await rest('', `Bearer ${first.adminToken}`)).toEqual([...G, ...A].toSorted())
+  })
+})
