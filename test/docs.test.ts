@@ -70,6 +70,7 @@ describe('configuration.md', () => {
     ['[server]', ['server']],
     ['[storage]', ['storage']],
     ['[audit]', ['audit']],
+    ['[audit.otlp]', ['audit', 'otlp']],
     ['[[audit.payloads]]', ['audit', 'payloads']],
     ['[limits]', ['limits']],
     ['[login_policy]', ['login_policy']],
@@ -117,7 +118,7 @@ describe('the example configuration', () => {
     const rules = rowsOf(objectAt('login_policy', 'rules'))
     const keys = new Set([...sections, ...inner, ...rules, payloads, ...servers].flat().map(({ key }) => key))
 
-    expect([...keys].filter((key) => !new RegExp(`^(# )?${key} = |\\.${key}\\]\\]$`, 'm').test(text))).toEqual([])
+    expect([...keys].filter((key) => !new RegExp(`^(# )?${key} = |\\.${key}\\]{1,2}$`, 'm').test(text))).toEqual([])
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Storage } from '#storage'
+import { Bell } from './bell.ts'
 import type { AuditFilter, AuditRecord } from './schema.ts'
 import { readable } from './search.ts'
 import type { AuditStore } from './store.ts'
@@ -55,31 +56,5 @@ async function* readOn(
     after = upTo
     read.set(chain, after)
     yield* rows.flatMap(readable)
-  }
-}
-
-/** Remembers who rang until someone listens. */
-class Bell {
-  #heard = new Set<string>()
-  #wake: () => void = () => {}
-  readonly #signal: AbortSignal
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal
-    signal.addEventListener('abort', () => this.#wake(), { once: true })
-  }
-
-  ring(chain: string): void {
-    // So many chains at once are not worth telling apart.
-    this.#heard.add(this.#heard.size < 100 ? chain : '')
-    this.#wake()
-  }
-
-  /** Resolves with what rang since the last time, at once or when something rings; with nothing on abort. */
-  async heard(): Promise<ReadonlySet<string>> {
-    if (this.#heard.size === 0 && !this.#signal.aborted) await new Promise<void>((resolve) => (this.#wake = resolve))
-    const heard = this.#heard
-    this.#heard = new Set()
-    return heard
   }
 }

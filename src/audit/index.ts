@@ -10,6 +10,7 @@
  * - `retention.ts` removes what is old, in whole signed segments, so that the rest still verifies.
  * - `search.ts` and `follow.ts` are for people who look for something; `export.ts` is for files that leave the house,
  *   which `verify-export.ts` reads elsewhere.
+ * - `forwarder.ts` sends every record to a collector of OpenTelemetry logs, where there is one.
  * - `witness.ts` stands around every operation of the API, so that no attempt is without a record.
  *
  * A record never holds a body or a secret: `AuditEvent` in `schema.ts` has no place for one. What a call was made with

@@ -45,6 +45,11 @@ export const AUDIT_MIGRATIONS: Migrations = {
       await sql`create index audit_payload_at on audit_payload (at)`.execute(db)
     },
   },
+  '2026-11-25_audit_forwarded': {
+    async up(db) {
+      await sql`create table audit_forwarded (chain text primary key, seq bigint not null)`.execute(db)
+    },
+  },
   '2026-11-25_audit_removal': {
     async up(db) {
       await sql`create table audit_removal (

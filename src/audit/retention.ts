@@ -23,6 +23,7 @@ export type RetentionDeps = {
   /** For how long records and payloads are kept; for ever where it is not said. */
   readonly keepMs?: number | undefined
   readonly keepPayloadsMs?: number | undefined
+  readonly onRemoved?: ((records: number) => void) | undefined
 }
 
 export type RetentionReport = {
@@ -179,6 +180,7 @@ async function removeSegment(
   await appendRemoval(deps.dataDir, signed)
   await deps.store.addRemoval(signed)
   await clearUpTo(deps, signed, signal)
+  deps.onRemoved?.(count)
   return count
 }
 

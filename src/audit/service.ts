@@ -8,6 +8,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { exportTrail, type ExportLine } from './export.ts'
 import { followTrail, type FollowRequest } from './follow.ts'
 import { createDuty } from './duty.ts'
+import { Forwarder, type Collector } from './forwarder.ts'
 import { Keeping } from './keeping.ts'
 import { Ledger } from './ledger.ts'
 import { PayloadSeal, toPayload } from './payload.ts'
@@ -43,6 +44,8 @@ export type AuditOptions = {
   /** How long a store that is down is left alone. */
   readonly retryMs?: number
   readonly spoolMaxBytes?: number
+  /** How often, at least, the forwarder looks at all chains. */
+  readonly forwardEveryMs?: number
   /** For how long records and payloads are kept; for ever where it is not said. */
   readonly keepMs?: number | undefined
   readonly keepPayloadsMs?: number | undefined
@@ -54,7 +57,9 @@ export type AuditDeps = {
   readonly log: Log
   readonly dataDir: string
   readonly options?: AuditOptions
-  readonly metrics?: Pick<Metrics, 'auditCommit'>
+  readonly metrics?: Pick<Metrics, 'auditCommit' | 'auditMoved'>
+  /** Where records are sent as OpenTelemetry logs. */
+  readonly collector?: Collector | undefined
 }
 
 export type Audit = {
@@ -88,7 +93,12 @@ export type Audit = {
   close(): Promise<void>
 }
 
-export type AuditState = { readonly writesTo: 'store' | 'spool' | 'nowhere'; readonly waiting: number }
+export type AuditState = {
+  readonly writesTo: 'store' | 'spool' | 'nowhere'
+  readonly waiting: number
+  /** Records that wait for the collector, as far as this replica knows. */
+  readonly unforwarded: number
+}
 
 const DEFAULTS = {
   onStoreFailure: 'refuse',
@@ -113,7 +123,9 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
   const duty = createDuty({ store, clock, replica: storage.replicaId, name: 'retention' })
   const { keepMs, keepPayloadsMs } = deps.options ?? {}
   const ownChain = () => ledger.chain
-  const keeping = new Keeping({ ...deps, store, key, duty, record, ownChain, keepMs, keepPayloadsMs })
+  const onRemoved = (records: number) => deps.metrics?.auditMoved('removed', records)
+  const keeping = new Keeping({ ...deps, onRemoved, store, key, duty, record, ownChain, keepMs, keepPayloadsMs })
+  const forwarder = await openForwarder(deps, store)
   return {
     record,
     show: (place) => showRecord(store, place),
@@ -125,10 +137,11 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     verify: (request) =>
       verifyTrail({ store, clock, dataDir, ownKey: key.publicKey, liveHead: () => ledger.storedHead() }, request),
     publicKey: () => key.publicKey.pem,
-    state: () => ({ writesTo: writesTo(ledger.state), waiting: recorder.waiting }),
+    state: () => ({ writesTo: writesTo(ledger.state), waiting: recorder.waiting, unforwarded: forwarder?.behind ?? 0 }),
     removeOld: () => keeping.run(),
     close: async () => {
       await keeping.close()
+      await forwarder?.close()
       await recorder.close()
       await ledger.close()
       await parts.announcer.close()
@@ -157,6 +170,23 @@ async function openParts(deps: AuditDeps) {
   }
   const recorder = new Recorder({ ledger, clock, options, onStored })
   return { store, key, payloadSeal, ledger, announcer, recorder }
+}
+
+async function openForwarder(deps: AuditDeps, store: AuditStore): Promise<Forwarder | undefined> {
+  const { storage, clock, log, collector, metrics, options } = deps
+  if (!collector) return undefined
+  const duty = createDuty({ store, clock, replica: storage.replicaId, name: 'otlp' })
+  const timing = { retryMs: options?.retryMs ?? DEFAULTS.retryMs, renewMs: options?.forwardEveryMs }
+  const onForwarded = (records: number) => metrics?.auditMoved('forwarded', records)
+  return Forwarder.open({
+    store,
+    storage,
+    log,
+    duty,
+    collector,
+    onForwarded,
+    ...timing,
+  })
 }
 
 async function* recordedExport(

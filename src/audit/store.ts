@@ -49,6 +49,15 @@ export function createAuditStore(storage: Storage) {
       ]),
     checkpointsOf: (chain: string) => checkpointsOf(db, chain),
     ...createRetentionQueries(db),
+    /** How far each chain was sent to the collector. */
+    forwarded: async () =>
+      new Map((await db.selectFrom('audit_forwarded').selectAll().execute()).map(({ chain, seq }) => [chain, seq])),
+    setForwarded: (chain: string, seq: number) =>
+      db
+        .insertInto('audit_forwarded')
+        .values({ chain, seq })
+        .onConflict((conflict) => conflict.column('chain').doUpdateSet({ seq }))
+        .execute(),
     chains: () => db.selectFrom('audit_chain').selectAll().orderBy('started_at').orderBy('chain').execute(),
     /** Chains that hold records or checkpoints, listed or not. */
     chainsInUse: () => chainsInUse(db),

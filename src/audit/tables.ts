@@ -40,7 +40,10 @@ export type RemovalRow = {
 }
 export type DutyRow = { name: string; replica: string; until_at: number }
 
+type ForwardedRow = { chain: string; seq: number }
+
 export type AuditTables = {
+  audit_forwarded: ForwardedRow
   audit_removal: RemovalRow
   audit_duty: DutyRow
   audit_payload: PayloadRow

@@ -40,6 +40,14 @@ const audit = z.strictObject({
   /** Older records, and older payloads, are removed; without it they are kept for ever. */
   keep_days: z.int().min(1).max(36_500).optional(),
   keep_payload_days: z.int().min(1).max(36_500).optional(),
+  /** A collector of OpenTelemetry logs that gets every record. */
+  otlp: z
+    .strictObject({
+      endpoint: z.url({ protocol: /^https?$/ }).max(2048),
+      /** Sent with every request; values may be `${env:…}` or `${file:…}`. */
+      headers: z.record(z.string().max(128), z.string().max(8192)).default({}),
+    })
+    .optional(),
   /** Of which calls the arguments and results are kept, encrypted; the first that fits decides, and none is none. */
   payloads: z.array(payloadRule).max(100).default([]),
 })

@@ -17,6 +17,7 @@ export function watchHouse(
 ): void {
   metrics.watch('client-sessions', () => face.sessions().count)
   metrics.watch('audit-queue', () => audit.state().waiting)
+  metrics.watch('audit-unforwarded', () => audit.state().unforwarded)
   for (const kind of ['sessions', 'parkedCalls', 'processes', 'subscriptions'] as const) {
     metrics.watch(USAGE[kind], () => house.servers().reduce((sum, { source }) => sum + source.usage()[kind], 0))
   }

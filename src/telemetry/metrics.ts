@@ -14,6 +14,7 @@ export type WatchedGauge =
   | 'processes'
   | 'subscriptions'
   | 'audit-queue'
+  | 'audit-unforwarded'
 
 /** The house's numbers. The number of series is bounded: tools and users are never labels, names beyond a cap count as `other`. */
 export type Metrics = {
@@ -26,6 +27,8 @@ export type Metrics = {
   forgetServer(server: string): void
   /** One group commit of audit records. */
   auditCommit(commit: { rows: number; seconds: number }): void
+  /** Audit records that left: sent to a collector, or removed because they are old. */
+  auditMoved(how: 'forwarded' | 'removed', records: number): void
   /** Reads a number whenever someone looks; several readers of one gauge are added up. The returned function ends it. */
   watch(gauge: WatchedGauge, read: () => number): () => void
   /** The text exposition format for `/metrics`. */
@@ -47,6 +50,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     forgetServer: states.forget,
     contentRule: createContentMeter(registry, maxNames),
     auditCommit: createAuditMeter(registry),
+    auditMoved: createMovedMeter(registry),
     watch: createWatchedGauges(registry),
     render: () => registry.metrics(),
     contentType: registry.contentType,
@@ -108,6 +112,22 @@ function createContentMeter(registry: Registry, maxRules: number): Metrics['cont
   }
 }
 
+function createMovedMeter(registry: Registry): Metrics['auditMoved'] {
+  const counters = {
+    forwarded: new Counter({
+      name: 'gatehouse_audit_forwarded_total',
+      help: 'Audit records that the collector has taken.',
+      registers: [registry],
+    }),
+    removed: new Counter({
+      name: 'gatehouse_audit_removed_total',
+      help: 'Audit records that retention has removed.',
+      registers: [registry],
+    }),
+  }
+  return (how, records) => counters[how].inc(records)
+}
+
 const WATCHED: Readonly<Record<WatchedGauge, { name: string; help: string }>> = {
   'client-sessions': { name: 'gatehouse_client_sessions', help: 'Sessions that clients hold with us.' },
   'upstream-sessions': { name: 'gatehouse_upstream_sessions', help: 'Sessions that we hold with servers.' },
@@ -115,6 +135,7 @@ const WATCHED: Readonly<Record<WatchedGauge, { name: string; help: string }>> = 
   processes: { name: 'gatehouse_processes', help: 'Child processes of stdio servers.' },
   subscriptions: { name: 'gatehouse_subscriptions', help: 'Resources that are followed.' },
   'audit-queue': { name: 'gatehouse_audit_queue', help: 'Audit records that wait to be made durable.' },
+  'audit-unforwarded': { name: 'gatehouse_audit_unforwarded', help: 'Audit records that wait for the collector.' },
 }
 
 function createWatchedGauges(registry: Registry): Metrics['watch'] {
