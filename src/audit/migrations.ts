@@ -45,11 +45,6 @@ export const AUDIT_MIGRATIONS: Migrations = {
       await sql`create index audit_payload_at on audit_payload (at)`.execute(db)
     },
   },
-  '2026-11-25_audit_forwarded': {
-    async up(db) {
-      await sql`create table audit_forwarded (chain text primary key, seq bigint not null)`.execute(db)
-    },
-  },
   '2026-11-25_audit_removal': {
     async up(db) {
       await sql`create table audit_removal (
@@ -59,6 +54,11 @@ export const AUDIT_MIGRATIONS: Migrations = {
       await sql`create table audit_duty (name text primary key, replica text not null, until_at bigint not null)`.execute(
         db,
       )
+    },
+  },
+  '2026-11-25_audit_sending': {
+    async up(db) {
+      await sql`create table audit_forwarded (chain text primary key, seq bigint not null)`.execute(db)
     },
   },
 }
