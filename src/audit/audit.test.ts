@@ -100,6 +100,23 @@ forEachEngine((engine) => {
     expect(seen.map(({ seq }) => seq)).toEqual(Array.from({ length: 25 }, (_, index) => 26 - index))
   })
 
+  it('what is recorded meanwhile moves no page: nothing comes twice, and nothing that was there is skipped', async () => {
+    await using trail = await openTestTrail(engine)
+    await recordCalls(trail.audit, 60)
+    const before = await trail.audit.search({ what: 'tools/call' }, { limit: 1_000 })
+
+    const seen: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await trail.audit.search({ what: 'tools/call' }, { cursor, limit: 7 })
+      seen.push(...page.records.map(({ chain, seq }) => `${chain}/${seq}`))
+      cursor = page.next ?? undefined
+      await recordCalls(trail.audit, 5)
+    } while (cursor !== undefined)
+
+    expect(seen).toEqual(before.records.map(({ chain, seq }) => `${chain}/${seq}`))
+  })
+
   it('a long search answers in between, and its cursor goes on', async () => {
     await using trail = await openTestTrail(engine)
     for (let number = 0; number < 20; number++)

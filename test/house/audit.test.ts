@@ -145,4 +145,57 @@ forEachEngine((engine) => {
     expect(records.map((found) => found.length)).toEqual(Array(21).fill(1))
     expect(await house.gatehouse.audit.verify()).toMatchObject({ ok: true })
   })
+
+  test.each(['refuse', 'spool'] as const)(
+    '%s: under load, with two outages of the store on the way, no attempt has two records, and each that was told has one',
+    async (onStoreFailure) => {
+      const { house, effects, line, breakStore, mendStore } = await start(engine, onStoreFailure)
+      const calls: Promise<{ traceId: string; heard: Heard | null }>[] = []
+      const load = async (count: number): Promise<void> => {
+        const more = Array.from({ length: count }, (_, n) => traced(line, 'charge', { order: `${calls.length + n}` }))
+        calls.push(...more)
+        await Promise.all(more.slice(count / 2))
+      }
+
+      for (const _outage of [1, 2]) {
+        await load(100)
+        await breakStore()
+        await load(100)
+        await mendStore()
+        await eventually(
+          () => traced(line, 'charge', { order: `probe ${calls.length}` }),
+          ({ heard }) => words(heard).startsWith('charged'),
+        )
+      }
+      await load(100)
+      const all = await Promise.all(calls)
+      await eventually(
+        async () => house.gatehouse.audit.state().writesTo,
+        (writesTo) => writesTo === 'store',
+      )
+
+      const records = await countByTrace(house)
+      const told = all.filter(({ heard }) => words(heard).startsWith('charged'))
+      expect(all).toHaveLength(500)
+      expect([...records].filter(([, count]) => count !== 1)).toEqual([])
+      expect(told.filter(({ traceId }) => records.get(traceId) !== 1)).toEqual([])
+      expect(told.length).toBeGreaterThanOrEqual(onStoreFailure === 'spool' ? 500 : 250)
+      expect(
+        Array.from({ length: 500 }, (_, n) => effects.timesRun('charge', `${n}`)).filter((ran) => ran > 1),
+      ).toEqual([])
+      expect(await house.gatehouse.audit.verify()).toMatchObject({ ok: true })
+    },
+  )
 })
+
+/** How many records each trace has, of calls. */
+async function countByTrace(house: TestHouse): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>()
+  let cursor: string | undefined
+  do {
+    const page = await house.gatehouse.audit.search({ what: 'tools/call' }, { cursor, limit: 1_000 })
+    for (const { traceId = '' } of page.records) counts.set(traceId, (counts.get(traceId) ?? 0) + 1)
+    cursor = page.next ?? undefined
+  } while (cursor !== undefined)
+  return counts
+}

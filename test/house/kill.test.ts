@@ -48,12 +48,12 @@ async function chargeUntilItFails(at: {
   return acknowledged
 }
 
-async function tracesIn(house: TestHouse): Promise<Set<string | undefined>> {
-  const traces = new Set<string | undefined>()
+async function tracesIn(house: TestHouse): Promise<(string | undefined)[]> {
+  const traces: (string | undefined)[] = []
   let cursor: string | undefined
   do {
     const page = await house.gatehouse.audit.search({ what: 'tools/call' }, { cursor, limit: 1_000 })
-    for (const record of page.records) traces.add(record.traceId)
+    traces.push(...page.records.map(({ traceId }) => traceId))
     cursor = page.next ?? undefined
   } while (cursor !== undefined)
   return traces
@@ -82,9 +82,11 @@ forEachEngine((engine) => {
     await child.kill()
 
     await using house = await startHouse({ toml, dataDir: place.dataDir, storageUrl: place.url })
-    const recorded = await tracesIn(house)
+    const traces = await tracesIn(house)
+    const recorded = new Set(traces)
     expect(acknowledged.length).toBeGreaterThanOrEqual(300)
     expect(acknowledged.filter(({ traceId }) => !recorded.has(traceId))).toEqual([])
+    expect(recorded.size).toBe(traces.length)
     expect(await house.gatehouse.audit.verify()).toMatchObject({ ok: true, problem: null })
     expect(acknowledged.filter(({ order }) => effects.timesRun('charge', order) !== 1)).toEqual([])
     expect(effects.executions.total).toBe(new Set(effects.executions.entries.map(({ order }) => order)).size)
