@@ -76,6 +76,20 @@ forEachEngine((engine) => {
     expect(await kindOf(trail.audit.readPayload(ADMIN, { ...first, seq: 99 }))).toBe(NO_RECORD.code)
     const { records } = await trail.audit.search({ what: 'audit.payload-read', decision: 'failed' })
     expect(records).toHaveLength(1)
+    expect(await trail.audit.verify()).toMatchObject({
+      ok: false,
+      faults: [{ chain: second.chain, seq: second.seq, kind: 'edited' }],
+    })
+  })
+
+  it('a payload that nobody recorded is found', async () => {
+    await using trail = await openTestTrail(engine)
+    await trail.audit.record(callOf(1), PAYLOAD)
+    await recordCalls(trail.audit, 20)
+    const last = await lastCall(trail)
+    await sql`update audit_payload set seq = ${last.seq}`.execute(tables(trail))
+
+    expect((await trail.audit.verify()).faults).toMatchObject([{ seq: last.seq, kind: 'edited' }])
   })
 
   it('a payload can be removed without breaking the chain', async () => {

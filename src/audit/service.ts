@@ -126,6 +126,8 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
   const onRemoved = (records: number) => deps.metrics?.auditMoved('removed', records)
   const keeping = new Keeping({ ...deps, onRemoved, store, key, duty, record, ownChain, keepMs, keepPayloadsMs })
   const forwarder = await openForwarder(deps, store)
+  const liveHead = () => ledger.storedHead()
+  const verifying = { store, payloadSeal, clock, dataDir, ownKey: key.publicKey, liveHead }
   return {
     record,
     show: (place) => showRecord(store, place),
@@ -134,8 +136,7 @@ export async function createAudit(deps: AuditDeps): Promise<Audit> {
     export: (by, filter) => recordedExport({ store, record }, by, filter),
     publicKeys: async () => (await store.publicKeys()).map((row) => ({ publicKey: row.public_key })),
     follow: (request) => followTrail({ store, storage }, request),
-    verify: (request) =>
-      verifyTrail({ store, clock, dataDir, ownKey: key.publicKey, liveHead: () => ledger.storedHead() }, request),
+    verify: (request) => verifyTrail(verifying, request),
     publicKey: () => key.publicKey.pem,
     state: () => ({ writesTo: writesTo(ledger.state), waiting: recorder.waiting, unforwarded: forwarder?.behind ?? 0 }),
     removeOld: () => keeping.run(),

@@ -35,6 +35,8 @@ export function createAuditStore(storage: Storage) {
       db.selectFrom('audit_record').selectAll().where('chain', '=', chain).where('seq', '=', seq).executeTakeFirst(),
     payloadAt: ({ chain, seq }: { chain: string; seq: number }) =>
       db.selectFrom('audit_payload').selectAll().where('chain', '=', chain).where('seq', '=', seq).executeTakeFirst(),
+    /** In the order of their places, each beside its record. */
+    payloadsAfter: (place: { chain: string; seq: number }, limit: number) => payloadsAfter(db, place, limit),
     hashAt: (chain: string, seq: number) => hashAt(db, chain, seq),
     addKey: (key: KeyRow) =>
       db
@@ -146,6 +148,28 @@ async function lastRow(db: Db, chain: string): Promise<Head | undefined> {
   if (row) return row
   const last = (await removals(db, chain)).at(-1)
   return last && { chain, seq: last.seq, hash: last.hash }
+}
+
+export type StoredPayload = PayloadRow & { readonly record: string | null }
+
+function payloadsAfter(db: Db, place: { chain: string; seq: number }, limit: number): Promise<StoredPayload[]> {
+  return db
+    .selectFrom('audit_payload as payload')
+    .leftJoin('audit_record as record', (join) =>
+      join.onRef('record.chain', '=', 'payload.chain').onRef('record.seq', '=', 'payload.seq'),
+    )
+    .selectAll('payload')
+    .select('record.record')
+    .where((eb) =>
+      eb.or([
+        eb('payload.chain', '>', place.chain),
+        eb.and([eb('payload.chain', '=', place.chain), eb('payload.seq', '>', place.seq)]),
+      ]),
+    )
+    .orderBy('payload.chain')
+    .orderBy('payload.seq')
+    .limit(limit)
+    .execute()
 }
 
 async function hashAt(db: Db, chain: string, seq: number): Promise<string | undefined> {

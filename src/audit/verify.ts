@@ -4,12 +4,15 @@ import { checkRow, parseRecord, type Expected } from './check-row.ts'
 import { namedEnd } from './named-end.ts'
 import { farthestByChain, isRemovalSigned, readRemovals, type Removal } from './removal.ts'
 import type { AuditFault, AuditVerdict } from './schema.ts'
+import { checkPayloads } from './verify-payloads.ts'
+import type { PayloadSeal } from './payload.ts'
 import { GENESIS, hashRecord, type Head } from './seal.ts'
 import { parsePublicKey, type PublicKey } from './signing-key.ts'
 import type { AuditStore } from './store.ts'
 
 export type VerifyDeps = {
   readonly store: AuditStore
+  readonly payloadSeal: PayloadSeal
   readonly clock: Clock
   readonly dataDir: string
   readonly ownKey: PublicKey
@@ -51,7 +54,8 @@ export async function verifyTrail(deps: VerifyDeps, request: VerifyRequest = {})
   const results = []
   for (const chain of evidence)
     results.push(await verifyUndisturbed(deps, { evidence: chain, keys, from: request.from }))
-  const faults = results.flatMap(({ fault }) => (fault ? [fault] : []))
+  const payloads = await checkPayloads(deps, request.from ?? 0)
+  const faults = [...results.map(({ fault }) => fault), payloads].filter((fault) => fault !== undefined)
   return {
     ok: faults.length === 0,
     records: results.reduce((sum, { records }) => sum + records, 0),
