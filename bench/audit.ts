@@ -39,7 +39,7 @@ async function measure({ title, engine, durability }: Place, count: number): Pro
   await timed('records made durable', count, () => recordAll(audit, count))
   await timed('records with payloads of 2 KB', count / 10, () => recordAll(audit, count / 10, PAYLOAD))
   await timed('records verified', count, async () => void (await audit.verify()))
-  await timed('records exported', count, () => drain(audit.export(ADMIN, {})))
+  await timed('records exported', count, async () => drain(await audit.export(ADMIN, {})))
   await measureSearches(audit)
   await audit.close()
   await storage.close()

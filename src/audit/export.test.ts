@@ -8,7 +8,7 @@ const ADMIN = { kind: 'admin', userId: 'root', keyId: null, face: 'cli' } as con
 const DAY_MS = 86_400_000
 
 async function linesOf(trail: TestTrail, filter = {}): Promise<ExportLine[]> {
-  return Array.fromAsync(trail.audit.export(ADMIN, filter))
+  return Array.fromAsync(await trail.audit.export(ADMIN, filter))
 }
 
 async function* asText(lines: readonly unknown[]): AsyncGenerator<string> {
@@ -139,7 +139,7 @@ it('after retention the rest of an export verifies, and says how much was remove
 
 it('an export reads on only as its reader does', async () => {
   await using trail = await openExported('sqlite')
-  const lines = trail.audit.export(ADMIN, {})[Symbol.asyncIterator]()
+  const lines = (await trail.audit.export(ADMIN, {}))[Symbol.asyncIterator]()
   await lines.next()
 
   await trail.storage.close()

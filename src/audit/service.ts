@@ -75,8 +75,8 @@ export type Audit = {
   readPayload(by: AdminCaller, place: Place): Promise<ShownPayload>
   /** The matching records, newest first. Rejects with `audit/bad-cursor` for a cursor that no answer gave. */
   search(filter: AuditFilter, request?: AuditPageRequest): Promise<AuditPage>
-  /** The matching records with what was signed of them. That it was done is recorded before the first line. */
-  export(by: AdminCaller, filter: AuditFilter): AsyncIterable<ExportLine>
+  /** The matching records with what was signed of them. Resolves once it is recorded that somebody takes them. */
+  export(by: AdminCaller, filter: AuditFilter): Promise<AsyncIterable<ExportLine>>
   /** PEM of all keys that sign the trail. */
   publicKeys(): Promise<{ readonly publicKey: string }[]>
   /** The matching records of all replicas from now on; ends when the signal aborts. */
@@ -190,14 +190,14 @@ async function openForwarder(deps: AuditDeps, store: AuditStore): Promise<Forwar
   })
 }
 
-async function* recordedExport(
+async function recordedExport(
   deps: { store: AuditStore; record: Audit['record'] },
   by: AdminCaller,
   filter: AuditFilter,
-): AsyncGenerator<ExportLine> {
+): Promise<AsyncIterable<ExportLine>> {
   const { userId, keyId, face } = by
   await deps.record({ what: 'audit.exported', decision: 'allowed', userId, keyId, face, extra: { filter } })
-  yield* exportTrail(deps.store, filter)
+  return exportTrail(deps.store, filter)
 }
 
 function writesTo(state: Ledger['state']): AuditState['writesTo'] {

@@ -6,14 +6,15 @@ import type { AuditEvent, Decision } from './schema.ts'
 import type { Audit } from './service.ts'
 
 /** What was written down of the request that is answered now. */
-type Written = { readonly traceId: string | undefined; last: Decision | undefined }
+type Written = { readonly traceId: string | undefined; last: Decision | undefined; isOver: boolean }
 
 const current = new AsyncLocalStorage<Written>()
 
 /** Notes that the request has a record, and puts its trace into the record; outside a request, changes nothing. */
 export function noteInRequest(event: AuditEvent): AuditEvent {
   const written = current.getStore()
-  if (!written) return event
+  // What a request has set going (a server that is watched from now on) is not part of it any more.
+  if (!written || written.isOver) return event
   written.last = event.decision
   const { traceId } = written
   return traceId === undefined || (event.traceId ?? null) !== null ? event : { ...event, traceId }
@@ -33,8 +34,9 @@ type WitnessDeps = { readonly audit: Pick<Audit, 'record'>; readonly clock: Cloc
 export function createWitness(deps: WitnessDeps): Witness {
   const strangers = createQuota(deps.clock, STRANGERS_PER_SECOND)
   return async (use, run) => {
-    const written: Written = { traceId: traceOf(use.headers), last: undefined }
+    const written: Written = { traceId: traceOf(use.headers), last: undefined, isOver: false }
     const outcome = await current.run(written, () => settle(run))
+    written.isOver = true
     const decision = decisionOf(outcome)
     if (!needsRecord({ use, written, decision })) return unwrap(outcome)
     const leftOut = use.caller && use.caller.kind !== 'anybody' ? 0 : strangers.take()

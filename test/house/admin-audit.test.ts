@@ -141,6 +141,12 @@ describe('whoever is no admin is refused, and that is recorded, once', () => {
   })
 })
 
+test('an export is recorded under the trace of its request', async () => {
+  const { records } = await use(ofName('exportAudit'), { token: house.adminToken })
+
+  expect(records.map(({ what }) => what)).toEqual(['audit.exported'])
+})
+
 test('strangers who knock at the API without end fill neither the trail nor its queue, and are counted', async () => {
   const knock = () => fetch(`${house.url}/api/v1/keys`, { method: 'POST', headers: { authorization: 'Bearer nobody' } })
   const before = await deniedCount()
