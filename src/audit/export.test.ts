@@ -127,6 +127,7 @@ it('after retention the rest of an export verifies, and says how much was remove
   const clock = { ahead: 0, now: () => Date.now() + clock.ahead }
   await using trail = await openTestTrail('sqlite', { checkpointEveryRecords: 8, keepMs: 30 * DAY_MS }, clock)
   for (let number = 0; number < 40; number++) await trail.audit.record(callOf(number))
+  await expect.poll(async () => (await trail.audit.verify()).checkpoints).toBeGreaterThanOrEqual(12)
   clock.ahead += 40 * DAY_MS
   await recordCalls(trail.audit, 5)
   const { records } = await trail.audit.removeOld()
