@@ -73,6 +73,7 @@ describe('configuration.md', () => {
     ['[audit.otlp]', ['audit', 'otlp']],
     ['[[audit.payloads]]', ['audit', 'payloads']],
     ['[limits]', ['limits']],
+    ['[policy]', ['policy']],
     ['[login_policy]', ['login_policy']],
     ['[[login_policy.rules]]', ['login_policy', 'rules']],
     ['[[content_rules]]', ['content_rules']],

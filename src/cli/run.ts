@@ -11,6 +11,7 @@ import { addGrant } from './commands/grant.ts'
 import { addKey } from './commands/key.ts'
 import { addLoginPolicy } from './commands/login-policy.ts'
 import { addRule } from './commands/rule.ts'
+import { addPolicy } from './commands/policy.ts'
 import { addServer } from './commands/server.ts'
 import { addTools } from './commands/tools.ts'
 import { addUp } from './commands/up.ts'
@@ -23,6 +24,7 @@ const NOUNS = [
   addKey,
   addLoginPolicy,
   addGrant,
+  addPolicy,
   addServer,
   addGateway,
   addRule,

@@ -8,10 +8,9 @@
  */
 export { createIdentity, type Identity } from './service.ts'
 export type { Authentication } from './keyring.ts'
-export type { Principal } from './principal.ts'
 export type { ApiKey } from './schema.ts'
 export { ensureAdminToken, type AdminToken } from './admin-token.ts'
-export type { Member, Role } from './principal.ts'
+export type { Member, Principal, Role } from './principal.ts'
 export { isUserId } from './user-id.ts'
 export { IDENTITY_MIGRATIONS } from './migrations.ts'
 export { BAD_KEY_REQUEST, BAD_USER, NO_SUCH_KEY } from './problems.ts'

@@ -66,11 +66,17 @@ const limits = z.strictObject({
   list_deadline_ms: z.int().min(50).max(60_000).default(3_000),
 })
 
+const policy = z.strictObject({
+  /** Files of Cedar policies; with `*`, and relative to this file. */
+  files: z.array(z.string().min(1).max(4096)).max(100).default([]),
+})
+
 export const fileSchema = z.strictObject({
   server: server.prefault({}),
   storage: storage.prefault({}),
   audit: audit.prefault({}),
   limits: limits.prefault({}),
+  policy: policy.prefault({}),
   login_policy: loginPolicyConfig.prefault({}),
   servers: z.array(serverConfig).max(1_000).default([]),
   gateways: z.array(gatewayConfig).max(1_000).default([]),
@@ -107,6 +113,7 @@ export function readConfig(options: {
       // As browsers write it: without a path, not even "/".
       allowed_origins: value.server.allowed_origins.map((url) => new URL(url).origin),
     },
+    policy: { files: value.policy.files.map((file) => resolve(baseDir, file)) },
     storage: {
       ...value.storage,
       url: placeStorage(value.storage.url, { baseDir, dataDir: options.dataDir, isNewcomer }),

@@ -5,7 +5,7 @@ import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
-import { createPolicy, POLICY_MIGRATIONS, type PolicyRoom } from '#policy'
+import { createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type PolicyRoom } from '#policy'
 import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
@@ -124,6 +124,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     reload: async (next) => {
       loginPolicy.declare(next.login_policy)
       content.declare(next.content_rules)
+      await rooms.policy.declarePolicies(readPolicyFiles(next.policy.files))
       await rooms.house.declare(declaredIn(next))
     },
     reachedAt: async (at) => {
@@ -198,7 +199,7 @@ async function openTools(
     running: new Map(),
     isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
-  const policy = await createPolicy({ storage, clock, log, audit, world: worldOf(house) })
+  const policy = await openPolicy({ storage, clock, log, audit, house, config })
   const tools = createTools({ house, identity, policy, call, listDeadlineMs: config.limits.list_deadline_ms })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
   const close = async (): Promise<void> => {
@@ -208,6 +209,15 @@ async function openTools(
     await processes.close()
   }
   return { house, policy, tools, toolsAdmin, close }
+}
+
+function openPolicy(
+  deps: Pick<Ground, 'storage' | 'clock' | 'log'> & { audit: Audit; house: House; config: GatehouseConfig },
+) {
+  const { house, config, ...ground } = deps
+  // Nobody has an account yet; whoever a key names is known by that name alone.
+  const world = worldOf(house, () => null)
+  return createPolicy({ ...ground, world, files: readPolicyFiles(config.policy.files) })
 }
 
 function declaredIn({ servers, gateways }: GatehouseConfig): Declared {

@@ -64,11 +64,26 @@ export class Caste {
     return listed.effect === 'deny' ? listed : decision
   }
 
-  /** Like `decide`, where some circumstances are not known: `depends` when they matter. */
-  judge(request: Request, unknown: readonly string[]): 'allow' | 'deny' | 'depends' {
+  /** Like `decide`, of the past: neither arguments nor addresses are known any more, so it may depend on them. */
+  judge(request: Request): 'allow' | 'deny' | 'depends' {
+    const judged = this.#judgeOne(request)
+    if (!this.#asksList || judged === 'deny') return judged
+    const listed = this.#judgeOne({ ...request, action: 'list' })
+    return listed === 'allow' ? judged : listed
+  }
+
+  /** Ids of the rules whose answer about this thing hangs on the circumstances. */
+  movingFor(request: Request): readonly string[] {
+    return this.#known(request).moving
+  }
+
+  #judgeOne(request: Request): 'allow' | 'deny' | 'depends' {
     const decided = this.#known(request)
     if (decided.moving.length === 0) return decided.still.effect
-    return this.#decideInPart(request, decided, unknown)
+    const reads = new Set(decided.moving.flatMap((id) => [...(this.#moving.get(id)?.look.context ?? [])]))
+    if (![...FORGOTTEN, '*'].some((name) => reads.has(name))) return this.#decideNow(request, {}).effect
+    decided.judged ??= this.#decideInPart(request, decided, [...FORGOTTEN, 'now', 'face', 'client'])
+    return decided.judged
   }
 
   #decideOne(request: Request): Decision {
@@ -97,7 +112,7 @@ export class Caste {
     const { effect, reasons } = evaluate(this.#still, asked)
     const still = { effect, reasons }
     const isFinal = this.#moving.size === 0 || (effect === 'deny' && reasons.length > 0)
-    return { still, moving: isFinal ? [] : evaluate(this.#scopes, asked).reasons, could: null }
+    return { still, moving: isFinal ? [] : evaluate(this.#scopes, asked).reasons, could: null, judged: null }
   }
 
   #decideNow(request: Request, args: JsonObject): Decision {
@@ -139,7 +154,17 @@ export class Caste {
   }
 }
 
-type Decided = { readonly still: Decision; readonly moving: readonly string[]; could: Decision | null }
+type Decided = {
+  /** What the rules say that look at who and what only. */
+  readonly still: Decision
+  /** Ids of those that look at more, and apply. */
+  readonly moving: readonly string[]
+  could: Decision | null
+  judged: 'allow' | 'deny' | 'depends' | null
+}
+
+/** What the audit trail does not keep. */
+const FORGOTTEN = ['args', 'address', 'scopes'] as const
 
 /** More arguments than a rule can be asked about are not let through unasked. */
 const TOO_MANY: Decision = { effect: 'deny', reasons: [] }

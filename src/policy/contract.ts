@@ -1,7 +1,25 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
 import { addedGrant, addGrantRequest, grant, grantPage, listGrantsRequest } from './grants/schema.ts'
-import { BAD_GRANT, NO_SUCH_GRANT, OPEN_TO_ALL } from './problems.ts'
+import { explainRequest, explanation, replayReply, replayRequest, usageReply, usageRequest } from './ask/schema.ts'
+import {
+  BAD_GRANT,
+  BAD_POLICY,
+  NO_SUCH_GRANT,
+  NO_SUCH_THING,
+  NO_SUCH_VERSION,
+  NOTHING_BEFORE,
+  OPEN_TO_ALL,
+} from './problems.ts'
+import {
+  checkReply,
+  checkRequest,
+  chooseRequest,
+  policyState,
+  putRequest,
+  versionInfo,
+  versionText,
+} from './rules/schema.ts'
 
 export const policyContract = defineContract({
   addGrant: {
@@ -31,5 +49,98 @@ export const policyContract = defineContract({
     params: z.strictObject({ id: z.string().min(1).max(64) }),
     reply: grant.meta({ id: 'Grant' }),
     errors: [NO_SUCH_GRANT],
+  },
+  findGrantUsage: {
+    method: 'GET',
+    path: '/api/v1/grants/usage',
+    summary: 'How much of each grant was needed in the last days',
+    access: 'admin',
+    query: usageRequest,
+    reply: usageReply,
+  },
+  getPolicy: {
+    method: 'GET',
+    path: '/api/v1/policy',
+    summary: 'The rules in force, and all versions',
+    access: 'admin',
+    reply: policyState,
+  },
+  getPolicySchema: {
+    method: 'GET',
+    path: '/api/v1/policy/schema',
+    summary: "What policies may speak of, in Cedar's schema language",
+    access: 'admin',
+    reply: z.object({ schema: z.string() }),
+  },
+  checkPolicy: {
+    method: 'POST',
+    path: '/api/v1/policy/check',
+    summary: 'What is wrong with policies; changes nothing',
+    access: 'admin',
+    body: checkRequest,
+    reply: checkReply,
+  },
+  putPolicy: {
+    method: 'POST',
+    path: '/api/v1/policy/versions',
+    summary: 'Keep policies as the next version; it is not in force by that',
+    access: 'admin',
+    body: putRequest,
+    reply: versionInfo,
+    status: 201,
+    errors: [BAD_POLICY],
+  },
+  showPolicy: {
+    method: 'GET',
+    path: '/api/v1/policy/versions/{version}',
+    summary: 'One version with its text',
+    access: 'admin',
+    params: z.strictObject({ version: z.coerce.number().int().min(1) }),
+    reply: versionText,
+    errors: [NO_SUCH_VERSION],
+  },
+  activatePolicy: {
+    method: 'PUT',
+    path: '/api/v1/policy/active',
+    summary: 'Put a version in force, or none',
+    access: 'admin',
+    body: chooseRequest,
+    reply: policyState.meta({ id: 'PolicyState' }),
+    errors: [BAD_POLICY, NO_SUCH_VERSION],
+  },
+  rollbackPolicy: {
+    method: 'POST',
+    path: '/api/v1/policy/rollback',
+    summary: 'Put back in force what was before the last activation',
+    access: 'admin',
+    reply: policyState,
+    errors: [NOTHING_BEFORE],
+  },
+  shadowPolicy: {
+    method: 'PUT',
+    path: '/api/v1/policy/shadow',
+    summary: 'Try a version beside the one in force, or stop trying',
+    access: 'admin',
+    body: chooseRequest,
+    reply: policyState,
+    errors: [BAD_POLICY, NO_SUCH_VERSION],
+  },
+  explainPolicy: {
+    method: 'POST',
+    path: '/api/v1/policy/explain',
+    summary: 'Why somebody may or may not use something',
+    access: 'admin',
+    body: explainRequest,
+    reply: explanation,
+    errors: [NO_SUCH_THING],
+  },
+  replayPolicy: {
+    method: 'POST',
+    path: '/api/v1/policy/replay',
+    summary: 'Which recorded calls would have ended otherwise under other rules',
+    access: 'admin',
+    body: replayRequest,
+    reply: replayReply,
+    errors: [BAD_POLICY],
   },
 })

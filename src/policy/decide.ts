@@ -24,6 +24,8 @@ export type Verdict = {
   readonly policy?: string
   /** All grants and rules that decided, where there were several. */
   readonly rules?: readonly string[]
+  /** What rules that are only tried would have said, where that is something else. */
+  readonly shadow?: { readonly effect: 'allow' | 'deny'; readonly policy: string; readonly rule: string | null }
 }
 
 const OPEN: Verdict = { effect: 'allow', rule: 'gateway-open', reason: 'the gateway is open to this machine' }
@@ -56,7 +58,7 @@ function byAdmission({ gateways, keyId }: Principal, gateway: string): Verdict |
 }
 
 /** True where everybody who was admitted may use what there is, unless a rule forbids it. */
-function isOpenTo(snapshot: Snapshot, principal: Principal, thing: Pick<Thing, 'gateway' | 'access'>): boolean {
+export function isOpenTo(snapshot: Snapshot, principal: Principal, thing: Pick<Thing, 'gateway' | 'access'>): boolean {
   if (principal.kind === 'local-admin') return true
   return (thing.access ?? (snapshot.isGranted(thing.gateway) ? 'grants' : 'all')) === 'all'
 }

@@ -11,6 +11,7 @@
 export { createPolicy, type Policy, type PolicyRoom } from './service.ts'
 export type { Question, Verdict } from './decide.ts'
 export { describeThing, type Thing } from './thing.ts'
+export { readPolicyFiles } from './rules/read-files.ts'
 export { POLICY_MIGRATIONS } from './migrations.ts'
 export { policyContract } from './contract.ts'
 export { policyRoutes } from './routes.ts'

@@ -1,8 +1,8 @@
 import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
-import type { Rule } from './cedar/check.ts'
 import type { Grant } from './grants/schema.ts'
+import { gatewaysNamedBy, type RuleBook } from './rules/book.ts'
 import { buildSnapshot, type Castes, type Snapshot } from './snapshot.ts'
 
 const TOPIC = 'policy'
@@ -15,8 +15,9 @@ export type Stored = {
   /** Those that have ended as well. */
   readonly grants: readonly Grant[]
   readonly granted: readonly string[]
-  readonly rules: readonly Rule[]
-  readonly label: string
+  readonly book: RuleBook
+  /** Rules that are asked beside those in force. */
+  readonly shadow: RuleBook | null
 }
 
 export type LivePolicyDeps = {
@@ -32,8 +33,9 @@ export type LivePolicyDeps = {
 export class LivePolicy {
   readonly #deps: LivePolicyDeps
   readonly #castes: Castes = new Map()
-  #stored: Stored = { grants: [], granted: [], rules: [], label: '' }
+  #stored: Stored = { grants: [], granted: [], book: { rules: [], label: '' }, shadow: null }
   #current: Snapshot
+  #shadow: Snapshot | null = null
   #endsAt = Infinity
   #loading: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
@@ -44,7 +46,7 @@ export class LivePolicy {
 
   private constructor(deps: LivePolicyDeps) {
     this.#deps = deps
-    this.#current = this.#compile()
+    this.#current = this.compile(this.#stored.book)
     this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
   }
 
@@ -57,10 +59,30 @@ export class LivePolicy {
 
   /** As of this very moment: a grant that has ended is in it no more. */
   get current(): Snapshot {
-    if (this.#deps.clock.now() < this.#endsAt) return this.#current
-    this.#current = this.#compile()
-    setImmediate(() => this.#tell())
+    if (this.#deps.clock.now() >= this.#endsAt) {
+      this.#compileAll()
+      setImmediate(() => this.#tell())
+    }
     return this.#current
+  }
+
+  /** The rules that are tried beside those in force, with the same grants; null when there are none. */
+  get shadow(): Snapshot | null {
+    return this.#shadow
+  }
+
+  /** What would be in force with these rules and the grants there are now. */
+  compile(book: RuleBook): Snapshot {
+    const { granted } = this.#stored
+    return buildSnapshot(
+      { ...book, grants: this.#valid(), granted: new Set([...granted, ...gatewaysNamedBy(book.rules)]) },
+      this.#castes,
+    )
+  }
+
+  /** All grants, those that have ended as well. */
+  get grants(): readonly Grant[] {
+    return this.#stored.grants
   }
 
   /** Resolves when what was stored before this moment is in force here. Many asking at once share one reading. */
@@ -101,7 +123,7 @@ export class LivePolicy {
   }
 
   #takeOver(): void {
-    this.#current = this.#compile()
+    this.#compileAll()
     this.#tell()
   }
 
@@ -111,12 +133,16 @@ export class LivePolicy {
     this.#deps.onChange()
   }
 
-  #compile(): Snapshot {
+  #compileAll(): void {
+    const { book, shadow } = this.#stored
+    this.#endsAt = Math.min(Infinity, ...this.#valid().flatMap(({ expiresAt }) => expiresAt ?? []))
+    this.#current = this.compile(book)
+    this.#shadow = shadow && this.compile(shadow)
+  }
+
+  #valid(): Grant[] {
     const now = this.#deps.clock.now()
-    const { grants, granted, rules, label } = this.#stored
-    const valid = grants.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
-    this.#endsAt = Math.min(Infinity, ...valid.flatMap(({ expiresAt }) => expiresAt ?? []))
-    return buildSnapshot({ grants: valid, granted: new Set(granted), rules, label }, this.#castes)
+    return this.#stored.grants.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
   }
 
   /** So that clients hear of it: what is asked meanwhile is decided by the clock anyway. */

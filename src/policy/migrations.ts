@@ -17,4 +17,14 @@ export const POLICY_MIGRATIONS: Migrations = {
       await sql`create table policy_granted (gateway text primary key, since bigint not null)`.execute(db)
     },
   },
+  '2026-11-25_policy_version': {
+    async up(db) {
+      await sql`create table policy_version (
+        version bigint primary key, text text not null, note text, created_at bigint not null, created_by text)`.execute(
+        db,
+      )
+      await sql`create table policy_activation (id text primary key, version bigint, at bigint not null)`.execute(db)
+      await sql`create table policy_shadow (name text primary key, version bigint not null)`.execute(db)
+    },
+  },
 }

@@ -16,3 +16,24 @@ export const OPEN_TO_ALL = {
   status: 409,
   title: 'The gateway is open to everybody it admits',
 } as const satisfies ProblemKind
+/** Policies with mistakes; `findings` has each with its line. */
+export const BAD_POLICY = {
+  code: 'policy/bad-policy',
+  status: 400,
+  title: 'The policies have mistakes',
+} as const satisfies ProblemKind
+export const NO_SUCH_VERSION = {
+  code: 'policy/no-such-version',
+  status: 404,
+  title: 'There is no such version of the policies',
+} as const satisfies ProblemKind
+export const NOTHING_BEFORE = {
+  code: 'policy/nothing-before',
+  status: 409,
+  title: 'There is nothing to go back to',
+} as const satisfies ProblemKind
+export const NO_SUCH_THING = {
+  code: 'policy/no-such-thing',
+  status: 404,
+  title: 'The gateway shows no such thing',
+} as const satisfies ProblemKind

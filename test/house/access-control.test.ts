@@ -190,3 +190,142 @@ describe('on one house', () => {
     expect(await rest('', `Bearer ${first.adminToken}`)).toEqual([...G, ...A].toSorted())
   })
 })
+
+const RULES = `
+@id("no-writing-at-night")
+@note("a test")
+forbid(principal, action, resource == Tool::"github/create_issue");
+`
+
+forEachEngine((engine) => {
+  test('a version is tried in shadow, put in force, explained, replayed and rolled back', async () => {
+    const { policy, lineOf, first } = await start(engine)
+    const alice = await lineOf('alice')
+    const [line = { url: '' }] = alice
+    const { audit } = first.gatehouse
+    const names = [...G, ...A].toSorted()
+
+    expect(
+      policy.checkPolicy({ name: 'new.cedar', text: 'permit(principal, action, resource' }).findings,
+    ).toMatchObject([{ level: 'error', source: 'new.cedar', line: 1 }])
+    const { version } = await policy.putPolicy({ text: RULES, note: 'no writing' }, ADMIN)
+    await policy.shadowPolicy(version, ADMIN)
+    await callTool(line, 'create_issue')
+    const tried = (await audit.search({ user: 'alice', tool: 'create_issue' })).records[0]
+    const replayed = await policy.replay({ since: 0, text: RULES })
+    await policy.activatePolicy(version, ADMIN)
+    await allList(
+      alice,
+      names.filter((name) => name !== 'create_issue'),
+    )
+    const denied = await Promise.all(alice.map((one) => callTool(one, 'create_issue')))
+    const explained = policy.explain({ user: 'alice', gateway: 'demo', name: 'create_issue' })
+    const record = (await audit.search({ user: 'alice', tool: 'create_issue', decision: 'denied' })).records[0]
+    await policy.rollbackPolicy(ADMIN)
+    await allList(alice, names)
+
+    expect(tried).toMatchObject({
+      decision: 'allowed',
+      extra: { shadow: { effect: 'deny', rule: 'no-writing-at-night', policy: 'v1' } },
+    })
+    expect(replayed).toMatchObject({
+      changed: 1,
+      changes: [{ user: 'alice', tool: 'create_issue', before: 'allow', after: 'deny' }],
+    })
+    expect(denied.map(({ error }) => error?.message)).toEqual(alice.map(() => 'Unknown tool: "create_issue"'))
+    expect(explained).toMatchObject({ effect: 'deny', deciding: [{ id: 'no-writing-at-night' }] })
+    expect(record).toMatchObject({
+      extra: { rule: 'no-writing-at-night', access: { effect: 'deny' }, policyVersion: 'v1' },
+    })
+  })
+
+  test('a rule about arguments decides each call, and the list shows what could be allowed', async () => {
+    const { policy, lineOf } = await start(engine)
+    const alice = await lineOf('alice')
+    const text = `permit(principal == User::"alice", action, resource in Gateway::"demo")
+      when { resource.server == "github" && context.args.hasTag("to.repo") && context.args.getTag("to.repo") like "acme/*" };`
+    const { version } = await policy.putPolicy({ text }, ADMIN)
+    await policy.activatePolicy(version, ADMIN)
+    await allList(alice, G)
+
+    const call = (args: object) => Promise.all(alice.map((line) => callTool(line, 'create_issue', { ...args })))
+    const good = await call({ to: { repo: 'acme/x' } })
+    const bad = [await call({ to: { repo: 'evil/x' } }), await call({}), await call({ 'to.repo': 'acme/x' })]
+
+    expect(good.map(textOf)).toEqual(alice.map(() => 'create_issue was called'))
+    expect(bad.flat().map(({ error }) => error?.message)).toEqual(bad.flat().map(() => 'Unknown tool: "create_issue"'))
+  })
+})
+
+test('what is listed is what can be called: 10,000 samples of user, tool and path', async () => {
+  const { grant, lineOf, first } = await start('sqlite')
+  const tools = [...G, ...A]
+  const users = ['alice', 'bob', 'carol', 'dave']
+  const seed = { at: 42 }
+  const random = (below: number): number => {
+    seed.at = (seed.at * 1_103_515_245 + 12_345) % 2_147_483_648
+    return Math.floor((seed.at / 2_147_483_648) * below)
+  }
+  const patterns = ['github/*', 'atlassian/search', '*/create_*', 'github/list_repos', 'atlassian/*']
+  for (const user of users.slice(0, 3))
+    await grant(user, [patterns[random(patterns.length)] ?? '*', patterns[random(patterns.length)] ?? '*'])
+  const lines = new Map(
+    await Promise.all(users.map(async (user) => [user, (await lineOf(user))[0] ?? { url: '' }] as const)),
+  )
+  const sessions = new Map(
+    await Promise.all([...lines].map(async ([user, line]) => [user, await openSession(line)] as const)),
+  )
+  const rest = (user: string, path: string, init: RequestInit = {}) =>
+    fetch(`${first.url}/api/v1/gateways/demo/${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${lines.get(user)?.key}`, 'content-type': 'application/json' },
+    })
+  const listed: Record<string, (user: string) => Promise<string[]>> = {
+    modern: (user) => toolNames(lines.get(user) ?? { url: '' }),
+    legacy: async (user) =>
+      Object((await sessions.get(user)?.ask('tools/list'))?.result)['tools'].map(({ name }: { name: string }) => name),
+    rest: async (user) =>
+      JSON.parse(await (await rest(user, 'tools')).text()).tools.map(({ name }: { name: string }) => name),
+    cli: async (user) => {
+      const admin = { headers: { authorization: `Bearer ${first.adminToken}` } }
+      const response = await fetch(`${first.url}/api/v1/gateways/demo/tools?user=${user}`, admin)
+      return JSON.parse(await response.text()).tools.map(({ name }: { name: string }) => name)
+    },
+  }
+  const principal = (user: string) =>
+    first.gatehouse.tools.admit({
+      gateway: 'demo',
+      credentials: { authorization: `Bearer ${lines.get(user)?.key}`, remoteAddress: '127.0.0.1' },
+      face: 'mcp',
+    })
+  const seen = new Map<string, Set<string>>()
+  for (const path of Object.keys(listed))
+    for (const user of users) seen.set(`${path} ${user}`, new Set(await listed[path]?.(user)))
+  const wrong: string[] = []
+  // Every path, with real calls …
+  for (const user of users) {
+    for (const tool of tools) {
+      const line = lines.get(user) ?? { url: '' }
+      const called = {
+        modern: (await callTool(line, tool)).error === undefined,
+        legacy: (await sessions.get(user)?.call(tool))?.error === undefined,
+        rest: (await rest(user, 'call', { method: 'POST', body: JSON.stringify({ tool }) })).ok,
+      }
+      for (const [path, isCalled] of Object.entries(called))
+        if (isCalled !== seen.get(`${path} ${user}`)?.has(tool)) wrong.push(`${path} ${user} ${tool}`)
+      if (called.modern !== seen.get(`cli ${user}`)?.has(tool)) wrong.push(`cli ${user} ${tool}`)
+    }
+  }
+  // … and as many samples of the decision itself, with names that exist for others or for nobody.
+  for (let sample = 0; sample < 10_000; sample++) {
+    const user = users[random(users.length)] ?? ''
+    const tool = [...tools, 'nothing', 'create_isue'][random(tools.length + 2)] ?? ''
+    const path = Object.keys(listed)[random(4)] ?? ''
+    const isFound = first.gatehouse.tools.find(principal(user), tool) !== null
+    if (isFound !== seen.get(`${path} ${user}`)?.has(tool)) wrong.push(`${path} ${user} ${tool}`)
+  }
+
+  expect(wrong).toEqual([])
+  expect(seen.get('modern dave')?.size).toBe(0)
+  expect(seen.get('modern alice')?.size).toBeGreaterThan(0)
+}, 60_000)

@@ -26,6 +26,10 @@ export function addGrant(program: Command, { terminal }: Verb): void {
   subjectOptions(list)
     .option('--gateway <slug>', 'only those of this gateway')
     .action((options: ListOptions) => listGrants(terminal, options))
+  dataCommand(grant, 'unused')
+    .description('grants that were not needed, and narrower ones for those that give too much')
+    .option('--days <n>', 'in so many days', '30')
+    .action((options: DataOptions & { days: string }) => showUnused(terminal, options))
   dataCommand(grant, 'remove <id...>')
     .description('take grants back; clients hear of it at once')
     .action((ids: string[], options: DataOptions) => removeGrants(terminal, ids, options))
@@ -141,4 +145,26 @@ async function removeGrants(terminal: Terminal, ids: readonly string[], options:
     )
     printEither(terminal, options, { json: { removed }, text: text.join('') })
   })
+}
+
+async function showUnused(terminal: Terminal, options: DataOptions & { days: string }): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const usage = await api.findGrantUsage({ query: { days: options.days } })
+    const unneeded = usage.grants.filter(({ verdict }) => verdict !== 'used')
+    const text =
+      unneeded.length === 0 ? 'Every grant was needed, in all that it gives.\n' : unneeded.map(describeUse).join('')
+    printEither(terminal, options, { json: usage, text })
+  })
+}
+
+type Use = Awaited<ReturnType<Api['findGrantUsage']>>['grants'][number]
+
+function describeUse({ grant, verdict, calls, covers, used, isYoung }: Use): string {
+  const head = `${grant.id}: ${describeWho(grant.subject)} may use ${describeWhat(grant)}\n`
+  const young = isYoung ? ' (it is younger than that)' : ''
+  if (verdict === 'unused') return `${head}  not used${young}: ./gatehouse grant remove ${grant.id}\n`
+  const option = grant.subject.kind === 'everyone' ? '--everyone' : `--${grant.subject.kind} '${grant.subject.id}'`
+  const where = grant.gateway === null ? '' : ` --gateway ${grant.gateway}`
+  const narrower = `./gatehouse grant add ${option} --tools ${used.map((name) => `'${name}'`).join(' ')}${where}`
+  return `${head}  ${calls} calls of ${used.length} out of ${covers}${young}; enough would be:\n  ${narrower}\n  ./gatehouse grant remove ${grant.id}\n`
 }

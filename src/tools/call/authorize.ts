@@ -23,10 +23,23 @@ export function authorize(deps: Pick<CallDeps, 'policy'>, attempt: Attempt, targ
   const { admission, method, session } = request
   const { things, pages = [] } = target
   const args = () => argumentsFor(attempt, target)
-  const verdict = mayUse(deps.policy, admission, { action: ACTIONS[method], things, pages, session, args })
-  attempt.verdict = verdict
+  const wanted = { action: ACTIONS[method], things, pages, session, args }
+  const verdict = mayUse(deps.policy, admission, wanted)
+  attempt.verdict = withShadow(deps, admission, { wanted, verdict })
   if (verdict.effect === 'allow') return verdict
   throw unknownTo(request, verdict.reason)
+}
+
+/** With what the rules that are only tried would have said, where that is something else. */
+function withShadow(
+  deps: Pick<CallDeps, 'policy'>,
+  admission: Admission,
+  { wanted, verdict }: { wanted: Wanted; verdict: Verdict },
+): Verdict {
+  const shadow = deps.policy.shadow()
+  if (shadow === null) return verdict
+  const { effect, rule, policy = '' } = mayUse(shadow, admission, wanted)
+  return effect === verdict.effect ? verdict : { ...verdict, shadow: { effect, rule, policy } }
 }
 
 /** The arguments as the server will get them, so that no default or pinned value slips past a rule. */

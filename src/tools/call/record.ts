@@ -71,10 +71,12 @@ function extraOf({ rules, verdict }: Attempt, ending: Ending): Pick<AuditEvent, 
 
 /** What the policy said, wherever it was asked for more than the key: so that a record explains itself, and can be replayed. */
 function policyOf(verdict: Verdict | null): NonNullable<AuditEvent['extra']> {
-  if (verdict === null || (verdict.policy === undefined && verdict.effect === 'allow')) return {}
-  const { effect, rule, rules, policy } = verdict
+  if (verdict === null) return {}
+  const { effect, rule, rules, policy, shadow } = verdict
+  const tried = shadow === undefined ? {} : { shadow }
+  if (policy === undefined && effect === 'allow') return tried
   const access = { effect, ...(rule === null ? {} : { rules: rules?.slice(0, MAX_RULES_TOLD) ?? [rule] }) }
-  return { access, ...(policy === undefined ? {} : { policyVersion: policy }) }
+  return { access, ...(policy === undefined ? {} : { policyVersion: policy }), ...tried }
 }
 
 function shownName(value: unknown): string | null {

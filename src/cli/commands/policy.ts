@@ -1,0 +1,241 @@
+import { readFile } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
+import { isJsonObject } from '#kernel'
+import type { Command } from 'commander'
+import { Failure, UsageError } from '../failure.ts'
+import { withHouse, type Api } from '../reach.ts'
+import type { Terminal } from '../terminal.ts'
+import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
+import { count, printEither } from '../words/print.ts'
+import { plain, safe, table } from '../words/table.ts'
+import { parseSince, relative } from '../words/times.ts'
+
+export function addPolicy(program: Command, { terminal, finish }: Verb): void {
+  const policy = program.command('policy').description('rules that people write (Cedar), and what they mean')
+  dataCommand(policy, 'check <file>')
+    .description('what is wrong with policies; changes nothing')
+    .action(async (file: string, options: DataOptions) => finish(await check(terminal, file, options)))
+  dataCommand(policy, 'put <file>')
+    .description('keep policies as the next version; it is not in force by that')
+    .option('--note <text>', 'what is new in it')
+    .action((file: string, options: DataOptions & { note?: string }) => put(terminal, file, options))
+  dataCommand(policy, 'list')
+    .description('the rules in force, and all versions')
+    .action((options: DataOptions) => list(terminal, options))
+  dataCommand(policy, 'show <version>')
+    .description('the text of a version')
+    .action((version: string, options: DataOptions) => show(terminal, version, options))
+  dataCommand(policy, 'activate <version>')
+    .description('put a version in force; "none" leaves the policy files alone in force')
+    .action((version: string, options: DataOptions) => activate(terminal, version, options))
+  dataCommand(policy, 'rollback')
+    .description('put back in force what was before the last activation')
+    .action((options: DataOptions) => change(terminal, options, (api) => api.rollbackPolicy({})))
+  dataCommand(policy, 'shadow <version>')
+    .description('try a version beside the one in force, on real calls; "off" ends it')
+    .action((version: string, options: DataOptions) => shadow(terminal, version, options))
+  dataCommand(policy, 'schema')
+    .description('what policies may speak of')
+    .action((options: DataOptions) => showSchema(terminal, options))
+  addQuestions(policy, terminal)
+}
+
+function addQuestions(policy: Command, terminal: Terminal): void {
+  dataCommand(policy, 'explain')
+    .description('why somebody may or may not use something, and what would have to change')
+    .requiredOption('--user <id>', 'who')
+    .requiredOption('--gateway <slug>', 'where')
+    .option('--tool <name>', 'a tool, as the gateway shows it or as server/name')
+    .option('--prompt <name>', 'a prompt')
+    .option('--resource <uri>', 'a resource')
+    .option('--args <json>', 'the arguments of the call')
+    .action((options: ExplainOptions) => explain(terminal, options))
+  dataCommand(policy, 'replay')
+    .description('which recorded calls would have ended otherwise under other rules')
+    .requiredOption('--since <time>', 'how far back: 7d, 12h or a date')
+    .option('--with <file>', 'policies in the place of the version in force; without it, everything as it is now')
+    .action((options: ReplayOptions) => replay(terminal, options))
+}
+
+async function readSource(terminal: Terminal, file: string): Promise<string> {
+  return readFile(resolve(terminal.cwd, file), 'utf8').catch((error: unknown) => {
+    throw new Failure(`${file} cannot be read.`, String(error))
+  })
+}
+
+async function check(terminal: Terminal, file: string, options: DataOptions): Promise<0 | 1> {
+  const text = await readSource(terminal, file)
+  return withHouse(terminal, options, async ({ api }) => {
+    const checked = await api.checkPolicy({ body: { name: basename(file), text } })
+    const lines = checked.findings.map(
+      ({ level, source, line, message }) => `${source}:${line}: ${level}: ${plain(message)}\n`,
+    )
+    const end = checked.ok
+      ? `${file} can be used; with the policy files there are ${count(checked.rules.length, 'rule')}.\n`
+      : ''
+    printEither(terminal, options, { json: checked, text: lines.join('') + end })
+    return checked.ok ? 0 : 1
+  })
+}
+
+async function put(terminal: Terminal, file: string, options: DataOptions & { note?: string }): Promise<void> {
+  const text = await readSource(terminal, file)
+  await withHouse(terminal, options, async ({ api }) => {
+    const added = await api.putPolicy({ body: { text, note: options.note ?? null } })
+    const next = `Version ${added.version} is kept. Try it: ./gatehouse policy shadow ${added.version}; put it in force: ./gatehouse policy activate ${added.version}\n`
+    printEither(terminal, options, { json: added, text: next })
+  })
+}
+
+type State = Awaited<ReturnType<Api['getPolicy']>>
+
+function describeState({ active, shadow: tried, label, files, rules }: State): string {
+  const lines = [
+    active === null ? 'No version is in force.' : `Version ${active} is in force.`,
+    ...(tried === null ? [] : [`Version ${tried} is tried beside it.`]),
+    ...(files.length === 0 ? [] : [`Files: ${files.join(', ')}`]),
+    `${count(rules.length, 'rule')}, named ${label} in the audit trail.`,
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+async function list(terminal: Terminal, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const state = await api.getPolicy({})
+    const now = terminal.now()
+    const marks = (version: number): string =>
+      [...(version === state.active ? ['in force'] : []), ...(version === state.shadow ? ['tried'] : [])].join(', ')
+    const versions = state.versions.map(({ version, note, createdAt, createdBy }) => [
+      `${version}`,
+      marks(version),
+      relative(createdAt, now),
+      createdBy ?? '',
+      note ?? '',
+    ])
+    const rules = state.rules.map(({ id, effect, note }) => [id, effect, note ?? ''])
+    const tables = [
+      ...(rules.length === 0 ? [] : [table(['rule', 'effect', 'note'], rules, terminal.columns)]),
+      ...(versions.length === 0 ? [] : [table(['version', '', 'made', 'by', 'note'], versions, terminal.columns)]),
+    ]
+    printEither(terminal, options, { json: state, text: [describeState(state), ...tables].join('\n') })
+  })
+}
+
+function versionOf(text: string, none: string): number | null {
+  if (text === none) return null
+  const version = Number(text.replace(/^v/, ''))
+  if (Number.isSafeInteger(version) && version > 0) return version
+  throw new UsageError(`"${text.slice(0, 40)}" is no version; write its number, or "${none}".`)
+}
+
+async function show(terminal: Terminal, text: string, options: DataOptions): Promise<void> {
+  const version = versionOf(text, '') ?? 0
+  await withHouse(terminal, options, async ({ api }) => {
+    const found = await api.showPolicy({ params: { version } })
+    printEither(terminal, options, { json: found, text: safe(found.text) })
+  })
+}
+
+async function change(terminal: Terminal, options: DataOptions, make: (api: Api) => Promise<State>): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const state = await make(api)
+    printEither(terminal, options, { json: state, text: describeState(state) })
+  })
+}
+
+async function activate(terminal: Terminal, text: string, options: DataOptions): Promise<void> {
+  const version = versionOf(text, 'none')
+  await change(terminal, options, (api) => api.activatePolicy({ body: { version } }))
+}
+
+async function shadow(terminal: Terminal, text: string, options: DataOptions): Promise<void> {
+  const version = versionOf(text, 'off')
+  await change(terminal, options, (api) => api.shadowPolicy({ body: { version } }))
+}
+
+async function showSchema(terminal: Terminal, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const found = await api.getPolicySchema({})
+    printEither(terminal, options, { json: found, text: found.schema })
+  })
+}
+
+type ExplainOptions = DataOptions & {
+  user: string
+  gateway: string
+  tool?: string
+  prompt?: string
+  resource?: string
+  args?: string
+}
+
+async function explain(terminal: Terminal, options: ExplainOptions): Promise<void> {
+  const { user, gateway, args } = options
+  const [wanted] = (['tool', 'prompt', 'resource'] as const).flatMap((kind) => {
+    const name = options[kind]
+    return name === undefined ? [] : [{ kind, name }]
+  })
+  if (wanted === undefined) throw new UsageError('Say what: --tool, --prompt or --resource.')
+  const given = args === undefined ? {} : { args: parseArguments(args) }
+  await withHouse(terminal, options, async ({ api }) => {
+    const told = await api.explainPolicy({ body: { user, gateway, ...wanted, ...given } })
+    const section = (title: string, lines: readonly string[]): string[] =>
+      lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${plain(line)}`)]
+    const text = [
+      plain(told.summary),
+      ...(told.groups.length === 0 ? [] : [`Groups: ${told.groups.map(plain).join(', ')}`]),
+      ...section(
+        'Decided by:',
+        told.deciding.map(({ words }) => words),
+      ),
+      ...section('It hangs on arguments, time or network:', told.depends),
+      ...section(
+        'Grants that do not do it:',
+        told.near.map(({ id, words }) => `${id}: ${words}`),
+      ),
+      ...section('What would change it:', told.advice),
+      '',
+    ]
+    printEither(terminal, options, { json: told, text: text.join('\n') })
+  })
+}
+
+function parseArguments(text: string) {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (isJsonObject(parsed)) return JSON.parse(text)
+  } catch {
+    // Said below, in one way for both.
+  }
+  throw new UsageError('--args: write a JSON object, such as \'{"repo":"acme/x"}\'.')
+}
+
+type ReplayOptions = DataOptions & { since: string; with?: string }
+
+async function replay(terminal: Terminal, options: ReplayOptions): Promise<void> {
+  const since = parseSince(options.since, terminal.now())
+  const text = options.with === undefined ? null : await readSource(terminal, options.with)
+  await withHouse(terminal, options, async ({ api }) => {
+    const told = await api.replayPolicy({ body: { since, text } })
+    const rows = told.changes.map(({ user, gateway, server, tool, before, after, calls, last, example }) => [
+      user,
+      `${server}/${tool}`,
+      gateway,
+      `${before} → ${after}`,
+      `${calls}`,
+      relative(last, terminal.now()),
+      example,
+    ])
+    const lines = [
+      `${count(told.records, 'call')} looked at; ${told.changed} would end otherwise.`,
+      ...(told.unknown === 0 ? [] : [`${told.unknown} were of things that are shown no more.`]),
+      ...(told.depends === 0 ? [] : [`${told.depends} hang on arguments or addresses, which the trail does not keep.`]),
+      ...(told.complete ? [] : ['There is more than was looked at or is shown; choose a shorter time.']),
+      'Groups and grants are those of now.',
+      '',
+    ]
+    const changes =
+      rows.length === 0 ? '' : table(['user', 'tool', 'gateway', 'change', 'calls', 'last', 'example'], rows)
+    printEither(terminal, options, { json: told, text: lines.join('\n') + changes })
+  })
+}

@@ -1,0 +1,70 @@
+import type { Audit } from '#audit'
+import { isOpenTo } from '../decide.ts'
+import type { Snapshot } from '../snapshot.ts'
+import type { Thing } from '../thing.ts'
+import type { World } from '../world.ts'
+import { readRecorded, type Recorded } from './recorded.ts'
+import type { Change, ReplayReply } from './schema.ts'
+
+const MAX_CHANGES = 1_000
+
+/**
+ * Asks other rules about recorded calls, and names those that would have ended otherwise. Grants, groups and things are
+ * those of now; what the trail does not keep (arguments, addresses) is not guessed: such calls are counted apart.
+ */
+export async function replay(
+  deps: { audit: Pick<Audit, 'search'>; world: World },
+  asked: { snapshot: Snapshot; since: number; records: number },
+): Promise<ReplayReply> {
+  const counts = { records: 0, changed: 0, unknown: 0, depends: 0 }
+  const changes = new Map<string, Change>()
+  let isComplete = true
+  for await (const page of readRecorded(deps, asked.since)) {
+    for (const recorded of page) count({ counts, changes, snapshot: asked.snapshot }, recorded)
+    isComplete = counts.records < asked.records
+    if (!isComplete) break
+  }
+  const sorted = [...changes.values()].toSorted((a, b) => b.calls - a.calls)
+  return { ...counts, complete: isComplete && sorted.length <= MAX_CHANGES, changes: sorted.slice(0, MAX_CHANGES) }
+}
+
+type Tally = {
+  readonly counts: { records: number; changed: number; unknown: number; depends: number }
+  readonly changes: Map<string, Change>
+  readonly snapshot: Snapshot
+}
+
+function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
+  const { thing, before, record } = recorded
+  counts.records += 1
+  if (thing === null) {
+    counts.unknown += 1
+    return
+  }
+  const after = judge(snapshot, recorded, thing)
+  if (after === 'depends') counts.depends += 1
+  if (after === before || after === 'depends') return
+  counts.changed += 1
+  const { userId: user = '', what, chain, seq, at } = record
+  const { gateway, server, name: tool } = thing
+  const key = JSON.stringify([user, gateway, server, tool, what, before, after])
+  const known = changes.get(key)
+  if (known) changes.set(key, { ...known, calls: known.calls + 1, first: Math.min(known.first, at) })
+  else {
+    const example = `${chain}/${seq}`
+    changes.set(key, { user, gateway, server, tool, what, before, after, calls: 1, first: at, last: at, example })
+  }
+}
+
+function judge(snapshot: Snapshot, recorded: Recorded, thing: Thing): 'allow' | 'deny' | 'depends' {
+  const { principal, action, record } = recorded
+  const isOpen = isOpenTo(snapshot, principal, thing)
+  if (isOpen && !snapshot.hasRules) return 'allow'
+  const at = { face: record.face ?? '', client: record.client?.split('/')[0] ?? '', remoteAddress: null, scopes: null }
+  const caste = snapshot.casteOf(principal)
+  const request = { thing, action, at, now: record.at }
+  if (!isOpen) return caste.judge(request)
+  // Where everybody may, only a forbid changes anything.
+  const { effect, reasons } = caste.decide(request)
+  return effect === 'deny' && reasons.length > 0 ? 'deny' : 'allow'
+}
