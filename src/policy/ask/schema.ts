@@ -9,7 +9,7 @@ export const explainRequest = z.strictObject({
   kind: kind.default('tool'),
   name: z.string().min(1).max(8_192).meta({ description: 'As the gateway shows it, or `server/name`.' }),
   args: z
-    .record(z.string(), z.json())
+    .record(z.string().max(1_024), z.json())
     .optional()
     .meta({ description: 'Without: whether a call could be allowed with any arguments.' }),
 })
