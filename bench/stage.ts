@@ -14,6 +14,7 @@ export type Stage = {
   readonly bareProxy: Child
   readonly gateway: Child
   readonly key: string
+  readonly upstreams: { readonly modern: string; readonly legacy: string }
   direct(client: Era): Target
   bare(client: Era): Target
   through(client: Era, upstream: Era): Promise<Target>
@@ -50,6 +51,7 @@ export async function openStage(): Promise<Stage> {
     get key() {
       return house.key
     },
+    upstreams: urls,
     direct: (era) => ({ url: urls.modern, era }),
     bare: (era) => ({ url: bareUrl, era }),
     builtin: (era) => at('builtin', era),

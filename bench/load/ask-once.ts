@@ -8,7 +8,7 @@ export async function askOnce(given: unknown): Promise<{ milliseconds: number; b
   const { target: to, resultBytes } = order.parse(given)
   const client = openConnection(to.url)
   const started = performance.now()
-  const body = callBody(to.era, 1, { text: 'hello', resultBytes })
+  const body = callBody(to, 1, { text: 'hello', resultBytes })
   const bytes = await new Promise<number>((resolve, reject) => {
     send(client, { ...callOptions(to), body }, (answer) => {
       if (answer instanceof Error) reject(answer)

@@ -23,7 +23,7 @@ export async function holdRate(given: unknown): Promise<{ latencies: number[]; f
       const client = clients[begun % connections]
       const at = performance.now()
       if (client === undefined) continue
-      send(client, { ...options, body: callBody(to.era, begun) }, (answer) => {
+      send(client, { ...options, body: callBody(to, begun) }, (answer) => {
         const wrong = whyWrong(answer)
         if (wrong !== null) failures.push(wrong)
         latencies.push(performance.now() - at)

@@ -26,7 +26,7 @@ function callInTurn(client: Client, to: Target, tally: Tally): Promise<void> {
       if (performance.now() >= tally.until || tally.calls >= tally.atMost) return resolve()
       if (tally.failures.length > 10) return resolve()
       lastId += 1
-      send(client, { ...options, body: callBody(to.era, lastId) }, (answer) => {
+      send(client, { ...options, body: callBody(to, lastId) }, (answer) => {
         const wrong = whyWrong(answer)
         if (wrong === null) tally.calls += 1
         else tally.failures.push(wrong)

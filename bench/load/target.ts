@@ -7,8 +7,10 @@ export const target = z.object({
   era: z.enum(['legacy', 'modern']),
   key: z.string().optional(),
   session: z.string().optional(),
+  /** What the echo is called there. */
+  tool: z.string().default('echo'),
 })
-export type Target = z.output<typeof target>
+export type Target = z.input<typeof target>
 
 const ENVELOPE = JSON.stringify({
   'io.modelcontextprotocol/protocolVersion': '2026-07-28',
@@ -36,9 +38,9 @@ export function callOptions(to: Target): Omit<Dispatcher.DispatchOptions, 'body'
 const COMMON = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 
 /** Every call has its own id and arguments, so that nothing can answer it from a cache. */
-export function callBody(era: Target['era'], id: number, args: object = { text: `hello ${id}` }): string {
+export function callBody({ era, tool = 'echo' }: Target, id: number, args: object = { text: `hello ${id}` }): string {
   const meta = era === 'modern' ? `,"_meta":${ENVELOPE}` : ''
-  const params = `{"name":"echo","arguments":${JSON.stringify(args)}${meta}}`
+  const params = `{"name":"${tool}","arguments":${JSON.stringify(args)}${meta}}`
   return `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":${params}}`
 }
 
