@@ -20,7 +20,7 @@ const saturated = z.object({ calls: z.number(), seconds: z.number(), failures: z
 const held = z.object({ latencies: z.array(z.number()), failures: z.array(z.string()) })
 const sessions = z.object({ opened: z.number(), first: z.string() })
 
-type Way = { readonly name: string; readonly target: Target; cpuMicros(): Promise<number> }
+type Way = { readonly name: string; readonly target: Target; readonly cpuMicros: () => Promise<number> }
 type Sample = { readonly callsPerSecond: number; readonly cpuMicros: number; readonly p50: number }
 
 await using stage = await openStage()

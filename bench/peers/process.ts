@@ -13,7 +13,7 @@ export type Peer = {
   readonly target: Target
   readonly hasSessions: boolean
   /** CPU that its process has spent. */
-  cpuMicros(): Promise<number>
+  readonly cpuMicros: () => Promise<number>
   stop(): Promise<void>
 }
 
