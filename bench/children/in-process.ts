@@ -1,11 +1,16 @@
 import { z } from 'zod'
 import type { Gatehouse } from '../../src/main/index.ts'
 
-const order = z.object({ calls: z.number(), atOnce: z.number(), key: z.string() })
+const order = z.object({
+  calls: z.number(),
+  atOnce: z.number(),
+  key: z.string(),
+  gateway: z.string().default('builtin'),
+})
 
 /** Makes calls of the built-in echo tool through the pipeline, with no protocol and no network around it. */
 export async function callInProcess(gatehouse: Pick<Gatehouse, 'tools'>, given: unknown) {
-  const { calls, atOnce, key } = order.parse(given)
+  const { calls, atOnce, key, gateway } = order.parse(given)
   const { tools } = gatehouse
   const session = { key: 'bench', era: 'modern', userId: 'bench@example.com', clientInfo: {}, clientCapabilities: {} }
   const credentials = { authorization: `Bearer ${key}`, remoteAddress: '127.0.0.1' }
@@ -14,7 +19,7 @@ export async function callInProcess(gatehouse: Pick<Gatehouse, 'tools'>, given: 
   const caller = async () => {
     while (left > 0) {
       left -= 1
-      const admission = tools.admit({ gateway: 'builtin', credentials, face: 'mcp' })
+      const admission = tools.admit({ gateway, credentials, face: 'mcp' })
       const outcome = await tools.call({
         admission,
         face: 'mcp',

@@ -21,6 +21,8 @@ export type ServerInfo = {
   readonly origin: 'file' | 'api'
   readonly enabled: boolean
   readonly target: string
+  /** What keeps callers from going around the gateway. */
+  readonly guard: 'credential' | 'process' | 'none'
   readonly tags: readonly string[]
   readonly health: ServerHealth
   readonly held: readonly string[]
@@ -73,6 +75,7 @@ function listServers(deps: AdminDeps): ServerInfo[] {
         origin: declared.has(config.name) ? ('file' as const) : ('api' as const),
         enabled: config.enabled,
         target: targetOf(config),
+        guard: guardOf(config),
         tags: config.tags,
         health: kept ? { ...kept.health(), reason: kept.adminReason() } : UNKNOWN_HEALTH,
         held: catalog.get(config.name)?.held ?? [],
@@ -80,6 +83,19 @@ function listServers(deps: AdminDeps): ServerInfo[] {
       }
     })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** A server that gets nothing from us that only we have answers anybody who finds it. */
+function guardOf(config: ServerConfig): ServerInfo['guard'] {
+  switch (config.transport) {
+    case 'http':
+      return Object.keys(config.headers).length > 0 ? 'credential' : 'none'
+    case 'worker':
+      return 'credential'
+    case 'stdio':
+    case 'builtin':
+      return 'process'
+  }
 }
 
 /** Where a server is, without what could be secret in it. */

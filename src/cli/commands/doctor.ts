@@ -124,12 +124,24 @@ async function checkServers(api: Api): Promise<Finding[]> {
   const enabled = servers.filter((server) => server.enabled)
   // Asked anew, and all at once: one that is slow must not hide the others.
   const checked = await Promise.all(enabled.map(({ name }) => api.checkServer({ params: { name } })))
-  return checked.map(({ name, health }): Finding => {
-    const what = `server ${name}`
-    if (health.state === 'healthy') return { level: 'ok', what, detail: count(health.tools, 'tool') }
-    const level = health.state === 'degraded' ? 'warn' : 'fail'
-    return { level, what, detail: `${health.state}: ${health.reason}`, advice: `./gatehouse server check ${name}` }
-  })
+  return [...checked.map(describeHealth), ...checked.flatMap(checkGuard)]
+}
+
+type ServerInfo = Awaited<ReturnType<Api['checkServer']>>
+
+/** Whoever reaches it directly is seen by no rule and no record. */
+function checkGuard({ name, guard, target }: ServerInfo): Finding[] {
+  if (guard !== 'none') return []
+  const detail = `${target} can be called without the gateway: it gets no credential from us`
+  const advice = 'Give it one (headers), or let only this machine reach it. See docs/policy.md, "The boundary".'
+  return [{ level: 'warn', what: `server ${name}`, detail, advice }]
+}
+
+function describeHealth({ name, health }: ServerInfo): Finding {
+  const what = `server ${name}`
+  if (health.state === 'healthy') return { level: 'ok', what, detail: count(health.tools, 'tool') }
+  const level = health.state === 'degraded' ? 'warn' : 'fail'
+  return { level, what, detail: `${health.state}: ${health.reason}`, advice: `./gatehouse server check ${name}` }
 }
 
 async function checkGateways(api: Api): Promise<Finding[]> {
