@@ -10,6 +10,7 @@ import type { HouseOptions } from './verb.ts'
 
 const ALL = {
   ...contracts.keys,
+  ...contracts.accounts,
   ...contracts.login,
   ...contracts.policy,
   ...contracts.tools,

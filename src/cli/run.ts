@@ -8,6 +8,8 @@ import { addConnect } from './commands/connect.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addGateway } from './commands/gateway.ts'
 import { addGrant } from './commands/grant.ts'
+import { addAccount } from './commands/account.ts'
+import { addGroup } from './commands/group.ts'
 import { addKey } from './commands/key.ts'
 import { addLoginPolicy } from './commands/login-policy.ts'
 import { addRule } from './commands/rule.ts'
@@ -22,6 +24,8 @@ import type { Verb } from './verb.ts'
 const NOUNS = [
   addUp,
   addKey,
+  addAccount,
+  addGroup,
   addLoginPolicy,
   addGrant,
   addPolicy,

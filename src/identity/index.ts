@@ -1,10 +1,12 @@
 /**
- * Who is calling. For now by API keys: `gh_…`, shown once, stored as a hash, bound to gateways and perhaps to one user.
+ * Who is calling: accounts of people and machines, their groups, and API keys (`gh_…`, shown once, stored as a hash,
+ * bound to gateways and perhaps to one user).
  *
- * `identity.keyring()` is all keys at this moment, in memory and unchangeable; `authenticate` on it decides without
- * waiting (`keyring.ts`). Making or revoking a key (`service.ts`) is recorded first, then stored, and builds the next
- * keyring on every replica (`live-keyring.ts`). `admin-token.ts` is how the command line on the same machine proves
- * itself. Accounts, log-in and OAuth will live beside the keys; `userId` is the string that they will explain.
+ * `live-snapshot.ts` keeps all accounts (a `Directory`, in `accounts/`) and all keys (a `Keyring`) of one moment in
+ * memory, unchangeable; `authenticate` decides on it without waiting and says for which `Principal` a request is made.
+ * Every change is recorded first, then stored, and builds the next snapshot on every replica. An account that is made
+ * inactive takes its keys with it; its user id is never given to anyone else. `admin-token.ts` is how the command line
+ * on the same machine proves itself.
  */
 export { createIdentity, type Identity } from './service.ts'
 export type { Authentication } from './keyring.ts'
@@ -13,6 +15,8 @@ export { ensureAdminToken, type AdminToken } from './admin-token.ts'
 export type { Member, Principal, Role } from './principal.ts'
 export { isUserId } from './user-id.ts'
 export { IDENTITY_MIGRATIONS } from './migrations.ts'
-export { BAD_KEY_REQUEST, BAD_USER, NO_SUCH_KEY } from './problems.ts'
+export { ACCOUNT_INACTIVE, BAD_KEY_REQUEST, BAD_USER, NO_SUCH_KEY } from './problems.ts'
 export { identityContract } from './contract.ts'
 export { authorizeApi, identityRoutes } from './routes.ts'
+export { accountsContract } from './accounts/contract.ts'
+export { accountsRoutes } from './accounts/routes.ts'

@@ -1,7 +1,17 @@
 import { Problem } from '#kernel'
 import { hashKey, judgeForm, MAX_KEY_CHARS } from './key-text.ts'
-import { BAD_USER, FORBIDDEN, KEY_EXPIRED, KEY_REVOKED, UNAUTHENTICATED, USER_NEEDED } from './problems.ts'
+import type { Directory, Principal } from './principal.ts'
+import {
+  ACCOUNT_INACTIVE,
+  BAD_USER,
+  FORBIDDEN,
+  KEY_EXPIRED,
+  KEY_REVOKED,
+  UNAUTHENTICATED,
+  USER_NEEDED,
+} from './problems.ts'
 import type { ApiKey } from './schema.ts'
+import { toPrincipal } from './accounts/directory.ts'
 import { isUserId } from './user-id.ts'
 
 export type Credentials = {
@@ -16,7 +26,13 @@ export type Credentials = {
 export type Refused = { readonly ok: false; readonly problem: Problem; readonly keyId: string | null }
 /** `gateways`: all that the key may be used at; "*" stands for every one. */
 export type Authentication =
-  | { readonly ok: true; readonly keyId: string; readonly userId: string; readonly gateways: readonly string[] }
+  | {
+      readonly ok: true
+      readonly keyId: string
+      readonly userId: string
+      readonly gateways: readonly string[]
+      readonly principal: Principal
+    }
   | Refused
 export type AdminAuthentication =
   | { readonly ok: true; readonly keyId: string | null; readonly userId: string | null }
@@ -44,6 +60,8 @@ type Entry = {
 }
 
 export type KeyringDeps = {
+  /** Whose keys they are: an inactive account's key opens nothing. */
+  readonly directory: Directory
   now(): number
   /** Told of each key that was accepted. */
   onUse(keyId: string, at: number): void
@@ -56,17 +74,12 @@ export function buildKeyring(keys: readonly HashedKey[], deps: KeyringDeps): Key
     size: entries.size,
     authenticate: (credentials) => {
       const entry = findEntry(entries, credentials.authorization, deps)
-      return 'ok' in entry ? entry : admit(entry, credentials)
+      return 'ok' in entry ? entry : admit(entry, credentials, deps.directory)
     },
     authenticateAdmin: ({ authorization }) => {
       const entry = findEntry(entries, authorization, deps)
       if ('ok' in entry) return entry
-      if (entry.isAdmin) return { ok: true, keyId: entry.id, userId: entry.userId }
-      return refuse(
-        FORBIDDEN,
-        'This API key may not be used for the admin API; use one with the role "admin".',
-        entry.id,
-      )
+      return admitAdmin(entry, deps.directory)
     },
   }
 }
@@ -129,12 +142,11 @@ function unknownKey(text: string): string {
   }
 }
 
-function admit(entry: Entry, { gateway, userId }: Credentials): Authentication {
+function admit(entry: Entry, { gateway, userId }: Credentials, directory: Directory): Authentication {
   if (!entry.mayUse.has(gateway) && !entry.mayUse.has('*'))
     return refuse(FORBIDDEN, `This API key may not be used at the gateway "${gateway.slice(0, 63)}".`, entry.id)
-  if (entry.userId === null) return admitNamed(entry, userId)
-  if (userId === undefined || userId === '' || userId === entry.userId)
-    return { ok: true, keyId: entry.id, userId: entry.userId, gateways: entry.gateways }
+  if (entry.userId === null) return admitNamed(entry, userId, directory)
+  if (userId === undefined || userId === '' || userId === entry.userId) return accept(entry, entry.userId, directory)
   return refuse(
     FORBIDDEN,
     'This API key belongs to one user and may not be used for another; leave the user header out, or name its own user.',
@@ -143,19 +155,42 @@ function admit(entry: Entry, { gateway, userId }: Credentials): Authentication {
 }
 
 /** The key is bound to no user, so the request names one. */
-function admitNamed(entry: Entry, userId: string | undefined): Authentication {
+function admitNamed(entry: Entry, userId: string | undefined, directory: Directory): Authentication {
   if (userId === undefined || userId === '')
     return refuse(
       USER_NEEDED,
       'This API key is bound to no user; say for whom with the header "Gatehouse-User-ID".',
       entry.id,
     )
-  if (isUserId(userId)) return { ok: true, keyId: entry.id, userId, gateways: entry.gateways }
+  if (isUserId(userId)) return accept(entry, userId, directory)
   return refuse(
     BAD_USER,
     'The user header holds something that cannot name a user; use 1 to 256 printable characters, such as an e-mail address.',
     entry.id,
   )
+}
+
+function accept(entry: Entry, userId: string, directory: Directory): Authentication {
+  const { id: keyId, gateways } = entry
+  const principal = toPrincipal(directory, { userId, keyId, gateways })
+  return principal === null ? inactive(entry) : { ok: true, keyId, userId, gateways, principal }
+}
+
+/** The role of the account counts as well: an admin who is made a user loses the admin API with all keys. */
+function admitAdmin(entry: Entry, directory: Directory): AdminAuthentication {
+  const member = entry.userId === null ? null : directory.findByUserId(entry.userId)
+  if (member?.isActive === false) return inactive(entry)
+  if (entry.isAdmin && (member === null || member.role === 'admin'))
+    return { ok: true, keyId: entry.id, userId: entry.userId }
+  return refuse(
+    FORBIDDEN,
+    'This API key may not be used for the admin API; use one with the role "admin", of an account with that role.',
+    entry.id,
+  )
+}
+
+function inactive(entry: Entry): Refused {
+  return refuse(ACCOUNT_INACTIVE, 'The account that this API key is used for is not active.', entry.id)
 }
 
 function refuse(kind: Problem['kind'], detail: string, keyId: string | null = null): Refused {

@@ -10,4 +10,21 @@ export const IDENTITY_MIGRATIONS: Migrations = {
       await sql`create index identity_key_user on identity_key (user_id, id)`.execute(db)
     },
   },
+  '2026-11-25_identity_account': {
+    async up(db) {
+      await sql`create table identity_account (
+        id text primary key, user_id text not null unique, folded_user_id text not null unique, kind text not null,
+        role text, name text, email text, claims text not null, source text not null, external_id text,
+        is_active bigint not null, created_at bigint not null, changed_at bigint not null, removed_at bigint)`.execute(
+        db,
+      )
+      await sql`create table identity_group (
+        id text primary key, name text not null unique, source text not null, external_id text,
+        created_at bigint not null)`.execute(db)
+      await sql`create table identity_membership (
+        group_id text not null, account_id text not null, source text not null,
+        primary key (group_id, account_id, source))`.execute(db)
+      await sql`create index identity_membership_account on identity_membership (account_id)`.execute(db)
+    },
+  },
 }

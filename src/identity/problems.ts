@@ -48,3 +48,34 @@ export const BAD_ADMIN_TOKEN = {
   status: 500,
   title: 'The admin token cannot be read',
 } as const satisfies ProblemKind
+/** Told only to someone who holds a key of the account, or who administers it. */
+export const ACCOUNT_INACTIVE = {
+  code: 'identity/account-inactive',
+  status: 403,
+  title: 'The account is not active',
+} as const satisfies ProblemKind
+export const BAD_ACCOUNT = {
+  code: 'identity/bad-account',
+  status: 400,
+  title: 'The account cannot be like this',
+} as const satisfies ProblemKind
+export const USER_ID_TAKEN = {
+  code: 'identity/user-id-taken',
+  status: 409,
+  title: 'The user id is taken',
+} as const satisfies ProblemKind
+export const NO_SUCH_ACCOUNT = {
+  code: 'identity/no-such-account',
+  status: 404,
+  title: 'There is no such account',
+} as const satisfies ProblemKind
+export const BAD_GROUP = {
+  code: 'identity/bad-group',
+  status: 400,
+  title: 'The group cannot be like this',
+} as const satisfies ProblemKind
+export const NO_SUCH_GROUP = {
+  code: 'identity/no-such-group',
+  status: 404,
+  title: 'There is no such group',
+} as const satisfies ProblemKind

@@ -1,12 +1,18 @@
-import type { Audit, AuditEvent } from '#audit'
+import type { Audit } from '#audit'
 import { newId, Problem, type Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
+import { toPrincipal } from './accounts/directory.ts'
+import { createGroupStore } from './accounts/group-store.ts'
+import { createAccounts, type Accounts } from './accounts/service.ts'
+import { createAccountStore } from './accounts/store.ts'
 import type { AdminToken } from './admin-token.ts'
+import { audited } from './audited.ts'
 import { hashKey, mintKey } from './key-text.ts'
 import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
 import { LastUse } from './last-use.ts'
-import { LiveKeyring } from './live-keyring.ts'
+import { LiveSnapshot } from './live-snapshot.ts'
+import type { Directory, Principal } from './principal.ts'
 import { BAD_KEY_REQUEST, NO_SUCH_KEY } from './problems.ts'
 import {
   createKeyRequest,
@@ -36,7 +42,12 @@ export type Identity = {
   revokeKey(id: string, by: Actor): Promise<ApiKey>
   /** All keys as they are now. Ask for it at every use; it costs nothing. */
   keyring(): Keyring
-  /** Tells when keys were made or ended, here or on another replica; the returned function ends that. */
+  /** Everybody as they are now. Ask for it at every use; it costs nothing. */
+  directory(): Directory
+  /** Whom a request is made for that an admin makes in somebody's name; null where that account is not active. */
+  principal(named: Pick<Principal, 'userId' | 'keyId' | 'gateways'>): Principal | null
+  readonly accounts: Accounts
+  /** Tells when accounts or keys were made, changed or ended, here or on another replica; the returned function ends that. */
   onChange(listener: () => void): () => void
   /** The newest keyring's `authenticate`. */
   authenticate(credentials: Credentials): Authentication
@@ -45,16 +56,18 @@ export type Identity = {
   close(): Promise<void>
 }
 
-type Parts = IdentityDeps & { readonly store: IdentityStore; readonly live: LiveKeyring; readonly lastUse: LastUse }
+type Parts = IdentityDeps & { readonly store: IdentityStore; readonly live: LiveSnapshot; readonly lastUse: LastUse }
 
 /** Reads all keys, and from then on follows every change. Rejects when the store is down. */
 export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   const store = createIdentityStore(deps.storage)
   const lastUse = new LastUse({ save: (uses) => store.saveLastUse(uses), log: deps.log })
+  const accounts = createAccountStore(deps.storage)
   const listeners = new Set<() => void>()
-  const live = await LiveKeyring.open({
+  const live = await LiveSnapshot.open({
     ...deps,
     store,
+    accounts,
     onUse: (keyId, at) => lastUse.note(keyId, at),
     onChange: () => listeners.forEach((listener) => listener()),
   })
@@ -63,16 +76,24 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     createKey: (request, by) => createKey(parts, request, by),
     listKeys: (request = {}) => listKeys(parts, request),
     revokeKey: (id, by) => revokeKey(parts, id, by),
-    keyring: () => live.current,
+    keyring: () => live.current.keyring,
+    directory: () => live.current.directory,
+    principal: (named) => toPrincipal(live.current.directory, named),
+    accounts: createAccounts({
+      ...deps,
+      store: accounts,
+      groups: createGroupStore(deps.storage),
+      announce: (id) => live.announce(id),
+    }),
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    authenticate: (credentials) => live.current.authenticate(credentials),
+    authenticate: (credentials) => live.current.keyring.authenticate(credentials),
     authenticateAdmin: (credentials) =>
       deps.adminToken?.matches(credentials.authorization)
         ? { ok: true, keyId: null, userId: null }
-        : live.current.authenticateAdmin(credentials),
+        : live.current.keyring.authenticateAdmin(credentials),
     close: async () => {
       await live.close()
       await lastUse.flush()
@@ -132,21 +153,4 @@ async function revokeKey(parts: Parts, id: string, by: Actor): Promise<ApiKey> {
   )
   await parts.live.announce(id)
   return withLastUse(parts, { ...key, revokedAt })
-}
-
-/** Records the change before it is made, and once more if it then fails: a change without its record cannot happen. */
-async function audited(
-  parts: Parts,
-  change: { what: string; by: Actor; extra: NonNullable<AuditEvent['extra']> },
-  make: () => Promise<unknown>,
-): Promise<void> {
-  const { what, by, extra } = change
-  const event = { what, userId: by.userId, keyId: by.keyId, face: by.face, extra }
-  await parts.audit.record({ ...event, decision: 'allowed' })
-  try {
-    await make()
-  } catch (cause) {
-    await parts.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
-    throw new Error(`could not store the change ${what}`, { cause })
-  }
 }

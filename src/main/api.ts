@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { auditContract, auditRoutes, createWitness, type Audit } from '#audit'
 import { contentContract, contentRoutes, type Content } from '#content'
 import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
-import { authorizeApi, identityContract, identityRoutes, type AdminToken, type Identity } from '#identity'
+import {
+  accountsContract,
+  accountsRoutes,
+  authorizeApi,
+  identityContract,
+  identityRoutes,
+  type AdminToken,
+  type Identity,
+} from '#identity'
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
 import { policyContract, policyRoutes, type PolicyRoom } from '#policy'
@@ -16,6 +24,7 @@ import { HOUSE } from './version.ts'
 /** All operations of the house, by room. */
 export const contracts = {
   keys: identityContract,
+  accounts: accountsContract,
   login: loginContract,
   policy: policyContract,
   tools: toolsContract,
@@ -55,6 +64,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   })
   const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
+  mountContract(app, accountsContract, accountsRoutes(deps.identity.accounts), options)
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)

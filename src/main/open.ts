@@ -98,7 +98,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     ...ground,
     audit,
     config: config.login_policy,
-    findMember: () => null,
+    findMember: (userId) => identity.directory().findByUserId(userId),
   })
   opened.defer(() => loginPolicy.close())
   const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }

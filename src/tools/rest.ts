@@ -1,5 +1,5 @@
 import type { AdminCaller, HandlerContext, KeyCaller } from '#http'
-import { BAD_USER, isUserId } from '#identity'
+import { ACCOUNT_INACTIVE, BAD_USER, isUserId } from '#identity'
 import { isJsonObject, Problem, type Json, type JsonObject } from '#kernel'
 import { INTERNAL_ERROR } from './call/refused.ts'
 import type { CallResult } from './contract.ts'
@@ -118,7 +118,8 @@ function admit(deps: ToolsRoutesDeps, wanted: Wanted, context: Context): Admissi
   const named = { userId: userId ?? caller.userId, keyId: caller.keyId, gateways: ['*'] }
   // Whoever works with the admin token names the user they act for, or is nobody but the admin of this machine.
   const isAdmin = userId === undefined && caller.keyId === null
-  const principal = isAdmin ? principalOf(named, 'local-admin') : principalOf(named)
+  const principal = isAdmin ? principalOf(named, 'local-admin') : deps.identity.principal(named)
+  if (principal === null) throw new Problem(ACCOUNT_INACTIVE, `The account of "${named.userId}" is not active.`)
   const from = { face: caller.face, remoteAddress: context.remoteAddress }
   return { gateway: wanted.slug, ...named, principal, from }
 }

@@ -1,4 +1,5 @@
 import type { AdminCaller, Handlers } from '#http'
+import type { Identity } from '#identity'
 import type { ToolsAdmin } from './admin.ts'
 import type { toolsContract } from './contract.ts'
 import type { House } from './house.ts'
@@ -9,6 +10,7 @@ export type ToolsRoutesDeps = {
   readonly tools: Tools
   readonly toolsAdmin: ToolsAdmin
   readonly house: Pick<House, 'snapshot'>
+  readonly identity: Pick<Identity, 'principal'>
 }
 
 /** Answers the operations of `toolsContract`. */

@@ -112,7 +112,7 @@ function admit(
   }
   const { keyId, gateways } = answer
   const from = { face: request.face, remoteAddress: request.credentials.remoteAddress }
-  return { gateway: request.gateway, userId: answer.userId, keyId, gateways, principal: principalOf(answer), from }
+  return { gateway: request.gateway, userId: answer.userId, keyId, gateways, principal: answer.principal, from }
 }
 
 type Refused = { readonly problem: Problem; readonly keyId: string | null }

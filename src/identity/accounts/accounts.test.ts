@@ -1,0 +1,133 @@
+import { expect, it } from 'vitest'
+import { isProblem, type ProblemKind } from '#kernel'
+import { forEachEngine } from '../../storage/testing.ts'
+import { ACCOUNT_INACTIVE, BAD_ACCOUNT, BAD_GROUP, FORBIDDEN, NO_SUCH_ACCOUNT, USER_ID_TAKEN } from '../problems.ts'
+import { openTestIdentity } from '../testing.ts'
+
+const ADMIN = { userId: 'admin', keyId: null, face: 'cli' }
+const ANNE = { userId: 'anne@example.com' }
+const is = (kind: ProblemKind) => (error: unknown) => isProblem(error, kind)
+
+forEachEngine((engine) => {
+  it('a key of an account is used for that person, with role and groups', async () => {
+    await using house = await openTestIdentity(engine)
+    const { identity } = house
+    const { id } = await identity.accounts.create({ ...ANNE, name: 'Anne' }, ADMIN)
+    await identity.accounts.createGroup('support', ADMIN)
+    await identity.accounts.addMember('support', ANNE.userId, ADMIN)
+    const { key } = await identity.createKey({ ...ANNE, gateways: ['demo'] }, ADMIN)
+
+    const answer = identity.authenticate({ authorization: key, gateway: 'demo' })
+
+    expect(answer).toMatchObject({
+      ok: true,
+      principal: { ...ANNE, kind: 'person', accountId: id, role: 'user', groups: ['support'], gateways: ['demo'] },
+    })
+    expect(await identity.accounts.listGroups()).toMatchObject([{ name: 'support', source: 'local', members: 1 }])
+  })
+
+  it('a deactivated account is refused at once with its keys, however they came, on every replica', async () => {
+    await using house = await openTestIdentity(engine)
+    const { identity } = house
+    const other = await house.openReplica()
+    await identity.accounts.create(ANNE, ADMIN)
+    const bound = await identity.createKey({ ...ANNE, gateways: ['*'] }, ADMIN)
+    const unbound = await identity.createKey({ gateways: ['*'] }, ADMIN)
+    const heard = Promise.withResolvers<void>()
+    other.onChange(() => other.directory().findByUserId(ANNE.userId)?.isActive === false && heard.resolve())
+
+    await identity.accounts.update(ANNE.userId, { isActive: false }, ADMIN)
+    await heard.promise
+
+    const tries = [identity, other].flatMap((at) => [
+      at.authenticate({ authorization: bound.key, gateway: 'demo' }),
+      at.authenticate({ authorization: unbound.key, gateway: 'demo', ...ANNE }),
+    ])
+    expect(tries.map((answer) => !answer.ok && answer.problem.kind)).toEqual(Array(4).fill(ACCOUNT_INACTIVE))
+    await identity.accounts.update(ANNE.userId, { isActive: true }, ADMIN)
+    expect(identity.authenticate({ authorization: bound.key, gateway: 'demo' }).ok).toBe(true)
+  })
+
+  it('the user id of a removed account is never given to anyone else, and its keys stay refused', async () => {
+    await using house = await openTestIdentity(engine)
+    const { identity } = house
+    await identity.accounts.create(ANNE, ADMIN)
+    const { key } = await identity.createKey({ ...ANNE, gateways: ['*'] }, ADMIN)
+
+    await identity.accounts.remove(ANNE.userId, ADMIN)
+
+    await expect(identity.accounts.get(ANNE.userId)).rejects.toSatisfy(is(NO_SUCH_ACCOUNT))
+    await expect(identity.accounts.create(ANNE, ADMIN)).rejects.toSatisfy(is(USER_ID_TAKEN))
+    await expect(identity.accounts.create({ userId: 'ANNE@example.com' }, ADMIN)).rejects.toSatisfy(is(USER_ID_TAKEN))
+    expect(identity.authenticate({ authorization: key, gateway: 'demo' })).toMatchObject({
+      ok: false,
+      problem: { kind: ACCOUNT_INACTIVE },
+    })
+    expect((await identity.accounts.list()).accounts).toEqual([])
+  })
+
+  it('an admin who is made a user loses the admin API with the keys of before', async () => {
+    await using house = await openTestIdentity(engine)
+    const { identity } = house
+    await identity.accounts.create({ ...ANNE, role: 'admin' }, ADMIN)
+    const { key } = await identity.createKey({ ...ANNE, gateways: ['*'], role: 'admin' }, ADMIN)
+    expect(identity.authenticateAdmin({ authorization: key }).ok).toBe(true)
+
+    await identity.accounts.update(ANNE.userId, { role: 'user' }, ADMIN)
+
+    expect(identity.authenticateAdmin({ authorization: key })).toMatchObject({
+      ok: false,
+      problem: { kind: FORBIDDEN },
+    })
+  })
+
+  it('every change is in the audit trail, and lists come in pages', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+    await accounts.create(ANNE, ADMIN)
+    await accounts.create({ userId: 'robot', kind: 'system' }, ADMIN)
+    await accounts.createGroup('support', ADMIN)
+    await accounts.addMember('support', 'robot', ADMIN)
+    await accounts.removeMember('support', 'robot', ADMIN)
+    await accounts.removeGroup('support', ADMIN)
+    await accounts.update('robot', { isActive: false }, ADMIN)
+    await accounts.remove('robot', ADMIN)
+
+    const page = await accounts.list({ limit: 1 })
+
+    expect(page.accounts.map(({ userId }) => userId)).toEqual([ANNE.userId])
+    const { records } = await house.audit.search({})
+    expect(records.map(({ what }) => what).toReversed()).toEqual([
+      'audit.chain-started',
+      'account.created',
+      'account.created',
+      'group.created',
+      'group.joined',
+      'group.left',
+      'group.removed',
+      'account.deactivated',
+      'account.removed',
+    ])
+  })
+})
+
+it('a system account has no role, and a name of nobody makes an unknown principal', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const { identity } = house
+
+  await expect(identity.accounts.create({ userId: 'robot', kind: 'system', role: 'admin' }, ADMIN)).rejects.toSatisfy(
+    is(BAD_ACCOUNT),
+  )
+  await identity.accounts.create({ userId: 'robot', kind: 'system' }, ADMIN)
+  await expect(identity.accounts.update('robot', { role: 'user' }, ADMIN)).rejects.toSatisfy(is(BAD_ACCOUNT))
+  const through = { keyId: null, gateways: ['*'] }
+  expect(identity.principal({ userId: 'robot', ...through })).toMatchObject({ kind: 'system', role: null })
+  expect(identity.principal({ userId: 'nobody', ...through })).toMatchObject({ kind: 'unknown', accountId: null })
+})
+
+it('two groups cannot have one name', async () => {
+  await using house = await openTestIdentity('sqlite')
+  await house.identity.accounts.createGroup('support', ADMIN)
+
+  await expect(house.identity.accounts.createGroup('support', ADMIN)).rejects.toSatisfy(is(BAD_GROUP))
+})

@@ -1,0 +1,60 @@
+import type { Storage } from '#storage'
+import type { Group } from './schema.ts'
+import type { AccountTables } from './store.ts'
+
+export type GroupStore = ReturnType<typeof createGroupStore>
+
+/** Every query about groups and who belongs to them. */
+export function createGroupStore(storage: Storage) {
+  const db = storage.tables<AccountTables>()
+  return {
+    insertGroup: async (row: { id: string; name: string; source: string; at: number }): Promise<void> => {
+      const { id, name, source, at } = row
+      await db.insertInto('identity_group').values({ id, name, source, external_id: null, created_at: at }).execute()
+    },
+    findGroup: (name: string): Promise<{ id: string } | undefined> =>
+      db.selectFrom('identity_group').select('id').where('name', '=', name).executeTakeFirst(),
+    countGroups: async (): Promise<number> => {
+      const { amount } = await db
+        .selectFrom('identity_group')
+        .select((eb) => eb.fn.countAll().as('amount'))
+        .executeTakeFirstOrThrow()
+      return Number(amount)
+    },
+    listGroups: async (): Promise<Group[]> => {
+      const rows = await db.selectFrom('identity_group').selectAll().orderBy('name').execute()
+      const counts = await db
+        .selectFrom('identity_membership')
+        .select((eb) => ['group_id', eb.fn.count('account_id').distinct().as('amount')])
+        .groupBy('group_id')
+        .execute()
+      const byId = new Map(counts.map(({ group_id, amount }) => [group_id, Number(amount)]))
+      return rows.map(({ id, name, source, created_at }) => ({
+        name,
+        source,
+        members: byId.get(id) ?? 0,
+        createdAt: created_at,
+      }))
+    },
+    removeGroup: (id: string): Promise<void> =>
+      db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('identity_membership').where('group_id', '=', id).execute()
+        await tx.deleteFrom('identity_group').where('id', '=', id).execute()
+      }),
+    join: async (groupId: string, accountId: string, source: string): Promise<void> => {
+      await db
+        .insertInto('identity_membership')
+        .values({ group_id: groupId, account_id: accountId, source })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+    },
+    leave: async (groupId: string, accountId: string, source: string): Promise<void> => {
+      await db
+        .deleteFrom('identity_membership')
+        .where('group_id', '=', groupId)
+        .where('account_id', '=', accountId)
+        .where('source', '=', source)
+        .execute()
+    },
+  }
+}

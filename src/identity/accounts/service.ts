@@ -1,0 +1,182 @@
+import type { Audit } from '#audit'
+import { newId, Problem, type Clock } from '#kernel'
+import { audited } from '../audited.ts'
+import { BAD_ACCOUNT, BAD_GROUP, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USER_ID_TAKEN } from '../problems.ts'
+import type { Actor } from '../schema.ts'
+import type { GroupStore } from './group-store.ts'
+import {
+  createAccountRequest,
+  groupName,
+  updateAccountRequest,
+  type Account,
+  type AccountPage,
+  type CreateAccountRequest,
+  type Group,
+  type ListAccountsRequest,
+  type UpdateAccountRequest,
+} from './schema.ts'
+import type { AccountStore } from './store.ts'
+
+export type Accounts = {
+  /** Makes an account, known here at once and on every replica within a second. Refuses a user id that was ever given. */
+  create(request: CreateAccountRequest, by: Actor): Promise<Account>
+  /** By its id or its user id. Throws a Problem where there is none. */
+  get(account: string): Promise<Account>
+  /** Accounts in the order of their making. */
+  list(request?: ListAccountsRequest): Promise<AccountPage>
+  /** An account that is made inactive is refused everywhere: its keys here at once, on every replica within a second. */
+  update(account: string, change: UpdateAccountRequest, by: Actor): Promise<Account>
+  /** Ends an account for good. Its user id is never given away again, and its keys stay refused. */
+  remove(account: string, by: Actor): Promise<void>
+  createGroup(name: string, by: Actor): Promise<void>
+  listGroups(): Promise<readonly Group[]>
+  /** Removes a group with all its memberships. */
+  removeGroup(name: string, by: Actor): Promise<void>
+  addMember(group: string, account: string, by: Actor): Promise<Account>
+  removeMember(group: string, account: string, by: Actor): Promise<Account>
+}
+
+type Deps = {
+  readonly store: AccountStore
+  readonly groups: GroupStore
+  readonly audit: Pick<Audit, 'record'>
+  readonly clock: Clock
+  /** Puts a change that is stored in force on every replica. */
+  readonly announce: (id: string) => Promise<void>
+}
+
+const MAX_GROUPS = 10_000
+/** Memberships that people of this house gave; those of an upstream source are replaced by it alone. */
+const LOCAL = 'local'
+
+export function createAccounts(deps: Deps): Accounts {
+  return {
+    create: (request, by) => createAccount(deps, request, by),
+    get: (name) => getAccount(deps, name),
+    list: (request = {}) => listAccounts(deps, request),
+    update: (name, change, by) => updateAccount(deps, { name, change, by }),
+    remove: (name, by) => removeAccount(deps, name, by),
+    createGroup: (name, by) => createGroup(deps, name, by),
+    listGroups: () => deps.groups.listGroups(),
+    removeGroup: (name, by) => removeGroup(deps, name, by),
+    addMember: (group, name, by) => changeMember(deps, { group, name, by, verb: 'join' }),
+    removeMember: (group, name, by) => changeMember(deps, { group, name, by, verb: 'leave' }),
+  }
+}
+
+async function createAccount(deps: Deps, request: CreateAccountRequest, by: Actor): Promise<Account> {
+  const parsed = createAccountRequest.safeParse(request)
+  if (!parsed.success) throw new Problem(BAD_ACCOUNT, parsed.error.issues.map(({ message }) => message).join('; '))
+  const { userId, kind, name, email } = parsed.data
+  const role = parsed.data.role ?? (kind === 'person' ? 'user' : null)
+  if (kind === 'system' && role !== null) throw systemHasNoRole(userId)
+  if (await deps.store.isTaken(userId))
+    throw new Problem(USER_ID_TAKEN, `An account has or had the user id "${userId}"; choose another.`)
+  const now = deps.clock.now()
+  const id = newId('acc')
+  const made: Account = {
+    id,
+    userId,
+    kind,
+    role,
+    name,
+    email,
+    groups: [],
+    source: LOCAL,
+    isActive: true,
+    createdAt: now,
+    changedAt: now,
+  }
+  const extra = { account: id, userId, kind, role }
+  await audited(deps, { what: 'account.created', by, extra }, () => deps.store.insert(made))
+  await deps.announce(id)
+  return made
+}
+
+async function getAccount(deps: Deps, name: string): Promise<Account> {
+  const found = await deps.store.find(name)
+  if (found) return found
+  const what = `There is no account "${name.slice(0, 256)}"; \`account list\` shows those there are.`
+  throw new Problem(NO_SUCH_ACCOUNT, what)
+}
+
+async function listAccounts(deps: Deps, request: ListAccountsRequest): Promise<AccountPage> {
+  const limit = Math.min(Math.max(request.limit ?? 100, 1), 1_000)
+  const found = await deps.store.list({ after: request.cursor, limit: limit + 1 })
+  const accounts = found.slice(0, limit)
+  return { accounts, next: found.length > limit ? (accounts.at(-1)?.id ?? null) : null }
+}
+
+async function updateAccount(
+  deps: Deps,
+  request: { name: string; change: UpdateAccountRequest; by: Actor },
+): Promise<Account> {
+  const parsed = updateAccountRequest.safeParse(request.change)
+  if (!parsed.success) throw new Problem(BAD_ACCOUNT, parsed.error.issues.map(({ message }) => message).join('; '))
+  const before = await getAccount(deps, request.name)
+  const { id, userId, kind } = before
+  const { role = before.role, name = before.name, email = before.email, isActive = before.isActive } = parsed.data
+  if (kind === 'system' && role !== null) throw systemHasNoRole(userId)
+  const after: Account = { ...before, role, name, email, isActive, changedAt: deps.clock.now() }
+  await audited(
+    deps,
+    { what: eventOf(before, after), by: request.by, extra: { account: id, userId, role, isActive } },
+    () => deps.store.update(after),
+  )
+  await deps.announce(id)
+  return after
+}
+
+function eventOf(before: Account, after: Account): string {
+  if (before.isActive === after.isActive) return 'account.changed'
+  return after.isActive ? 'account.activated' : 'account.deactivated'
+}
+
+function systemHasNoRole(userId: string): Problem {
+  return new Problem(BAD_ACCOUNT, `"${userId}" is a system account, which has no role; policy alone authorizes it.`)
+}
+
+async function removeAccount(deps: Deps, name: string, by: Actor): Promise<void> {
+  const { id, userId } = await getAccount(deps, name)
+  await audited(deps, { what: 'account.removed', by, extra: { account: id, userId } }, () =>
+    deps.store.remove(id, deps.clock.now()),
+  )
+  await deps.announce(id)
+}
+
+async function createGroup(deps: Deps, name: string, by: Actor): Promise<void> {
+  if (!groupName.safeParse(name).success)
+    throw new Problem(BAD_GROUP, 'A group is named by 1 to 200 printable characters.')
+  if ((await deps.groups.findGroup(name)) !== undefined)
+    throw new Problem(BAD_GROUP, `There is a group "${name}" already.`)
+  if ((await deps.groups.countGroups()) >= MAX_GROUPS)
+    throw new Problem(BAD_GROUP, `There are ${MAX_GROUPS} groups already; remove one first.`)
+  const row = { id: newId('grp'), name, source: LOCAL, at: deps.clock.now() }
+  await audited(deps, { what: 'group.created', by, extra: { group: name } }, () => deps.groups.insertGroup(row))
+}
+
+async function getGroup(deps: Deps, name: string): Promise<{ id: string }> {
+  const found = await deps.groups.findGroup(name)
+  if (found) return found
+  const what = `There is no group "${name.slice(0, 200)}"; \`group list\` shows those there are.`
+  throw new Problem(NO_SUCH_GROUP, what)
+}
+
+async function removeGroup(deps: Deps, name: string, by: Actor): Promise<void> {
+  const { id } = await getGroup(deps, name)
+  await audited(deps, { what: 'group.removed', by, extra: { group: name } }, () => deps.groups.removeGroup(id))
+  await deps.announce(id)
+}
+
+async function changeMember(
+  deps: Deps,
+  request: { group: string; name: string; by: Actor; verb: 'join' | 'leave' },
+): Promise<Account> {
+  const { group, name, by, verb } = request
+  const { id: groupId } = await getGroup(deps, group)
+  const { id, userId } = await getAccount(deps, name)
+  const what = verb === 'join' ? 'group.joined' : 'group.left'
+  await audited(deps, { what, by, extra: { group, account: id, userId } }, () => deps.groups[verb](groupId, id, LOCAL))
+  await deps.announce(id)
+  return getAccount(deps, id)
+}

@@ -1,0 +1,153 @@
+import type { Kysely } from 'kysely'
+import * as z from 'zod'
+import type { Storage } from '#storage'
+import type { Member } from '../principal.ts'
+import { account, type Account } from './schema.ts'
+
+type AccountRow = {
+  id: string
+  user_id: string
+  folded_user_id: string
+  kind: string
+  role: string | null
+  name: string | null
+  email: string | null
+  claims: string
+  source: string
+  external_id: string | null
+  is_active: number
+  created_at: number
+  changed_at: number
+  removed_at: number | null
+}
+type GroupRow = { id: string; name: string; source: string; external_id: string | null; created_at: number }
+type MembershipRow = { group_id: string; account_id: string; source: string }
+export type AccountTables = {
+  identity_account: AccountRow
+  identity_group: GroupRow
+  identity_membership: MembershipRow
+}
+
+const claimsText = z.record(z.string(), z.json())
+
+export type AccountStore = ReturnType<typeof createAccountStore>
+
+/** Every query about accounts, with the names of their groups. */
+export function createAccountStore(storage: Storage) {
+  const db = storage.tables<AccountTables>()
+  const accounts = () => db.selectFrom('identity_account').selectAll()
+  const groupsOf = async (ids: readonly string[]): Promise<ReadonlyMap<string, string[]>> => {
+    if (ids.length === 0) return new Map()
+    const rows = await memberships(db)
+      .where('identity_membership.account_id', 'in', [...ids])
+      .execute()
+    return byAccount(rows)
+  }
+  const shown = async (rows: readonly AccountRow[]): Promise<Account[]> => {
+    const groups = await groupsOf(rows.map(({ id }) => id))
+    return rows.map((row) => toAccount(row, groups.get(row.id) ?? []))
+  }
+  return {
+    insert: async (made: Account): Promise<void> => {
+      await db.insertInto('identity_account').values(toRow(made)).execute()
+    },
+    /** Also when the account that had the user id was removed. */
+    isTaken: async (userId: string): Promise<boolean> =>
+      (await accounts().where('folded_user_id', '=', fold(userId)).executeTakeFirst()) !== undefined,
+    /** By its id or its user id. */
+    find: async (name: string): Promise<Account | undefined> => {
+      const rows = await accounts()
+        .where((eb) => eb.or([eb('id', '=', name), eb('folded_user_id', '=', fold(name))]))
+        .where('removed_at', 'is', null)
+        .limit(1)
+        .execute()
+      return (await shown(rows))[0]
+    },
+    /** Accounts after `after` in the order of their ids, which is that of their making. */
+    list: async ({ after, limit }: { after?: string | undefined; limit: number }): Promise<Account[]> => {
+      const query = accounts()
+        .where('removed_at', 'is', null)
+        .$if(after !== undefined, (given) => given.where('id', '>', after ?? ''))
+      return shown(await query.orderBy('id').limit(limit).execute())
+    },
+    update: async (changed: Account): Promise<void> => {
+      const { role, name, email, is_active, changed_at } = toRow(changed)
+      await db
+        .updateTable('identity_account')
+        .set({ role, name, email, is_active, changed_at })
+        .where('id', '=', changed.id)
+        .where('removed_at', 'is', null)
+        .execute()
+    },
+    /** The row stays, so that nobody else is ever given the user id; what it tells of the person goes. */
+    remove: (id: string, at: number): Promise<void> =>
+      db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('identity_membership').where('account_id', '=', id).execute()
+        const gone = { is_active: 0, removed_at: at, changed_at: at, name: null, email: null, claims: '{}' }
+        await tx.updateTable('identity_account').set(gone).where('id', '=', id).execute()
+      }),
+    /** Everybody, those removed as well: their keys must stay refused. */
+    loadMembers: async (): Promise<Member[]> => {
+      const rows = await accounts().execute()
+      const groups = byAccount(await memberships(db).execute())
+      return rows.map((row) => toMember(row, groups.get(row.id) ?? []))
+    },
+  }
+}
+
+/** Two user ids that differ in their case only would be taken for each other by people. */
+function fold(userId: string): string {
+  return userId.normalize('NFKC').toLowerCase()
+}
+
+function memberships(db: Kysely<AccountTables>) {
+  return db
+    .selectFrom('identity_membership')
+    .innerJoin('identity_group', 'identity_group.id', 'identity_membership.group_id')
+    .select(['identity_membership.account_id as accountId', 'identity_group.name as group'])
+}
+
+function byAccount(rows: readonly { accountId: string; group: string }[]): ReadonlyMap<string, string[]> {
+  const sets = Map.groupBy(rows, ({ accountId }) => accountId)
+  return new Map([...sets].map(([id, found]) => [id, [...new Set(found.map(({ group }) => group))].toSorted()]))
+}
+
+function toRow(shown: Account): AccountRow {
+  return {
+    id: shown.id,
+    user_id: shown.userId,
+    folded_user_id: fold(shown.userId),
+    kind: shown.kind,
+    role: shown.role,
+    name: shown.name,
+    email: shown.email,
+    claims: '{}',
+    source: shown.source,
+    external_id: null,
+    is_active: shown.isActive ? 1 : 0,
+    created_at: shown.createdAt,
+    changed_at: shown.changedAt,
+    removed_at: null,
+  }
+}
+
+function toAccount(row: AccountRow, groups: string[]): Account {
+  return account.parse({
+    id: row.id,
+    userId: row.user_id,
+    kind: row.kind,
+    role: row.role,
+    name: row.name,
+    email: row.email,
+    groups,
+    source: row.source,
+    isActive: row.is_active === 1,
+    createdAt: row.created_at,
+    changedAt: row.changed_at,
+  })
+}
+
+function toMember(row: AccountRow, groups: string[]): Member {
+  const { id, userId, kind, role, isActive } = toAccount(row, groups)
+  return { accountId: id, userId, kind, role, groups, claims: claimsText.parse(JSON.parse(row.claims)), isActive }
+}
