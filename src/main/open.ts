@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
 import { CONTENT_MIGRATIONS, createContent, type Content } from '#content'
 import { createEgress } from '#http'
-import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity } from '#identity'
+import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
 import { createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type PolicyRoom } from '#policy'
@@ -179,11 +179,7 @@ async function openTools(
     openConfig: (sealed) => openServerConfig(seal, sealed),
     makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),
     onGone: (server) => metrics.forgetServer(server),
-    onHealth: (server, { state }) =>
-      metrics.upstreamState(
-        server,
-        state === 'starting' ? 'unreachable' : state === 'needs_consent' ? 'needs-consent' : state,
-      ),
+    onHealth: (server, { state }) => metrics.upstreamState(server, measured(state)),
   })
   const call = {
     clock,
@@ -199,24 +195,59 @@ async function openTools(
     running: new Map(),
     isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
-  const policy = await openPolicy({ storage, clock, log, audit, house, config })
-  const tools = createTools({ house, identity, policy, call, listDeadlineMs: config.limits.list_deadline_ms })
+  const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
+  const policy = await openPolicy({ storage, clock, log, audit, house, config, findMember })
+  const tools = createTools({
+    house,
+    identity,
+    policy,
+    findMember,
+    call,
+    listDeadlineMs: config.limits.list_deadline_ms,
+  })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
-  const close = async (): Promise<void> => {
-    tools.closed()
-    await policy.close()
-    await house.close()
-    await processes.close()
-  }
+  const close = (): Promise<void> => closeTools({ tools, policy, house, processes })
   return { house, policy, tools, toolsAdmin, close }
 }
 
+/** A server's state as the metrics have it. */
+function measured(
+  state: ReturnType<ToolsAdmin['listServers']>[number]['health']['state'],
+): Parameters<Metrics['upstreamState']>[1] {
+  switch (state) {
+    case 'starting':
+      return 'unreachable'
+    case 'needs_consent':
+      return 'needs-consent'
+    case 'healthy':
+    case 'degraded':
+    case 'unreachable':
+      return state
+  }
+}
+
+async function closeTools(parts: {
+  tools: ToolsOfProcess
+  policy: PolicyRoom
+  house: House
+  processes: { close(): Promise<void> }
+}): Promise<void> {
+  parts.tools.closed()
+  await parts.policy.close()
+  await parts.house.close()
+  await parts.processes.close()
+}
+
 function openPolicy(
-  deps: Pick<Ground, 'storage' | 'clock' | 'log'> & { audit: Audit; house: House; config: GatehouseConfig },
+  deps: Pick<Ground, 'storage' | 'clock' | 'log'> & {
+    audit: Audit
+    house: House
+    config: GatehouseConfig
+    findMember: (userId: string) => Member | null
+  },
 ) {
-  const { house, config, ...ground } = deps
-  // Nobody has an account yet; whoever a key names is known by that name alone.
-  const world = worldOf(house, () => null)
+  const { house, config, findMember, ...ground } = deps
+  const world = worldOf(house, findMember)
   return createPolicy({ ...ground, world, files: readPolicyFiles(config.policy.files) })
 }
 

@@ -1,6 +1,6 @@
 import { Problem, type JsonObject } from '#kernel'
 import { isLoopbackAddress } from '#http'
-import type { Identity } from '#identity'
+import type { Identity, Member } from '#identity'
 import type { Policy } from '#policy'
 import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
@@ -16,7 +16,7 @@ import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
 import type { CallerSession } from './source.ts'
 import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
-import { principalOf } from './principal.ts'
+import { principalOf, renewed } from './principal.ts'
 import type { GatewayView } from './view.ts'
 import { capabilitiesFor, findTool, visible } from './visible.ts'
 import { watchLists } from './watch-lists.ts'
@@ -36,6 +36,8 @@ export function createTools(deps: {
   house: House
   identity: Pick<Identity, 'authenticate' | 'onChange'>
   policy: Policy
+  /** Who that is by now, where the house knows them. */
+  findMember: (userId: string) => Member | null
   call: Omit<CallDeps, 'lookup' | 'policy'>
   listDeadlineMs?: number
 }): Tools & ToolsOfProcess {
@@ -184,7 +186,12 @@ async function atMost(milliseconds: number, work: Promise<unknown>): Promise<voi
 }
 
 async function subscribe(
-  deps: { house: House; policy: Policy; content: CallDeps['content'] },
+  deps: {
+    house: House
+    policy: Policy
+    content: CallDeps['content']
+    findMember: (userId: string) => Member | null
+  },
   view: GatewayView,
   subscription: Parameters<Tools['subscribe']>[0],
 ): Promise<() => Promise<void>> {
@@ -195,7 +202,8 @@ async function subscribe(
   if (!found || !server?.source.subscribe) throw refused
   const { things, pages } = found
   const mayRead = (): boolean =>
-    mayUse(deps.policy, admission, { action: 'read', things, pages, session }).effect === 'allow'
+    mayUse(deps.policy, renewed(admission, deps.findMember), { action: 'read', things, pages, session }).effect ===
+    'allow'
   if (!mayRead()) throw refused
   const { name, tags } = server.config
   const user = { userId: admission.userId, groups: admission.principal.groups }

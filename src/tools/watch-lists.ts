@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { canonicalJson } from '#kernel'
-import type { Identity } from '#identity'
+import type { Identity, Member } from '#identity'
 import type { Policy } from '#policy'
 import type { Log } from '#telemetry'
 import type { House } from './house.ts'
+import { renewed } from './principal.ts'
 import type { Definition } from './source.ts'
 import type { Admission, ListChange, ListKind } from './tools.ts'
 import { visible } from './visible.ts'
@@ -12,6 +13,7 @@ type Deps = {
   readonly house: Pick<House, 'snapshot' | 'onListsChanged'>
   readonly policy: Policy
   readonly identity: Pick<Identity, 'onChange'>
+  readonly findMember: (userId: string) => Member | null
   readonly log: Log
 }
 
@@ -88,7 +90,8 @@ function lookAtOne(deps: Deps, watcher: Watcher): void {
   }
 }
 
-function listsOf({ house, policy }: Deps, admission: Admission): Lists {
+function listsOf({ house, policy, findMember }: Deps, opened: Admission): Lists {
+  const admission = renewed(opened, findMember)
   const view = house.snapshot().views.get(admission.gateway)
   if (view === undefined) return NONE
   const show = (kind: ListKind): readonly Definition[] => visible(policy, admission, { view, kind })
