@@ -145,6 +145,30 @@ forEachEngine((engine) => {
     await allList(alice, ['search'])
   })
 
+  test('who joins a group has its grants at once, and hears of it; who leaves has them no more', async () => {
+    const { policy, lineOf, first } = await start(engine)
+    const { accounts } = first.gatehouse.identity
+    await accounts.create({ userId: 'alice', kind: 'person' }, ADMIN)
+    await accounts.createGroup('support', ADMIN)
+    const [alice, bob] = [await lineOf('alice'), await lineOf('bob')]
+    await policy.addGrant({ subject: { kind: 'group', id: 'support' }, gateway: 'demo', tools: ['github/*'] }, ADMIN)
+    await allList(alice, [])
+    const streams = await Promise.all([...alice, ...bob].map((line) => listen(line, { toolsListChanged: true })))
+    onTestFinished(async () => void (await Promise.all(streams.map((one) => one.close()))))
+    const counts = () => streams.map((one) => countOf(one, 'notifications/tools/list_changed'))
+
+    await accounts.addMember('support', 'alice', ADMIN)
+    await allList(alice, G)
+    const called = await Promise.all(alice.map((line) => callTool(line, 'create_issue')))
+    await eventually(counts, (all) => alice.every((_, at) => all[at] === 1), WITHIN_MS)
+    await accounts.removeMember('support', 'alice', ADMIN)
+    await allList(alice, [])
+    await eventually(counts, (all) => alice.every((_, at) => all[at] === 2), WITHIN_MS)
+
+    expect(called.map(textOf)).toEqual(alice.map(() => 'create_issue was called'))
+    expect(counts()).toEqual([...alice.map(() => 2), ...bob.map(() => 0)])
+  })
+
   test('a grant that expires is gone by the clock, and clients hear of it', async () => {
     const { grant, lineOf } = await start(engine)
     const alice = await lineOf('alice')
