@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createTestPlace, forEachEngine, type TestEngine } from '../../src/storage/testing.ts'
 import { startChangingServer } from '../fakes/changing-server.ts'
 import { connectClient } from '../fakes/connect.ts'
+import { startConformanceServer } from '../fixtures/conformance-server.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import {
   ask,
@@ -213,6 +214,38 @@ describe('on one house', () => {
     expect(await rest('?user=bob', `Bearer ${first.adminToken}`)).toEqual([])
     expect(await rest('', `Bearer ${first.adminToken}`)).toEqual([...G, ...A].toSorted())
   })
+})
+
+test('prompts, resources and what the gateway says it offers follow the grants as well', async () => {
+  await using upstream = await startConformanceServer()
+  await using house = await startHouse({
+    toml: `[[servers]]\nname = "up"\ntransport = "http"\nurl = "${upstream.url}"\n\n[[gateways]]\nslug = "demo"\ntools = ["up/*"]\n`,
+  })
+  await house.listed()
+  const line = async (user: string): Promise<Line> => ({
+    url: gatewayUrl(house, 'demo'),
+    key: await house.createKey({ user, gateway: 'demo' }),
+  })
+  const [alice, bob] = [await line('alice'), await line('bob')]
+  const uri = 'test://static-text'
+  const { policy } = house.gatehouse
+  await policy.addGrant({ subject: { kind: 'user', id: 'alice' }, gateway: 'demo', tools: ['up/*'] }, ADMIN)
+  await policy.addGrant(
+    { subject: { kind: 'user', id: 'bob' }, gateway: 'demo', tools: ['up/test_simple_text'] },
+    ADMIN,
+  )
+  const offers = async (one: Line) => Object.keys(Object((await ask(one, 'server/discover')).result['capabilities']))
+
+  const read = [await ask(alice, 'resources/read', { uri }), await ask(bob, 'resources/read', { uri })]
+  const nothing = await ask(bob, 'resources/read', { uri: 'test://static-texx' })
+  const prompt = await ask(bob, 'prompts/get', { name: 'test_simple_prompt' })
+
+  expect(await offers(alice)).toEqual(expect.arrayContaining(['prompts', 'resources', 'tools']))
+  expect((await offers(bob)).filter((name) => name === 'prompts' || name === 'resources')).toEqual([])
+  expect(Array.isArray(read[0]?.result['contents'])).toBe(true)
+  expect(JSON.stringify(read[1]?.error)).toBe(JSON.stringify(nothing.error).replaceAll('texx', 'text'))
+  expect(prompt.error).toBeDefined()
+  expect(await toolNames(bob)).toEqual(['test_simple_text'])
 })
 
 const RULES = `
