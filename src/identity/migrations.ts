@@ -27,4 +27,10 @@ export const IDENTITY_MIGRATIONS: Migrations = {
       await sql`create index identity_membership_account on identity_membership (account_id)`.execute(db)
     },
   },
+  '2026-11-25_identity_password': {
+    async up(db) {
+      await sql`create table identity_password (
+        account_id text primary key, hash text not null, set_at bigint not null)`.execute(db)
+    },
+  },
 }

@@ -79,3 +79,13 @@ export const NO_SUCH_GROUP = {
   status: 404,
   title: 'There is no such group',
 } as const satisfies ProblemKind
+export const BAD_PASSWORD = {
+  code: 'identity/bad-password',
+  status: 400,
+  title: 'The password cannot be used',
+} as const satisfies ProblemKind
+export const SIGN_IN_BUSY = {
+  code: 'identity/sign-in-busy',
+  status: 503,
+  title: 'Too many people sign in at once',
+} as const satisfies ProblemKind

@@ -8,6 +8,8 @@ import { createAccounts, type Accounts } from './accounts/service.ts'
 import { createAccountStore } from './accounts/store.ts'
 import type { AdminToken } from './admin-token.ts'
 import { audited } from './audited.ts'
+import { createPasswords, type Passwords } from './factors/password.ts'
+import { createPasswordStore } from './factors/store.ts'
 import { hashKey, mintKey } from './key-text.ts'
 import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
 import { LastUse } from './last-use.ts'
@@ -47,6 +49,7 @@ export type Identity = {
   /** Whom a request is made for that an admin makes in somebody's name; null where that account is not active. */
   principal(named: Pick<Principal, 'userId' | 'keyId' | 'gateways'>): Principal | null
   readonly accounts: Accounts
+  readonly passwords: Passwords
   /** Tells when accounts or keys were made, changed or ended, here or on another replica; the returned function ends that. */
   onChange(listener: () => void): () => void
   /** The newest keyring's `authenticate`. */
@@ -79,6 +82,11 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     keyring: () => live.current.keyring,
     directory: () => live.current.directory,
     principal: (named) => toPrincipal(live.current.directory, named),
+    passwords: createPasswords({
+      ...deps,
+      store: createPasswordStore(deps.storage),
+      directory: () => live.current.directory,
+    }),
     accounts: createAccounts({
       ...deps,
       store: accounts,

@@ -49,6 +49,29 @@ async function json(...words: string[]) {
   return JSON.parse(ran.out)
 }
 
+describe('accounts', () => {
+  test('a person is put into a group, made inactive with all keys, let in again and removed', async () => {
+    await json('account', 'add', 'bob@example.com', '--role', 'guest', '--name', 'Bob')
+    await json('group', 'add', 'sales')
+    const joined = await json('group', 'join', 'sales', 'bob@example.com')
+    const { key } = await json('key', 'create', '--user', 'bob@example.com', '--gateway', 'default')
+    const code = () => {
+      const answer = house.gatehouse.identity.authenticate({ authorization: key, gateway: 'default' })
+      return answer.ok ? 'ok' : answer.problem.kind.code
+    }
+
+    await json('account', 'deactivate', 'bob@example.com')
+    const inactive = code()
+    await json('account', 'activate', 'bob@example.com')
+    const active = code()
+    await json('account', 'remove', 'bob@example.com')
+
+    expect(joined).toMatchObject({ userId: 'bob@example.com', role: 'guest', groups: ['sales'], isActive: true })
+    expect([inactive, active, code()]).toEqual(['identity/account-inactive', 'ok', 'identity/account-inactive'])
+    expect(await json('group', 'list')).toMatchObject({ groups: [{ name: 'sales', members: 0 }] })
+  })
+})
+
 describe('keys', () => {
   test('a key is made, shown once, listed without itself, and revoked', async () => {
     const made = await json('key', 'create', '--user', 'alice@example.com', '--gateway', 'default', '--expires', '30d')

@@ -69,6 +69,27 @@ describe('a key that is revoked', () => {
     ])
   })
 
+  test('so does an account that is deactivated', async () => {
+    const { server, open } = await start()
+    const house = await open()
+    const { accounts } = house.gatehouse.identity
+    await accounts.create({ userId: 'alice@example.com' }, ADMIN)
+    const { key } = await createKey(house)
+    const line: Line = { url: gatewayUrl(house, 'demo'), key }
+    const listening = await listen(line, { toolsListChanged: true })
+    const running = callTool(line, 'charge', { order: 'modern' })
+    await eventually(
+      () => server.executions.entries.length,
+      (count) => count === 1,
+    )
+
+    await accounts.update('alice@example.com', { isActive: false }, ADMIN)
+    const tookMs = await timeOf(Promise.all([running, listening.ended]))
+
+    expect(tookMs).toBeLessThan(WITHIN_MS)
+    expect((await running).error?.message).toContain('not active')
+  })
+
   test('ends a call over REST', async () => {
     const { server, open } = await start()
     const house = await open()
