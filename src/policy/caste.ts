@@ -102,9 +102,16 @@ export class Caste {
     const known = ofAction?.get(thing.key)
     if (known !== undefined) return known
     const decided = this.#decideStill(request)
-    this.#decided.set(action, (ofAction ?? new Map<string, Decided>()).set(thing.key, decided))
+    if (this.#size >= MAX_DECIDED) this.#forget()
+    this.#decided.set(action, (this.#decided.get(action) ?? new Map<string, Decided>()).set(thing.key, decided))
     this.#size += 1
     return decided
+  }
+
+  /** Tools come and go; what is asked again is decided again. */
+  #forget(): void {
+    this.#decided.clear()
+    this.#size = 0
   }
 
   #decideStill(request: Request): Decided {
@@ -165,6 +172,8 @@ type Decided = {
 
 /** What the audit trail does not keep. */
 const FORGOTTEN = ['args', 'address', 'scopes'] as const
+
+const MAX_DECIDED = 100_000
 
 /** More arguments than a rule can be asked about are not let through unasked. */
 const TOO_MANY: Decision = { effect: 'deny', reasons: [] }
