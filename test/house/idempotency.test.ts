@@ -5,7 +5,7 @@ import { serveMcp } from '../fakes/serve-mcp.ts'
 import { startSideEffectServer, type SideEffectServer } from '../fakes/side-effect-server.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { callTool, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
+import { ask, callTool, eventually, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
 
 const META = 'io.gatehouse/idempotency-key'
 
@@ -42,6 +42,15 @@ async function startReplicas(options: { engine: TestEngine; count: number; upstr
     key,
     headers: idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
   })
+  // A new key is known at the other replicas a moment later.
+  await Promise.all(
+    replicas.map((house) =>
+      eventually(
+        () => ask(lineTo(house), 'tools/list'),
+        ({ status }) => status === 200,
+      ),
+    ),
+  )
   return { first, replicas, lineTo, start }
 }
 
