@@ -14,6 +14,7 @@ export const rooms = {
   content: ['kernel', 'telemetry', 'storage', 'http', 'audit'],
   policy: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity'],
   tools: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'policy', 'content'],
+  signin: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'login'],
   gateway: ['kernel', 'telemetry', 'http', 'identity', 'tools'],
   main: [
     'kernel',

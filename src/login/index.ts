@@ -10,6 +10,8 @@
  */
 export { createLoginPolicy, type LoginPolicy } from './service.ts'
 export { loginPolicyConfig } from './schema.ts'
+export type { LoginFactor } from './schema.ts'
+export type { LoginDecision } from './decide.ts'
 export { LOGIN_MIGRATIONS } from './migrations.ts'
 export { loginContract } from './contract.ts'
 export { loginRoutes } from './routes.ts'

@@ -1,0 +1,119 @@
+import { Hono, type Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
+import { isProblem, newId, Problem } from '#kernel'
+import { accountRoutes } from './account-routes.ts'
+import { ASSETS } from './assets.ts'
+import { deviceRoutes } from './device-routes.ts'
+import { interactionRoutes } from './interaction-routes.ts'
+import { messagePage } from './pages/message.ts'
+import { BAD_FORM } from './problems.ts'
+import type { SignInDeps } from './service.ts'
+import { setupRoutes } from './setup-routes.ts'
+import { signInRoutes } from './sign-in-routes.ts'
+import { sourceRoutes } from './sources/routes.ts'
+import { visit } from './visit.ts'
+
+const MAX_FORM_BYTES = 65_536
+const YEAR_SECONDS = 31_536_000
+
+/** All pages under `/signin`, `/setup`, `/device` and `/account`. */
+export function createSignInPages(deps: SignInDeps): Hono {
+  const app = new Hono()
+  const limit = bodyLimit({
+    maxSize: MAX_FORM_BYTES,
+    onError: () => {
+      throw new Problem(BAD_FORM, 'The form is too large.')
+    },
+  })
+  app.use('*', limit, guardPage)
+  app.get('/signin/assets/:file', (context) => answerAsset(context))
+  signInRoutes(app, deps)
+  sourceRoutes(app, deps)
+  setupRoutes(app, deps)
+  deviceRoutes(app, deps)
+  accountRoutes(app, deps)
+  interactionRoutes(app, deps) // last: `/signin/{uid}` takes what is left
+  app.onError((error, context) => answerTrouble(deps, error, context))
+  return app
+}
+
+async function guardPage(context: Context, next: () => Promise<void>): Promise<void> {
+  await next()
+  for (const [name, value] of Object.entries(headersOf(context))) {
+    if (context.res.headers.get(name) === null) context.res.headers.set(name, value)
+  }
+}
+
+/**
+ * No script but ours, no frame around us, nothing told to other sites. Forms may go home only, except where the answer
+ * to one leads on to the client that waits for it (browsers hold redirects to `form-action` as well).
+ */
+function headersOf(context: Context): Readonly<Record<string, string>> {
+  const nonce: string = context.get('nonce') ?? ''
+  const onward: string = context.get('onward') ?? ''
+  const scripts = nonce === '' ? `'none'` : `'nonce-${nonce}'`
+  return {
+    'content-security-policy': [
+      `default-src 'none'`,
+      `style-src 'self'`,
+      `img-src 'self' data:`,
+      `connect-src 'self'`,
+      `script-src ${scripts}`,
+      `form-action 'self'${onward === '' ? '' : ` ${onward}`}`,
+      `frame-ancestors 'none'`,
+      `base-uri 'none'`,
+    ].join('; '),
+    'x-frame-options': 'DENY',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    'permissions-policy':
+      'publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=()',
+    'cache-control': 'no-store',
+  }
+}
+
+function answerAsset(context: Context): Response {
+  const found = ASSETS.find(context.req.path)
+  if (found === undefined) return new Response('not found', { status: 404 })
+  return new Response(new Uint8Array(found.bytes), {
+    headers: { 'content-type': found.type, 'cache-control': `public, max-age=${YEAR_SECONDS}, immutable` },
+  })
+}
+
+/** A page for people, JSON for our own script. What was not foreseen is logged once and shown as a number only. */
+async function answerTrouble(deps: SignInDeps, error: Error, context: Context): Promise<Response> {
+  if (error instanceof HTTPException) return error.getResponse()
+  const problem = isProblem(error) ? error : null
+  const reference = problem === null ? newId('req') : null
+  if (reference !== null)
+    deps.log.error({ err: error, requestId: reference, path: context.req.routePath }, 'a page failed')
+  const { status, title } = problem?.kind ?? { status: 500, title: 'Something went wrong' }
+  const text = problem?.message ?? 'This is not your fault. Try again in a moment.'
+  if (wantsJson(context)) return Response.json({ title, status, detail: text }, { status })
+  const { frame } = await visit(deps, context)
+  const next = { label: 'Go to your account', href: '/account' }
+  context.status(toStatus(status))
+  return await context.html(messagePage(frame, { title, text, next, reference }))
+}
+
+function wantsJson(context: Context): boolean {
+  return context.req.header('content-type')?.startsWith('application/json') ?? false
+}
+
+function toStatus(status: number): 400 | 401 | 403 | 404 | 409 | 429 | 500 | 502 {
+  switch (status) {
+    case 400:
+    case 401:
+    case 403:
+    case 404:
+    case 409:
+    case 429:
+    case 502:
+      return status
+    default:
+      return status < 500 ? 400 : 500
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * Where people sign in and look after what speaks for them: pages made on the server, for browsers with and without
+ * scripts, and other identity providers whose word is taken (`sources/`).
+ *
+ * `pages/` holds pure functions from what is to be shown to HTML; the `*-routes.ts` beside this file read a request, ask
+ * the rooms below through the verbs of `ports.ts`, and answer with one of them. `visit.ts` knows the browser: its
+ * session, its form token, its cookies. Every page forbids scripts but its own, frames and strange forms (`app.ts`).
+ * A person is somebody at a source by the issuer and a claim that never changes, and never by a name (`sources/claims.ts`).
+ */
+export { createSignInPages } from './app.ts'
+export { createSignInStore } from './store.ts'
+export { createSources } from './sources/service.ts'
+export { createSeal } from './seal.ts'
+export { SIGNIN_MIGRATIONS } from './migrations.ts'

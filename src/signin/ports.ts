@@ -1,0 +1,141 @@
+import type { Role } from '#identity'
+import type { JsonObject } from '#kernel'
+import type { LoginFactor } from '#login'
+
+/**
+ * What the pages ask of the rooms below them, in the pages' words: accounts and their factors, browser sessions, and
+ * the authorization server. A refusal that a person can do something about is thrown as a Problem; its detail is shown.
+ */
+
+export type Account = {
+  readonly accountId: string
+  readonly userId: string
+  readonly name: string | null
+  readonly role: Role
+  readonly groups: readonly string[]
+  readonly isActive: boolean
+}
+
+export type Factors = {
+  readonly hasPassword: boolean
+  readonly hasTotp: boolean
+  readonly passkeys: readonly {
+    readonly id: string
+    readonly name: string
+    readonly createdAt: number
+    readonly lastUsedAt: number | null
+  }[]
+  readonly recoveryCodesLeft: number
+}
+
+/** Where an attempt comes from: guesses are counted per account and per address. */
+export type From = { readonly address: string; readonly agent: string }
+
+export type Accounts = {
+  /** Null for an account that is gone or switched off. */
+  find(accountId: string): Promise<Account | null>
+  findByUserId(userId: string): Promise<Account | null>
+  /** Makes a person, for one who comes from an identity source. Throws a Problem when the user id is taken. */
+  createPerson(person: { userId: string; name: string | null; role: 'user' | 'guest' }, by: string): Promise<Account>
+  /** Replaces the groups and claims that this source gave, and no others. */
+  takeOver(accountId: string, said: { source: string; groups: readonly string[]; claims: JsonObject }): Promise<void>
+
+  /** Whose setup link this is; null when it is used up, expired or was never made. */
+  findSetup(token: string): Promise<{ accountId: string; userId: string; isFirstAdmin: boolean } | null>
+  /** Uses the link up. False when somebody was faster. */
+  endSetup(token: string): Promise<boolean>
+
+  /** Constant work whether the user exists or not. Throws a Problem for a wrong pair, or while locked. */
+  checkPassword(attempt: { userId: string; password: string; from: From }): Promise<{ accountId: string }>
+  checkTotp(attempt: { accountId: string; code: string; from: From }): Promise<void>
+  checkRecoveryCode(attempt: { accountId: string; code: string; from: From }): Promise<void>
+
+  factors(accountId: string): Promise<Factors>
+  setPassword(accountId: string, password: string): Promise<void>
+  /** A secret to be confirmed with its first code; until then nothing is in use. */
+  beginTotp(accountId: string): Promise<{ secret: string; uri: string }>
+  finishTotp(accountId: string, code: string): Promise<void>
+  removeTotp(accountId: string): Promise<void>
+  makeRecoveryCodes(accountId: string): Promise<readonly string[]>
+  removePasskey(accountId: string, id: string): Promise<void>
+  /** Options for the browser, and what must be handed back unread with its answer. */
+  beginPasskey(accountId: string): Promise<Ceremony>
+  finishPasskey(accountId: string, answer: { state: string; answer: unknown; name: string }): Promise<void>
+  /** For a passkey alone (`null`), or as the second factor of one account. */
+  beginPasskeySignIn(accountId: string | null): Promise<Ceremony>
+  finishPasskeySignIn(answer: { state: string; answer: unknown; from: From }): Promise<{ accountId: string }>
+
+  keys(userId: string): Promise<
+    readonly {
+      readonly id: string
+      readonly name: string | null
+      readonly gateways: readonly string[]
+      readonly lastUsedAt: number | null
+      readonly expiresAt: number | null
+    }[]
+  >
+  /** Someone else's is "not found". */
+  revokeKey(userId: string, id: string): Promise<void>
+}
+
+export type Ceremony = { readonly options: object; readonly state: string }
+
+export type Session = {
+  readonly id: string
+  readonly accountId: string
+  readonly factor: LoginFactor
+  readonly signedInAt: number
+  readonly lastSeenAt: number
+  readonly address: string
+  readonly agent: string
+}
+
+export type Sessions = {
+  /** A new session with a new token, whatever the browser had before. */
+  start(session: { accountId: string; factor: LoginFactor; from: From }): Promise<{ token: string; session: Session }>
+  find(token: string): Promise<Session | null>
+  list(accountId: string): Promise<readonly Session[]>
+  /** Someone else's is "not found". */
+  end(accountId: string, id: string): Promise<void>
+  endOthers(accountId: string, keepId: string): Promise<void>
+}
+
+/** What a program asks a person for. Its name and id are its own words. */
+export type ConsentQuestion = {
+  readonly clientId: string
+  readonly clientName: string
+  /** Exactly as it was registered and asked with. */
+  readonly redirectUri: string
+  readonly gateway: { readonly slug: string; readonly title: string } | null
+  readonly scopes: readonly string[]
+  /** The person must prove anew who they are: sessions older than this do not count. */
+  readonly signedInAfter: number | null
+  /** The person has allowed the same before. */
+  readonly isKnown: boolean
+}
+
+/** What the authorization server answers the browser with. */
+export type Handed = { readonly location: string; readonly cookies: readonly string[] }
+
+export type AuthorizationServer = {
+  /** What waits under this id, in this browser; null when nothing does. */
+  findInteraction(request: Request, uid: string): Promise<ConsentQuestion | null>
+  allow(request: Request, answer: { uid: string; session: Session; account: Account }): Promise<Handed>
+  deny(request: Request, uid: string): Promise<Handed>
+
+  /** Wrong codes are counted. Throws a Problem for one that is unknown, used or expired. */
+  findDevice(userCode: string, from: From): Promise<Omit<ConsentQuestion, 'redirectUri' | 'isKnown' | 'signedInAfter'>>
+  allowDevice(answer: { userCode: string; session: Session; account: Account }): Promise<void>
+  denyDevice(userCode: string): Promise<void>
+
+  grants(accountId: string): Promise<
+    readonly {
+      readonly grantId: string
+      readonly name: string
+      readonly gateways: readonly string[]
+      readonly grantedAt: number
+    }[]
+  >
+  /** Someone else's is "not found". */
+  revokeGrant(accountId: string, grantId: string): Promise<void>
+}

@@ -1,0 +1,62 @@
+import * as z from 'zod'
+
+const claim = z.string().min(1).max(200)
+const domain = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'write a domain in lower case, such as example.com')
+
+/** `[[identity_sources]]`: another identity provider whose word is taken for who somebody is. */
+export const identitySourceConfig = z
+  .strictObject({
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'use 1 to 40 of a-z, 0-9 and "-"'),
+    /** On its button. */
+    title: z.string().min(1).max(60).optional(),
+    kind: z.enum(['oidc', 'entra', 'okta', 'google']).default('oidc'),
+    issuer: z.url({ protocol: /^https?$/ }).max(2_048),
+    client_id: z.string().min(1).max(512),
+    client_secret: z.string().min(1).max(2_048).optional(),
+    /** `false`: signs nobody in. */
+    enabled: z.boolean().default(true),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/))
+      .max(32)
+      .default(['openid', 'profile', 'email']),
+    /** What the identity is linked by. Unset: `sub`, at Entra `tid` and `oid`. It must never change and never be given to anybody else. */
+    subject_claim: claim.optional(),
+    /** What becomes the user id of a new account. */
+    user_id_claim: claim.default('email'),
+    name_claim: claim.default('name'),
+    /** Claims that policies may look at. */
+    keep_claims: z.array(claim).max(32).default([]),
+    groups_claim: claim.optional(),
+    /** Names or ids of groups there, and the groups they are here. */
+    group_map: z.record(z.string().max(256), z.string().min(1).max(128)).default({}),
+    /** `map`: only what `group_map` names; `all`: others under their own name. */
+    groups_from: z.enum(['map', 'all']).default('map'),
+    /** Domains whose e-mail addresses this source gives out. */
+    authoritative_domains: z.array(domain).max(100).default([]),
+    /** Whoever signs in there without an account here gets one. */
+    auto_create: z.boolean().default(false),
+    role: z.enum(['user', 'guest']).default('user'),
+  })
+  .superRefine((source, context) => {
+    const path = ['issuer']
+    const url = new URL(source.issuer)
+    if (url.protocol !== 'https:' && !isOwnMachine(url.hostname))
+      context.addIssue({ code: 'custom', path, message: 'use https; http is for an issuer on this machine only' })
+    if (source.kind === 'entra' && SHARED_TENANTS.test(url.pathname))
+      context.addIssue({
+        code: 'custom',
+        path,
+        message:
+          'write your own tenant id instead of "common", "organizations" or "consumers": those let in any tenant',
+      })
+  })
+export type IdentitySource = z.output<typeof identitySourceConfig>
+
+const SHARED_TENANTS = /^\/(common|organizations|consumers)(\/|$)/i
+
+function isOwnMachine(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+}

@@ -1,0 +1,183 @@
+import * as oidc from 'openid-client'
+import * as z from 'zod'
+import type { Egress } from '#http'
+import { isJsonObject, Problem, type JsonObject } from '#kernel'
+import type { IdentitySource } from './config.ts'
+import { SOURCE_REFUSED, SOURCE_UNREACHABLE } from '../problems.ts'
+
+/** What is kept in the browser, sealed, between leaving for a source and coming back. */
+export const pendingCheck = z.object({ state: z.string(), nonce: z.string(), verifier: z.string() })
+export type PendingCheck = z.output<typeof pendingCheck>
+
+/** One identity provider as a relying party sees it. */
+export type Upstream = {
+  /** Where to send the browser, and what to remember until it comes back. */
+  begin(redirectUri: string): Promise<{ url: string; pending: PendingCheck }>
+  /** The verified claims of whoever came back with this URL. Refuses whatever does not belong to `pending`. */
+  finish(callbackUrl: URL, pending: PendingCheck): Promise<JsonObject>
+  close(): Promise<void>
+}
+
+const DEADLINE_MS = 10_000
+const MAX_BYTES = 1_048_576
+const METADATA_MS = 3_600_000
+
+/** Opens the way to a source; nothing is asked before somebody signs in. */
+export function openUpstream(source: IdentitySource, deps: { egress: Egress; now: () => number }): Upstream {
+  // It was declared in the config file, so it may be anywhere; redirects to elsewhere are not trusted.
+  const client = deps.egress.open({ trusted: true, allow: [], connections: 8 })
+  let known: { configuration: Promise<oidc.Configuration>; until: number } | undefined
+  const configuration = (): Promise<oidc.Configuration> => {
+    if (known === undefined || known.until <= deps.now()) {
+      const discovered = discover(source, fetchThrough(client))
+      known = { configuration: discovered, until: deps.now() + METADATA_MS }
+      discovered.catch(() => (known = undefined))
+    }
+    return known.configuration
+  }
+  return {
+    begin: async (redirectUri) => begin(source, await configuration(), redirectUri),
+    finish: async (callbackUrl, pending) => finish(source, await configuration(), { callbackUrl, pending }),
+    close: () => client.close(),
+  }
+}
+
+async function begin(source: IdentitySource, configuration: oidc.Configuration, redirectUri: string) {
+  const pending = { state: oidc.randomState(), nonce: oidc.randomNonce(), verifier: oidc.randomPKCECodeVerifier() }
+  // No `resource`: Entra refuses it, and nothing here is asked for but who somebody is.
+  const url = oidc.buildAuthorizationUrl(configuration, {
+    redirect_uri: redirectUri,
+    scope: [...new Set(['openid', ...source.scopes])].join(' '),
+    state: pending.state,
+    nonce: pending.nonce,
+    code_challenge: await oidc.calculatePKCECodeChallenge(pending.verifier),
+    code_challenge_method: 'S256',
+  })
+  return { url: url.href, pending }
+}
+
+async function finish(
+  source: IdentitySource,
+  configuration: oidc.Configuration,
+  { callbackUrl, pending }: { callbackUrl: URL; pending: PendingCheck },
+): Promise<JsonObject> {
+  try {
+    // Checks state, `iss` (RFC 9207), the signature, issuer, audience, times and nonce of the ID token.
+    const tokens = await oidc.authorizationCodeGrant(configuration, callbackUrl, {
+      expectedState: pending.state,
+      expectedNonce: pending.nonce,
+      pkceCodeVerifier: pending.verifier,
+      idTokenExpected: true,
+    })
+    const claims: unknown = tokens.claims()
+    if (!isJsonObject(claims)) throw new Error('the ID token has no claims')
+    return claims
+  } catch (cause) {
+    if (cause instanceof Problem) throw cause
+    throw new Problem(SOURCE_REFUSED, `"${titleOf(source)}" did not sign you in. Start again.`, { cause })
+  }
+}
+
+type Fetch = oidc.CustomFetch
+
+/** Reads the provider's metadata. Its issuer must be the one that was declared. */
+async function discover(source: IdentitySource, fetch: Fetch): Promise<oidc.Configuration> {
+  const metadata = await readMetadata(source, fetch)
+  const auth = source.client_secret === undefined ? oidc.None() : authOf(metadata, source.client_secret)
+  const configuration = new oidc.Configuration(
+    metadata,
+    source.client_id,
+    { id_token_signed_response_alg: algOf(metadata) },
+    auth,
+  )
+  configuration[oidc.customFetch] = fetch
+  configuration.timeout = DEADLINE_MS / 1_000
+  oidc.enableNonRepudiationChecks(configuration)
+  if (new URL(source.issuer).protocol === 'http:') oidc.allowInsecureRequests(configuration)
+  return configuration
+}
+
+const metadataSchema = z.looseObject({
+  issuer: z.string(),
+  authorization_endpoint: z.url(),
+  token_endpoint: z.url(),
+  jwks_uri: z.url(),
+  token_endpoint_auth_methods_supported: z.array(z.string()).exactOptional(),
+  id_token_signing_alg_values_supported: z.array(z.string()).exactOptional(),
+})
+
+async function readMetadata(source: IdentitySource, fetch: Fetch): Promise<oidc.ServerMetadata> {
+  const url = `${source.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  try {
+    const response = await fetch(url, {
+      method: 'GET',
+      headers: { accept: 'application/json' },
+      body: undefined,
+      redirect: 'manual',
+    })
+    if (response.status !== 200) throw new Error(`it answered with status ${response.status}`)
+    const metadata = metadataSchema.parse(await response.json())
+    const issuer = pinnedIssuer(source, metadata.issuer)
+    if (issuer === null)
+      throw new Error(`its issuer is "${metadata.issuer.slice(0, 200)}", not the one that was declared`)
+    return { ...metadata, issuer }
+  } catch (cause) {
+    throw new Problem(SOURCE_UNREACHABLE, `"${titleOf(source)}" cannot be asked right now. Try again in a moment.`, {
+      cause,
+    })
+  }
+}
+
+/** Entra publishes `https://…/{tenantid}/v2.0` at some of its addresses; the declared tenant is put in its place. */
+export function pinnedIssuer(source: Pick<IdentitySource, 'issuer' | 'kind'>, published: string): string | null {
+  if (published === source.issuer) return published
+  if (source.kind !== 'entra' || !published.includes('{tenantid}')) return null
+  const [before = '', after = ''] = published.split('{tenantid}')
+  const { issuer } = source
+  if (!issuer.startsWith(before) || !issuer.endsWith(after)) return null
+  const tenant = issuer.slice(before.length, issuer.length - after.length)
+  return /^[\w.-]{1,100}$/.test(tenant) ? issuer : null
+}
+
+function authOf(metadata: oidc.ServerMetadata, secret: string): oidc.ClientAuth {
+  const supported = metadata.token_endpoint_auth_methods_supported
+  const takesBasic = supported === undefined || supported.includes('client_secret_basic')
+  return takesBasic ? oidc.ClientSecretBasic(secret) : oidc.ClientSecretPost(secret)
+}
+
+/** Never `none`, and never a symmetric one. */
+function algOf(metadata: oidc.ServerMetadata): string {
+  const supported = metadata.id_token_signing_alg_values_supported ?? ['RS256']
+  return (
+    ['RS256', 'ES256', 'PS256', 'EdDSA', 'Ed25519', 'ES384', 'RS512'].find((alg) => supported.includes(alg)) ?? 'RS256'
+  )
+}
+
+function fetchThrough(client: ReturnType<Egress['open']>): Fetch {
+  return async (url, options) => {
+    const response = await client.request({
+      url,
+      method: options.method === 'POST' ? 'POST' : 'GET',
+      headers: Object.fromEntries(new Headers(options.headers).entries()),
+      ...(options.body === undefined || options.body === null ? {} : { body: textOf(options.body) }),
+      signal: AbortSignal.any([AbortSignal.timeout(DEADLINE_MS), ...(options.signal ? [options.signal] : [])]),
+      maxBytes: MAX_BYTES,
+    })
+    const headers = Object.entries(response.headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value] as [string, string]],
+    )
+    const hasBody = response.status !== 204 && response.status !== 304
+    return new Response(hasBody ? new Uint8Array(response.body) : null, { status: response.status, headers })
+  }
+}
+
+/** What is sent to a token endpoint is a form. */
+function textOf(body: unknown): string {
+  if (typeof body === 'string' || body instanceof URLSearchParams) return body.toString()
+  throw new Error('a request to an identity provider has an unknown kind of body')
+}
+
+/** Its name on the button. */
+export function titleOf(source: Pick<IdentitySource, 'title' | 'name'>): string {
+  return source.title ?? source.name
+}
