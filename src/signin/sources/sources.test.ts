@@ -1,0 +1,239 @@
+import { describe, expect, test } from 'vitest'
+import { startIdentityProvider, type Claims, type IdentityProvider } from '../../../test/fakes/identity-provider.ts'
+import { openBrowser, type Seen, type TestBrowser } from '../testing-browser.ts'
+import { openTestPages, type TestPages } from '../testing.ts'
+
+const PASSWORD = 'correct horse battery staple'
+const ADA = { sub: 's-ada', email: 'ada@example.com', email_verified: true, name: 'Ada' }
+
+type World = { idp: IdentityProvider; pages: TestPages; [Symbol.asyncDispose](): Promise<void> }
+
+/** A house with one source, `work`, and the provider behind it. */
+async function openWorld(settings: object = {}, person: Claims = ADA): Promise<World> {
+  const idp = await startIdentityProvider(person)
+  const source = {
+    issuer: idp.issuer,
+    client_id: 'gatehouse',
+    client_secret: 'a-long-secret-of-the-client',
+    authoritative_domains: ['example.com'],
+    auto_create: true,
+    ...settings,
+  }
+  const pages = await openTestPages({
+    sources: [
+      { name: 'work', ...source },
+      { name: 'other', ...source },
+    ],
+  })
+  idp.redirectUris = ['work', 'other'].map((name) => `${pages.url}/signin/sources/${name}/callback`)
+  const dispose = async (): Promise<void> => {
+    await pages.close()
+    await idp[Symbol.asyncDispose]()
+  }
+  return { idp, pages, [Symbol.asyncDispose]: dispose }
+}
+
+/** From the button to the address at which the provider sends the browser back. */
+async function goThere(world: World, browser: TestBrowser, query = ''): Promise<string> {
+  const left = await browser.get(`/signin/sources/work${query}`)
+  const there = openBrowser(world.idp.issuer)
+  let at = await there.get(left.location ?? '')
+  while (at.location !== null && new URL(at.location, world.idp.issuer).origin === new URL(world.idp.issuer).origin)
+    at = await there.get(at.location)
+  return at.location ?? at.text
+}
+
+async function signInThere(world: World, browser = openBrowser(world.pages.url)): Promise<Seen> {
+  return browser.get(await goThere(world, browser))
+}
+
+describe('whoever signs in at a source', () => {
+  test('gets an account where the source makes some, and is the same one the next time', async () => {
+    await using world = await openWorld(
+      { groups_claim: 'groups', group_map: { g1: 'engineering' } },
+      { ...ADA, groups: ['g1'] },
+    )
+
+    const first = await signInThere(world)
+    const { accountId } = world.pages.accounts.get('ada@example.com')
+    world.idp.person = { ...ADA, email: 'renamed@example.com', groups: [] }
+    const second = await signInThere(world)
+
+    expect([first.location, second.location]).toEqual(['/account', '/account'])
+    expect([...world.pages.sessions.all.values()].map((one) => [one.accountId, one.factor])).toEqual([
+      [accountId, 'upstream'],
+      [accountId, 'upstream'],
+    ])
+    expect(world.pages.accounts.get('ada@example.com').groups).toEqual([])
+    expect(await world.pages.accounts.findByUserId('renamed@example.com')).toBeNull()
+  })
+
+  test('is asked for a code with PKCE, state and nonce, and without `resource`', async () => {
+    await using world = await openWorld()
+
+    await signInThere(world)
+
+    const asked = Object.fromEntries(world.idp.asked[0] ?? [])
+    expect(asked).toMatchObject({ response_type: 'code', code_challenge_method: 'S256', scope: 'openid profile email' })
+    expect(Object.keys(asked)).toEqual(expect.arrayContaining(['state', 'nonce', 'code_challenge']))
+    expect(asked).not.toHaveProperty('resource')
+  })
+
+  test.each<[what: string, settings: object, person: Claims]>([
+    ['an address that is not verified', {}, { ...ADA, email_verified: false }],
+    ['an address of another domain', {}, { ...ADA, email: 'ada@evil.example' }],
+    ['no account where none is made', { auto_create: false }, ADA],
+    ['groups that were left out', { groups_claim: 'groups' }, { ...ADA, hasgroups: true }],
+  ])('is not let in with %s', async (_, settings, person) => {
+    await using world = await openWorld(settings, person)
+
+    const seen = await signInThere(world)
+
+    expect(seen.status).toBe(403)
+    expect(world.pages.sessions.all.size).toBe(0)
+    const { records } = await world.pages.audit.search({ what: 'sign-in' })
+    expect(records).toMatchObject([{ decision: 'denied' }])
+  })
+
+  test('does not become a local account of the same address; its owner links it with a factor of this house', async () => {
+    await using world = await openWorld()
+    world.pages.accounts.add('ada@example.com', { password: PASSWORD })
+
+    const refused = await signInThere(world)
+    const owner = openBrowser(world.pages.url)
+    await owner.signIn('ada@example.com', PASSWORD)
+    const linked = await owner.get(await goThere(world, owner, '?link=1'))
+    const later = await signInThere(world)
+
+    expect([refused.status, linked.location, later.location]).toEqual([403, '/account?done=link', '/account'])
+    expect(refused.text).toContain('You have an account here')
+  })
+
+  test('joins an account that provisioning made and nobody else can open', async () => {
+    await using world = await openWorld({ auto_create: false })
+    const { accountId } = world.pages.accounts.add('ada@example.com')
+
+    const seen = await signInThere(world)
+
+    expect(seen.location).toBe('/account')
+    expect([...world.pages.sessions.all.values()][0]?.accountId).toBe(accountId)
+  })
+
+  test('is refused by a source that is switched off, also with an old link', async () => {
+    await using world = await openWorld({ enabled: false })
+
+    expect((await openBrowser(world.pages.url).get('/signin/sources/work')).status).toBe(404)
+    expect((await openBrowser(world.pages.url).get('/signin')).text).not.toContain('/signin/sources/')
+  })
+
+  test('is refused when the account here is switched off', async () => {
+    await using world = await openWorld()
+    await signInThere(world)
+    world.pages.accounts.switchOff(world.pages.accounts.get('ada@example.com').accountId)
+
+    expect((await signInThere(world)).status).toBe(403)
+  })
+
+  test('is accepted where the metadata is that of Entra, with a tenant to fill in', async () => {
+    const person = { sub: 'pairwise', oid: 'o1', tid: 't1', preferred_username: 'ada@example.com' }
+    await using world = await openWorld({ kind: 'entra', user_id_claim: 'preferred_username' }, person)
+    world.idp.metadata = (published) => ({ ...published, issuer: `${world.idp.issuer.slice(0, -1)}{tenantid}` })
+
+    const seen = await signInThere(world)
+
+    expect(seen.location).toBe('/account')
+    const [link] = await world.pages.sources.links(world.pages.accounts.get('ada@example.com').accountId)
+    expect(link).toMatchObject({ source: 'work' })
+  })
+})
+
+describe('attacks', () => {
+  test("the attacker's answer, opened in the victim's browser, signs nobody in", async () => {
+    await using world = await openWorld()
+    const attackers = await goThere(world, openBrowser(world.pages.url))
+
+    const victim = openBrowser(world.pages.url)
+    await victim.get('/signin')
+    const seen = await victim.get(attackers)
+
+    expect([seen.status, victim.cookies.has('gatehouse-session')]).toEqual([400, false])
+  })
+
+  test('an answer is taken once', async () => {
+    await using world = await openWorld()
+    const browser = openBrowser(world.pages.url)
+    const answer = await goThere(world, browser)
+    await browser.get(answer)
+
+    expect((await browser.get(answer)).status).toBe(400)
+  })
+
+  test.each<[what: string, change: (url: URL) => void]>([
+    ['the issuer of another provider', (url) => url.searchParams.set('iss', 'https://other.example')],
+    ['no issuer at all', (url) => url.searchParams.delete('iss')],
+    ['two issuers', (url) => url.searchParams.append('iss', 'https://other.example')],
+    ['a made-up code', (url) => url.searchParams.set('code', 'made-up')],
+    ['the address of another source', (url) => (url.pathname = url.pathname.replace('work', 'other'))],
+  ])('an answer with %s is refused', async (_, change) => {
+    await using world = await openWorld()
+    const browser = openBrowser(world.pages.url)
+    const url = new URL(await goThere(world, browser))
+
+    change(url)
+    const seen = await browser.get(url.href)
+
+    expect([400, 403]).toContain(seen.status)
+    expect(world.pages.sessions.all.size).toBe(0)
+  })
+
+  test('a provider with another issuer than the declared one is not used', async () => {
+    await using world = await openWorld()
+    world.idp.metadata = (published) => ({ ...published, issuer: 'https://other.example' })
+
+    expect((await openBrowser(world.pages.url).get('/signin/sources/work')).status).toBe(502)
+  })
+
+  test('a session made by a source links no further one', async () => {
+    await using world = await openWorld()
+    const browser = openBrowser(world.pages.url)
+    await signInThere(world, browser)
+
+    expect((await browser.get('/signin/sources/other?link=1')).status).toBe(403)
+  })
+
+  test('an identity that is linked already is linked to nobody else', async () => {
+    await using world = await openWorld()
+    await signInThere(world)
+    world.pages.accounts.add('mallory', { password: PASSWORD })
+    const mallory = openBrowser(world.pages.url)
+    await mallory.signIn('mallory', PASSWORD)
+
+    const seen = await mallory.get(await goThere(world, mallory, '?link=1'))
+
+    expect(seen.status).toBe(403)
+  })
+})
+
+describe('the preview', () => {
+  test('shows an administrator whom a source that is switched off would make of them, and changes nothing', async () => {
+    await using world = await openWorld({ enabled: false }, { ...ADA, department: '<b>R&D</b>' })
+    world.pages.accounts.add('root', { password: PASSWORD, role: 'admin' })
+    const browser = openBrowser(world.pages.url)
+    await browser.signIn('root', PASSWORD)
+
+    const seen = await browser.get(await goThere(world, browser, '?preview=1'))
+
+    expect(seen.text).toContain('You would be: ada@example.com')
+    expect(seen.text).toContain('&lt;b&gt;R&amp;D')
+    expect(await world.pages.accounts.findByUserId('ada@example.com')).toBeNull()
+  })
+
+  test('is for administrators', async () => {
+    await using world = await openWorld()
+    world.pages.accounts.add('bob', { password: PASSWORD })
+    const browser = openBrowser(world.pages.url)
+    await browser.signIn('bob', PASSWORD)
+
+    expect((await browser.get('/signin/sources/work?preview=1')).status).toBe(403)
+  })
+})
