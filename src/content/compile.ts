@@ -15,7 +15,7 @@ export type CompiledRule = {
   readonly path: JsonPath | null
   /** What it looks for in texts; none: what `path` names, whole. */
   readonly finders: readonly Finder[]
-  /** What a character costs, in steps of the simplest finder; for deciding where the work is done. */
+  /** What a character may cost; for deciding where the work is done. */
   readonly weight: number
   covers(subject: Pick<Subject, 'server' | 'thing'>): boolean
   /** For `tokenise`: whether a token may be opened for this. */
@@ -41,10 +41,20 @@ function compileRule({ ref, rule }: VersionedRule, rank: number): CompiledRule {
     rank,
     path,
     finders: pattern ? [pattern.find, ...others] : others,
-    weight: 1 + 4 * others.length + (pattern?.size ?? 0),
+    weight: weightOf(rule, pattern?.size ?? 0),
     covers,
     reveals: rule.reveal_to.length === 0 ? covers : toolScope(rule.reveal_to),
   }
+}
+
+/** What the most stubborn text costs a character, in units of 10 ns; measured by `bench/content.ts`. */
+const WEIGHTS = { base: 5, detector: 25, card: 40, target: 20, patternStep: 2 } as const
+
+function weightOf(rule: ContentRule, patternSize: number): number {
+  const detectors = rule.detect.reduce((sum, name) => sum + (name === 'card' ? WEIGHTS.card : WEIGHTS.detector), 0)
+  const targets = rule.url_hosts.length + rule.url_paths.length + rule.sql_verbs.length > 0 ? WEIGHTS.target : 0
+  const once = WEIGHTS.base + detectors + targets + patternSize * WEIGHTS.patternStep
+  return rule.decode_base64 ? once * 2 : once
 }
 
 function sound<Part extends object>(rule: ContentRule, part: Part | { readonly wrong: string }): Part {

@@ -30,16 +30,18 @@ export function fitToSchema(given: {
   const validate = validatorOf(schema)
   if (validate === null || !validate(original)) return given.value
   let { value } = given
-  const tries = changes.map((change) => ({ change, options: [...change.options], at: 0, isWrong: false }))
+  const tries = changes.map((change) => ({ change, options: [...change.options], at: 0 }))
   for (let round = 0; round < MAX_ROUNDS; round++) {
     if (validate(value)) return value
     const wrong = concerned(tries, validate.errors ?? [])
     if (wrong.length === 0) return null
+    const edits: Edits = { inner: new Map() }
     for (const { attempt, errors } of wrong) {
       const next = nextOption(attempt, errors)
       if (next === 'none') return null
-      value = replaceAt(value, attempt.change.pointer, next.option)
+      addEdit(edits, attempt.change.pointer, next)
     }
+    value = edited(value, edits) ?? null
   }
   return null
 }
@@ -112,17 +114,32 @@ function withinLimit(keyword: string, limit: number, current: string): readonly 
   }
 }
 
-/** The value with another one at this place; undefined takes the member away. */
-function replaceAt(value: Json, pointer: readonly string[], option: Json | undefined): Json {
-  const [key, ...rest] = pointer
-  if (key === undefined) return option ?? null
-  if (Array.isArray(value)) {
-    return value.map((item: Json, index) => (String(index) === key ? replaceAt(item, rest, option) : item))
+/** What is to stand where, as a tree, so that a thousand places cost one copy. */
+type Edits = { readonly inner: Map<string, Edits>; here?: { readonly option: Json | undefined } }
+
+function addEdit(edits: Edits, pointer: readonly string[], here: { option: Json | undefined }): void {
+  let at = edits
+  for (const key of pointer) {
+    const inner = at.inner.get(key) ?? { inner: new Map() }
+    at.inner.set(key, inner)
+    at = inner
   }
-  if (!isJsonObject(value)) return value
-  const inner = rest.length === 0 ? option : replaceAt(value[key] ?? null, rest, option)
-  if (inner !== undefined) return { ...value, [key]: inner }
-  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key))
+  at.here = here
+}
+
+/** The value after the edits; undefined takes a member away. */
+function edited(value: Json, edits: Edits): Json | undefined {
+  if (edits.here) return edits.here.option
+  if (typeof value !== 'object' || value === null) return value
+  if (!isJsonObject(value)) {
+    return value.map((item, index) => {
+      const inner = edits.inner.get(String(index))
+      return inner ? (edited(item, inner) ?? null) : item
+    })
+  }
+  const copy: Record<string, Json | undefined> = { ...value }
+  for (const [key, inner] of edits.inner) copy[key] = edited(value[key] ?? null, inner)
+  return Object.fromEntries(Object.entries(copy).filter(([, member]) => member !== undefined))
 }
 
 const validators = new WeakMap<JsonObject, { readonly validate: ValidateFunction | null }>()
@@ -145,6 +162,8 @@ function compileSchema(own: JsonObject): ValidateFunction | null {
       strict: false,
       allErrors: true,
       logger: false,
+      // Ours to use as it is, not to judge; and judging takes longer than all the rest.
+      validateSchema: false,
       formats: FORMATS,
       code: { regExp: Object.assign((source: string) => linear(source), { code: 'linear' }) },
     })
@@ -154,7 +173,8 @@ function compileSchema(own: JsonObject): ValidateFunction | null {
   }
 }
 
-function linear(source: string): { test(text: string): boolean } {
+/** `toString` is how Ajv tells one pattern from another. */
+function linear(source: string): { test(text: string): boolean; toString(): string } {
   const program = RE2JS.compile(source)
-  return { test: (text) => program.matcher(text).find() }
+  return { test: (text) => program.matcher(text).find(), toString: () => source }
 }

@@ -29,10 +29,13 @@ type Piece = { readonly from: number; readonly at: number; readonly plain: numbe
 export function normalise(original: string): Normalised | null {
   if (!MAY_BE_SPECIAL.test(original)) return null
   const pieces: Piece[] = []
+  // Texts in another script have the same few hundred characters over and over.
+  const known = new Map<string, string>()
   let text = ''
   let at = 0
   for (const { 0: found, index } of original.matchAll(SPECIAL)) {
-    const folded = fold(found)
+    const folded = known.get(found) ?? fold(found)
+    if (found.length <= 8) known.set(found, folded)
     if (folded === found) continue
     text += original.slice(at, index)
     pieces.push({ from: text.length, at: index, plain: folded.length, length: found.length })

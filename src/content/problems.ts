@@ -10,6 +10,11 @@ export const WITHHELD_OUTPUT = {
   status: 403,
   title: 'A content rule does not let the answer out',
 } as const satisfies ProblemKind
+export const NOT_CHECKED = {
+  code: 'content/not-checked',
+  status: 503,
+  title: 'The content could not be checked',
+} as const satisfies ProblemKind
 export const NO_SUCH_RULE = {
   code: 'content/no-such-rule',
   status: 404,

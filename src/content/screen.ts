@@ -26,6 +26,8 @@ export type Screened = {
   /** The rule that decided, with what it says to the caller; null where nothing was refused. */
   readonly by: (RuleRef & { readonly note: string | null }) | null
   readonly value: JsonObject
+  /** In the place of `value`, where bytes were given and something in them changed. */
+  readonly bytes?: Uint8Array
   readonly applied: readonly Applied[]
 }
 

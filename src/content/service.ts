@@ -1,13 +1,15 @@
 import type { Audit } from '#audit'
-import { newId, Problem, type Clock, type Json, type JsonObject } from '#kernel'
+import { newId, Problem, type Clock, type JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
+import { createElsewhere } from './elsewhere.ts'
 import { LiveRules, MAX_RULES } from './live-rules.ts'
 import { NO_SUCH_RULE, RULE_IN_FILE, TOO_MANY_RULES } from './problems.ts'
 import { revealTokens } from './reveal.ts'
 import type { ContentRule, ShownRule, TrialRequest, TrialResult, VersionedRule } from './schema.ts'
 import type { Subject } from './scope.ts'
-import { screen, type Message, type Screened } from './screen.ts'
+import type { Message, Screened } from './screen.ts'
+import { createScreening, type Carried } from './screening.ts'
 import { createContentStore, type ContentStore } from './store.ts'
 import { createTokens, type Tokens } from './token.ts'
 import { tryRules } from './trial.ts'
@@ -27,8 +29,13 @@ export type RuleActor = { readonly userId: string; readonly keyId: string | null
 export type Content = {
   /** True when rules may have something to say about such a message. Costs a look-up; without rules, nothing. */
   concerns(phase: 'input' | 'output', subject: Subject): boolean
-  /** What becomes of a message under the rules in force. */
+  /**
+   * What becomes of a message under the rules in force: at once, or for a large one after a while on another thread.
+   * Throws or rejects with `content/not-checked` where that is not possible; then nothing may pass.
+   */
   screen(phase: 'input' | 'output', subject: Subject, message: Message): Screened | Promise<Screened>
+  /** The same for a result that may not have been parsed yet. */
+  screenResult(subject: Subject, result: Carried, schema?: JsonObject): Screened | Promise<Screened>
   /** What a caller sends with their own tokens opened. The very same object where there are none. */
   reveal(subject: Subject, value: JsonObject): JsonObject
   listRules(): ShownRule[]
@@ -49,13 +56,14 @@ type Parts = ContentDeps & { readonly store: ContentStore; readonly live: LiveRu
 /** Reads all rules, and from then on follows every change. Rejects when the store is down. */
 export async function createContent(deps: ContentDeps): Promise<Content> {
   const store = createContentStore(deps.storage)
-  const tokens = createTokens(await deps.storage.sharedKey('content.tokens'))
+  const tokenKey = await deps.storage.sharedKey('content.tokens')
+  const tokens = createTokens(tokenKey)
+  const elsewhere = createElsewhere({ tokenKey, log: deps.log })
   const live = await LiveRules.open({ ...deps, store }, deps.declared)
   const parts: Parts = { ...deps, store, live, tokens }
   return {
     concerns: (phase, subject) => live.current.rulesFor(phase, subject).length > 0,
-    screen: (phase, subject, message) =>
-      screen(message, live.current.rulesFor(phase, subject), tokenMaker(tokens, subject)),
+    ...createScreening({ live, tokens, elsewhere }),
     reveal: (subject, value) =>
       live.current.hasTokens ? revealTokens(value, { rules: live.current, tokens, subject }) : value,
     listRules: () => live.current.versioned.map(show),
@@ -64,12 +72,11 @@ export async function createContent(deps: ContentDeps): Promise<Content> {
     removeRule: (name, by) => removeRule(parts, name, by),
     tryRules: async (trial) => tryRules(live.current, tokens, trial),
     declare: (rules) => live.declare(rules),
-    close: () => live.close(),
+    close: async () => {
+      await live.close()
+      await elsewhere.close()
+    },
   }
-}
-
-function tokenMaker(tokens: Tokens, subject: Subject): (rule: string, value: Json) => string {
-  return (rule, value) => tokens.make(subject.user.userId, { rule, value })
 }
 
 function show({ ref, rule }: VersionedRule): ShownRule {

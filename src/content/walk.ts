@@ -88,10 +88,14 @@ function note(walk: Walk, rule: CompiledRule, count: number): void {
 function visit(context: Context, value: Json, place: Place): Json | undefined {
   if (place.depth > MAX_DEPTH) throw new Stopped('withheld', null)
   const named = namedHere(context, value, place)
+  const before = place.root?.changes.length ?? 0
   const inner = visitInside(context, value, named.length === 0 ? place : within(place, named))
   const whole = named.find((rule) => rule.finders.length === 0 && changes(rule))
   for (const rule of named) if (rule.finders.length === 0 && rule.rule.effect !== 'truncate') note(context, rule, 1)
-  return whole ? takeWhole(context, whole, { value, place }) : inner
+  if (!whole) return inner
+  // What was changed inside of it goes with it.
+  place.root?.changes.splice(before)
+  return takeWhole(context, whole, { value, place })
 }
 
 /** The rules whose path names this very value. */
@@ -324,15 +328,7 @@ function takeWhole(
   const masks = maskOf(value, rule, context.makeToken)
   const mayGo = rule.rule.effect === 'redact' && rule.rule.with === undefined && isMember(place)
   const options = mayGo ? [undefined, ...masks] : [...masks, undefined]
-  const { root, pointer } = place
-  if (root) {
-    const isInside = (change: Change): boolean => pointer.every((key, at) => change.pointer[at] === key)
-    root.changes.splice(0, Infinity, ...root.changes.filter((change) => !isInside(change)), {
-      pointer,
-      original: value,
-      options,
-    })
-  }
+  place.root?.changes.push({ pointer: place.pointer, original: value, options })
   return options[0]
 }
 

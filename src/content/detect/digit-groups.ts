@@ -10,8 +10,8 @@ export type DigitRun = {
 }
 type Group = { readonly from: number; readonly at: number; readonly length: number }
 
-/** Up to two separators between digits, so that `4111 - 1111` does not get through. */
-const GAP = /^[ \t.,/_·()-]{1,2}$/
+/** Up to three separators between digits, so that `4111 - 1111` does not get through. */
+const GAP = /^[ \t.,/_·()-]{1,3}$/
 /** Nothing that is searched for has more groups than this. */
 const MAX_GROUPS = 24
 /** A longer run comes in pieces that overlap by as many groups as matter. */
@@ -22,7 +22,7 @@ export function* digitRuns(text: string): Generator<DigitRun> {
   let run: Found[] = []
   for (const { 0: digits, index } of text.matchAll(/\d+/g)) {
     const last = run.at(-1)
-    if (last && !GAP.test(text.slice(last.at + last.digits.length, index).slice(0, 3))) {
+    if (last && !GAP.test(text.slice(last.at + last.digits.length, index).slice(0, 4))) {
       yield toRun(text, run)
       run = []
     }

@@ -1,4 +1,4 @@
-import { digitRuns, stretches } from './digit-groups.ts'
+import { digitRuns, stretches, type DigitRun } from './digit-groups.ts'
 import type { Finder, Span } from './span.ts'
 
 /** Payment cards: a known issuer's first digits, that issuer's length, and the check digit (ISO/IEC 7812-1 annex B). */
@@ -18,18 +18,19 @@ export const findBareSsns: Finder = (text) =>
 /** Telephone numbers: international with `+`, or North American in groups of 3-3-4. */
 export const findPhones: Finder = (text) =>
   runsOf(text, (run) => {
-    if (run.before === '+') return stretches(run, { least: 8, most: 15 }, (digits) => !digits.startsWith('0'))
+    if (run.before === '+') return stretches(run, { least: 8, most: 15 }, isInternational).map(withPlus(run))
     return stretches(run, { least: 10, most: 11 }, isNorthAmerican)
   })
 
-function runsOf(text: string, find: (run: Parameters<typeof stretches>[0]) => readonly Span[]): Span[] {
+function runsOf(text: string, find: (run: DigitRun) => readonly Span[]): Span[] {
   const spans: Span[] = []
   for (const run of digitRuns(text)) if (run.digits.length >= 8) spans.push(...find(run))
   return spans
 }
 
 function isCard(digits: string): boolean {
-  return lengthsFor(digits).includes(digits.length) && passesLuhn(digits)
+  const lengths = LENGTHS[Number(digits.slice(0, 4))] ?? 0
+  return (lengths & (1 << digits.length)) !== 0 && passesLuhn(digits)
 }
 
 /** First digits of each issuer, as a range, with the lengths of its numbers. */
@@ -52,12 +53,13 @@ const ISSUERS: readonly (readonly [from: number, to: number, lengths: readonly n
   [60, 69, [16]],
 ]
 
-function lengthsFor(digits: string): readonly number[] {
-  return ISSUERS.flatMap(([from, to, lengths]) => {
-    const first = Number(digits.slice(0, String(from).length))
-    return first >= from && first <= to ? lengths : []
-  })
-}
+/** For each four first digits the lengths of numbers that begin so, a bit for each. */
+const LENGTHS: readonly number[] = Array.from({ length: 10_000 }, (_, first) =>
+  ISSUERS.reduce((bits, [from, to, lengths]) => {
+    const prefix = Number(String(first).padStart(4, '0').slice(0, String(from).length))
+    return prefix >= from && prefix <= to ? lengths.reduce((all, length) => all | (1 << length), bits) : bits
+  }, 0),
+)
 
 function passesLuhn(digits: string): boolean {
   let sum = 0
@@ -79,6 +81,15 @@ function isSsn(digits: string): boolean {
     digits.slice(3, 5) !== '00' &&
     digits.slice(5) !== '0000'
   )
+}
+
+function isInternational(digits: string): boolean {
+  return !digits.startsWith('0')
+}
+
+/** The plus sign before the first group belongs to the number. */
+function withPlus({ groups }: DigitRun): (span: Span) => Span {
+  return ([start, end]) => (start === groups[0]?.at ? [start - 1, end] : [start, end])
 }
 
 function isNorthAmerican(digits: string, cuts: readonly number[]): boolean {

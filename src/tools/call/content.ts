@@ -47,12 +47,8 @@ export function screenReply(deps: ContentDeps, at: Place, reply: Reply): Reply |
 
 async function screenConcerned(deps: ContentDeps, at: Place, reply: Reply): Promise<Reply> {
   switch (reply.kind) {
-    case 'complete': {
-      const schema = schemaOf(at.target, 'outputSchema')
-      const value = reply.result.value()
-      const result = await passOutput(deps, at, { kind: 'result', value, schema })
-      return result === value ? reply : { ...reply, result: Payload.ofValue(result) }
-    }
+    case 'complete':
+      return screenComplete(deps, at, reply)
     case 'task':
       return { ...reply, task: await passOutput(deps, at, { kind: 'result', value: reply.task }) }
     case 'error':
@@ -60,6 +56,16 @@ async function screenConcerned(deps: ContentDeps, at: Place, reply: Reply): Prom
     case 'input':
       return { ...reply, requests: await screenQuestions(deps, at, reply.requests) }
   }
+}
+
+async function screenComplete(deps: ContentDeps, at: Place, reply: Reply & { kind: 'complete' }): Promise<Reply> {
+  const schema = schemaOf(at.target, 'outputSchema')
+  const screened = await deps.content.screenResult(subjectOf(at), reply.result, schema)
+  note(deps, at.attempt, screened)
+  if (isRefused(screened)) throw refusal(WITHHELD_OUTPUT, screened)
+  if (screened.outcome === 'passes') return reply
+  const { bytes, value } = screened
+  return { ...reply, result: bytes ? Payload.ofBytes(Buffer.from(bytes)) : Payload.ofValue(value) }
 }
 
 /** What a server asks its caller; throws `content/withheld-output`. */

@@ -14,7 +14,7 @@ import type { ResolveDeps } from './resolve.ts'
 export type CallDeps = {
   readonly clock: Clock
   readonly policy: Policy
-  readonly content: Pick<Content, 'concerns' | 'screen' | 'reveal'>
+  readonly content: Pick<Content, 'concerns' | 'screen' | 'screenResult' | 'reveal'>
   readonly audit: Pick<Audit, 'record' | 'state'>
   /** What is kept of a call beside its record. */
   readonly keepPayload: PayloadKeeper
