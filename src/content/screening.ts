@@ -12,7 +12,7 @@ import type { Look } from './worker-messages.ts'
 export type Carried = { readonly isParsed: boolean; bytes(): Buffer; value(): JsonObject }
 
 /** Work for the event loop, in units of 10 ns at the worst: at most 30 ms, and for usual texts a tenth of that. */
-export const MOST_WORK = 3_000_000
+const MOST_WORK = 3_000_000
 /** A schema takes time to be compiled. */
 const LONG_SCHEMA = 16_384
 
