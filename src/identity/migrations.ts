@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { Migrations } from '#storage'
+import { SIGN_IN_MIGRATIONS } from './sign-in/migrations.ts'
 
 export const IDENTITY_MIGRATIONS: Migrations = {
+  ...SIGN_IN_MIGRATIONS,
   '2026-02-10_identity_key': {
     async up(db) {
       await sql`create table identity_key (

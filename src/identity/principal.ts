@@ -21,6 +21,7 @@ export type Member = {
 export type Directory = {
   findByUserId(userId: string): Member | null
   findByAccountId(accountId: string): Member | null
+  all(): readonly Member[]
 }
 
 /** Whom a request is made for and through what, with everything that a rule may look at. Immutable. */

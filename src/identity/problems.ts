@@ -89,3 +89,18 @@ export const SIGN_IN_BUSY = {
   status: 503,
   title: 'Too many people sign in at once',
 } as const satisfies ProblemKind
+export const SIGN_IN_LOCKED = {
+  code: 'identity/sign-in-locked',
+  status: 429,
+  title: 'Too many wrong guesses',
+} as const satisfies ProblemKind
+export const NO_SUCH_SESSION = {
+  code: 'identity/no-such-session',
+  status: 404,
+  title: 'There is no such session',
+} as const satisfies ProblemKind
+export const LAST_ADMIN = {
+  code: 'identity/last-admin',
+  status: 409,
+  title: 'This is the last active admin',
+} as const satisfies ProblemKind

@@ -1,11 +1,16 @@
 import type { Audit } from '#audit'
 import { newId, Problem, type Clock } from '#kernel'
 import type { Storage } from '#storage'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import { toPrincipal } from './accounts/directory.ts'
 import { createGroupStore } from './accounts/group-store.ts'
 import { createAccounts, type Accounts } from './accounts/service.ts'
 import { createAccountStore } from './accounts/store.ts'
+import { createLinks, type Links } from './links/service.ts'
+import { createSessions, type Sessions } from './sessions/service.ts'
+import { createGuesses } from './sign-in/guesses.ts'
+import { createSignIn, type SignIn } from './sign-in/service.ts'
+import { createThrottle, LONGEST_MEMORY_MS } from './sign-in/throttle.ts'
 import type { AdminToken } from './admin-token.ts'
 import { audited } from './audited.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
@@ -33,6 +38,7 @@ export type IdentityDeps = {
   readonly audit: Pick<Audit, 'record'>
   readonly log: Log
   readonly adminToken?: AdminToken
+  readonly metrics?: Pick<Metrics, 'signIn'>
 }
 
 export type Identity = {
@@ -50,6 +56,10 @@ export type Identity = {
   principal(named: Pick<Principal, 'userId' | 'keyId' | 'gateways'>): Principal | null
   readonly accounts: Accounts
   readonly passwords: Passwords
+  /** Passwords and second factors, checked with care against guessing. */
+  readonly signIn: SignIn
+  readonly sessions: Sessions
+  readonly links: Links
   /** Tells when accounts or keys were made, changed or ended, here or on another replica; the returned function ends that. */
   onChange(listener: () => void): () => void
   /** The newest keyring's `authenticate`. */
@@ -58,6 +68,8 @@ export type Identity = {
   authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
   close(): Promise<void>
 }
+
+const SWEEP_EVERY_MS = 3_600_000
 
 type Parts = IdentityDeps & { readonly store: IdentityStore; readonly live: LiveSnapshot; readonly lastUse: LastUse }
 
@@ -75,6 +87,26 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     onChange: () => listeners.forEach((listener) => listener()),
   })
   const parts: Parts = { ...deps, store, live, lastUse }
+  const directory = (): Directory => live.current.directory
+  const passwords = createPasswords({ ...deps, store: createPasswordStore(deps.storage), directory })
+  const guesses = createGuesses(deps.storage)
+  const throttle = createThrottle({
+    ...deps,
+    guesses,
+    onAttempt: (factor, outcome) => deps.metrics?.signIn(factor, outcome),
+  })
+  const people = createAccounts({
+    ...deps,
+    store: accounts,
+    groups: createGroupStore(deps.storage),
+    directory,
+    announce: (id) => live.announce(id),
+  })
+  const sweep = setInterval(() => {
+    // What is missed now is removed by the next one.
+    guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS).catch(() => {})
+  }, SWEEP_EVERY_MS)
+  sweep.unref()
   return {
     createKey: (request, by) => createKey(parts, request, by),
     listKeys: (request = {}) => listKeys(parts, request),
@@ -82,17 +114,11 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     keyring: () => live.current.keyring,
     directory: () => live.current.directory,
     principal: (named) => toPrincipal(live.current.directory, named),
-    passwords: createPasswords({
-      ...deps,
-      store: createPasswordStore(deps.storage),
-      directory: () => live.current.directory,
-    }),
-    accounts: createAccounts({
-      ...deps,
-      store: accounts,
-      groups: createGroupStore(deps.storage),
-      announce: (id) => live.announce(id),
-    }),
+    passwords,
+    accounts: people,
+    signIn: createSignIn({ throttle, passwords, directory }),
+    sessions: createSessions({ ...deps, directory }),
+    links: createLinks({ ...deps, accounts: people, directory }),
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -103,6 +129,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
         ? { ok: true, keyId: null, userId: null }
         : live.current.keyring.authenticateAdmin(credentials),
     close: async () => {
+      clearInterval(sweep)
       await live.close()
       await lastUse.flush()
     },

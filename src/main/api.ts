@@ -64,7 +64,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   })
   const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
-  mountContract(app, accountsContract, accountsRoutes(deps.identity.accounts), options)
+  mountContract(app, accountsContract, accountsRoutes(deps.identity), options)
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)

@@ -23,6 +23,8 @@ export type Metrics = {
   upstreamState(server: string, state: UpstreamState): void
   /** A content rule found something: which rule, what it does, how often. */
   contentRule(found: { rule: string; effect: string; found: number }): void
+  /** One attempt to prove who somebody is. */
+  signIn(factor: string, outcome: 'right' | 'wrong' | 'locked'): void
   /** Removes a server that is no longer configured. */
   forgetServer(server: string): void
   /** One group commit of audit records. */
@@ -49,6 +51,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     upstreamState: states.set,
     forgetServer: states.forget,
     contentRule: createContentMeter(registry, maxNames),
+    signIn: createSignInMeter(registry),
     auditCommit: createAuditMeter(registry),
     auditMoved: createMovedMeter(registry),
     watch: createWatchedGauges(registry),
@@ -110,6 +113,16 @@ function createContentMeter(registry: Registry, maxRules: number): Metrics['cont
     if (rules.size < maxRules) rules.add(rule)
     findings.inc({ rule: rules.has(rule) ? rule : 'other', effect }, found)
   }
+}
+
+function createSignInMeter(registry: Registry): Metrics['signIn'] {
+  const attempts = new Counter({
+    name: 'gatehouse_sign_in_attempts_total',
+    help: 'Attempts to prove who somebody is, by factor and outcome.',
+    labelNames: ['factor', 'outcome'],
+    registers: [registry],
+  })
+  return (factor, outcome) => attempts.inc({ factor, outcome })
 }
 
 function createMovedMeter(registry: Registry): Metrics['auditMoved'] {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import type { Role } from '#identity'
 import { UsageError } from '../failure.ts'
-import { withHouse, type Api } from '../reach.ts'
+import { configOf, dataDirOf, runningHouse, withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
-import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
+import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
 import { printEither } from '../words/print.ts'
 import { plain, table } from '../words/table.ts'
+import { parseExpiry, relative } from '../words/times.ts'
 
 type Account = Awaited<ReturnType<Api['showAccount']>>
 
@@ -32,6 +33,18 @@ export function addAccount(program: Command, { terminal }: Verb): void {
   dataCommand(account, 'activate <user>')
     .description('let it in again')
     .action((user: string, options: DataOptions) => change(terminal, options, { user, body: { isActive: true } }))
+  dataCommand(account, 'link <user>')
+    .description('a one-time link to set up, or reset, how they sign in; it is shown once')
+    .action((user: string, options: DataOptions) => makeLink(terminal, user, options))
+  dataCommand(account, 'token <user>')
+    .description('a key for a system account, shown once; it ends after 365 days')
+    .option('--gateway <slug>', 'where it may be used, or "*"; may be given several times', gather)
+    .option('--expires <time>', 'when it ends: 30d, 12h or a date', '365d')
+    .option('--name <name>', 'what it is for')
+    .action((user: string, options: TokenOptions) => makeToken(terminal, user, options))
+  dataCommand(account, 'sign-out <user>')
+    .description('end all browser sessions of a person')
+    .action((user: string, options: DataOptions) => signOut(terminal, user, options))
   dataCommand(account, 'remove <user>')
     .description('end an account for good; its user id is never given again')
     .action((user: string, options: DataOptions) => removeAccount(terminal, user, options))
@@ -118,5 +131,45 @@ async function removeAccount(terminal: Terminal, user: string, options: DataOpti
   await withHouse(terminal, options, async ({ api }) => {
     await api.removeAccount({ params: { account: user } })
     printEither(terminal, options, { json: { removed: user }, text: `${plain(user)} is removed.\n` })
+  })
+}
+
+async function makeLink(terminal: Terminal, user: string, options: DataOptions): Promise<void> {
+  const running = await runningHouse(dataDirOf(terminal, options))
+  await withHouse(terminal, options, async ({ api }) => {
+    const { path, expiresAt, userId } = await api.linkAccount({ params: { account: user } })
+    const base = running?.publicUrl ?? configOf(terminal, options).config.server.public_url ?? ''
+    const url = `${base}${path}`
+    if (options.json) return printEither(terminal, options, { json: { userId, url, expiresAt }, text: '' })
+    terminal.out(`${url}\n`)
+    terminal.err(
+      `This is shown once. For ${plain(userId)}; it works once, and ends ${relative(expiresAt, terminal.now())}.\n`,
+    )
+  })
+}
+
+type TokenOptions = DataOptions & { gateway?: string[]; expires: string; name?: string }
+
+async function makeToken(terminal: Terminal, user: string, options: TokenOptions): Promise<void> {
+  const { gateway: gateways = [], expires, name } = options
+  if (gateways.length === 0) throw new UsageError('Say where the token may be used: --gateway SLUG, or --gateway "*".')
+  await withHouse(terminal, options, async ({ api }) => {
+    const { kind, userId } = await api.showAccount({ params: { account: user } })
+    if (kind !== 'system')
+      throw new UsageError(`"${plain(userId)}" is a person; \`key create --user\` makes a key for one.`)
+    const expiresAt = parseExpiry(expires, terminal.now())
+    const created = await api.createKey({ body: { userId, gateways, expiresAt, ...(name ? { name } : {}) } })
+    if (options.json) return printEither(terminal, options, { json: created, text: '' })
+    terminal.out(`${created.key}\n`)
+    terminal.err(
+      `This is shown once. ${created.id}: for ${plain(userId)}, ends ${relative(expiresAt, terminal.now())}.\n`,
+    )
+  })
+}
+
+async function signOut(terminal: Terminal, user: string, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    await api.endSession({ params: { account: user, session: '*' } })
+    printEither(terminal, options, { json: { signedOut: user }, text: `${plain(user)} is signed out everywhere.\n` })
   })
 }

@@ -70,6 +70,7 @@ forEachEngine((engine) => {
     await using house = await openTestIdentity(engine)
     const { identity } = house
     await identity.accounts.create({ ...ANNE, role: 'admin' }, ADMIN)
+    await identity.accounts.create({ userId: 'other@example.com', role: 'admin' }, ADMIN)
     const { key } = await identity.createKey({ ...ANNE, gateways: ['*'], role: 'admin' }, ADMIN)
     expect(identity.authenticateAdmin({ authorization: key }).ok).toBe(true)
 

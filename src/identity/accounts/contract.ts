@@ -1,6 +1,14 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
-import { BAD_ACCOUNT, BAD_GROUP, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USER_ID_TAKEN } from '../problems.ts'
+import {
+  BAD_ACCOUNT,
+  BAD_GROUP,
+  LAST_ADMIN,
+  NO_SUCH_ACCOUNT,
+  NO_SUCH_GROUP,
+  NO_SUCH_SESSION,
+  USER_ID_TAKEN,
+} from '../problems.ts'
 import {
   account,
   accountPage,
@@ -13,6 +21,14 @@ import {
 
 const one = z.strictObject({
   account: z.string().min(1).max(256).meta({ description: 'The id of the account, or its user id.' }),
+})
+const session = z.object({
+  id: z.string(),
+  factor: z.string(),
+  signedInAt: z.int(),
+  lastSeenAt: z.int(),
+  address: z.string(),
+  agent: z.string(),
 })
 const named = z.strictObject({ group: z.string().min(1).max(200) })
 const membership = named.extend(one.shape)
@@ -55,7 +71,7 @@ export const accountsContract = defineContract({
     params: one,
     body: updateAccountRequest,
     reply: account,
-    errors: [BAD_ACCOUNT, NO_SUCH_ACCOUNT],
+    errors: [BAD_ACCOUNT, NO_SUCH_ACCOUNT, LAST_ADMIN],
   },
   removeAccount: {
     method: 'DELETE',
@@ -63,7 +79,7 @@ export const accountsContract = defineContract({
     summary: 'End an account for good',
     access: 'admin',
     params: one,
-    errors: [NO_SUCH_ACCOUNT],
+    errors: [NO_SUCH_ACCOUNT, LAST_ADMIN],
   },
   createGroup: {
     method: 'POST',
@@ -106,5 +122,33 @@ export const accountsContract = defineContract({
     params: membership,
     reply: account,
     errors: [NO_SUCH_GROUP, NO_SUCH_ACCOUNT],
+  },
+  linkAccount: {
+    method: 'POST',
+    path: '/api/v1/accounts/{account}/links',
+    summary: 'A one-time link with which a person sets up, or resets, how they sign in',
+    description: 'It is in the answer, once and never again, works for 24 hours and ends every older one.',
+    access: 'admin',
+    params: one,
+    reply: z.object({ userId: z.string(), path: z.string(), expiresAt: z.int() }),
+    status: 201,
+    errors: [NO_SUCH_ACCOUNT],
+  },
+  listSessions: {
+    method: 'GET',
+    path: '/api/v1/accounts/{account}/sessions',
+    summary: 'Where a person is signed in',
+    access: 'admin',
+    params: one,
+    reply: z.object({ sessions: z.array(session) }),
+    errors: [NO_SUCH_ACCOUNT],
+  },
+  endSession: {
+    method: 'DELETE',
+    path: '/api/v1/accounts/{account}/sessions/{session}',
+    summary: 'Sign a person out of one browser, or of all with "*"',
+    access: 'admin',
+    params: one.extend({ session: z.string().min(1).max(64) }),
+    errors: [NO_SUCH_ACCOUNT, NO_SUCH_SESSION],
   },
 })

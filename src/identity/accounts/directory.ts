@@ -7,6 +7,7 @@ export function buildDirectory(members: readonly Member[]): Directory {
   return {
     findByUserId: (userId) => byUserId.get(userId) ?? null,
     findByAccountId: (accountId) => byAccountId.get(accountId) ?? null,
+    all: () => members,
   }
 }
 

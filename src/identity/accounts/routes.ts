@@ -1,9 +1,13 @@
 import type { Handlers } from '#http'
 import type { accountsContract } from './contract.ts'
-import type { Accounts } from './service.ts'
+import type { Identity } from '../service.ts'
 
 /** Answers the operations of `accountsContract`. */
-export function accountsRoutes(accounts: Accounts): Handlers<typeof accountsContract> {
+export function accountsRoutes({
+  accounts,
+  links,
+  sessions,
+}: Pick<Identity, 'accounts' | 'links' | 'sessions'>): Handlers<typeof accountsContract> {
   return {
     createAccount: ({ body }, { caller }) => accounts.create(body, caller),
     listAccounts: ({ query }) => accounts.list(query),
@@ -15,5 +19,18 @@ export function accountsRoutes(accounts: Accounts): Handlers<typeof accountsCont
     removeGroup: ({ params }, { caller }) => accounts.removeGroup(params.group, caller),
     addGroupMember: ({ params }, { caller }) => accounts.addMember(params.group, params.account, caller),
     removeGroupMember: ({ params }, { caller }) => accounts.removeMember(params.group, params.account, caller),
+    linkAccount: async ({ params }, { caller }) => {
+      const { token, userId, expiresAt } = await links.create(params.account, caller)
+      return { userId, expiresAt, path: `/setup/${token}` }
+    },
+    listSessions: async ({ params }) => {
+      const { id } = await accounts.get(params.account)
+      return { sessions: await sessions.list(id) }
+    },
+    endSession: async ({ params }, { caller }) => {
+      const { id } = await accounts.get(params.account)
+      if (params.session === '*') return sessions.endOthers(id, null, caller)
+      return sessions.end(id, params.session, caller)
+    },
   }
 }

@@ -1,7 +1,8 @@
 import type { Audit } from '#audit'
 import { newId, Problem, type Clock } from '#kernel'
 import { audited } from '../audited.ts'
-import { BAD_ACCOUNT, BAD_GROUP, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USER_ID_TAKEN } from '../problems.ts'
+import { BAD_ACCOUNT, BAD_GROUP, LAST_ADMIN, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USER_ID_TAKEN } from '../problems.ts'
+import type { Directory } from '../principal.ts'
 import type { Actor } from '../schema.ts'
 import type { GroupStore } from './group-store.ts'
 import {
@@ -41,6 +42,7 @@ type Deps = {
   readonly groups: GroupStore
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
+  readonly directory: () => Directory
   /** Puts a change that is stored in force on every replica. */
   readonly announce: (id: string) => Promise<void>
 }
@@ -117,19 +119,17 @@ async function updateAccount(
   const { id, userId, kind } = before
   const { role = before.role, name = before.name, email = before.email, isActive = before.isActive } = parsed.data
   if (kind === 'system' && role !== null) throw systemHasNoRole(userId)
+  if (before.role === 'admin' && before.isActive && !(role === 'admin' && isActive)) refuseLastAdmin(deps, before)
   const after: Account = { ...before, role, name, email, isActive, changedAt: deps.clock.now() }
-  await audited(
-    deps,
-    { what: eventOf(before, after), by: request.by, extra: { account: id, userId, role, isActive } },
-    () => deps.store.update(after),
-  )
+  const extra = { account: id, userId, role, isActive }
+  await audited(deps, { ...eventOf(before, after), by: request.by, extra }, () => deps.store.update(after))
   await deps.announce(id)
   return after
 }
 
-function eventOf(before: Account, after: Account): string {
-  if (before.isActive === after.isActive) return 'account.changed'
-  return after.isActive ? 'account.activated' : 'account.deactivated'
+function eventOf(before: Account, after: Account): { what: string } {
+  if (before.isActive === after.isActive) return { what: 'account.changed' }
+  return after.isActive ? { what: 'account.activated' } : { what: 'account.deactivated' }
 }
 
 function systemHasNoRole(userId: string): Problem {
@@ -137,11 +137,20 @@ function systemHasNoRole(userId: string): Problem {
 }
 
 async function removeAccount(deps: Deps, name: string, by: Actor): Promise<void> {
-  const { id, userId } = await getAccount(deps, name)
+  const account = await getAccount(deps, name)
+  const { id, userId } = account
+  if (account.role === 'admin' && account.isActive) refuseLastAdmin(deps, account)
   await audited(deps, { what: 'account.removed', by, extra: { account: id, userId } }, () =>
     deps.store.remove(id, deps.clock.now()),
   )
   await deps.announce(id)
+}
+
+function refuseLastAdmin({ directory }: Deps, { id, userId }: Account): void {
+  const isOther = directory()
+    .all()
+    .some((member) => member.role === 'admin' && member.isActive && member.accountId !== id)
+  if (!isOther) throw new Problem(LAST_ADMIN, `"${userId}" is the last active admin; make another one first.`)
 }
 
 async function createGroup(deps: Deps, name: string, by: Actor): Promise<void> {

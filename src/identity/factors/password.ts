@@ -17,6 +17,7 @@ export type Passwords = {
    * Throws a Problem when too many sign in at once. It does not slow down guessing: whoever asks must do that.
    */
   matches(userId: string, password: Secret): Promise<boolean>
+  has(accountId: string): Promise<boolean>
 }
 
 type Deps = {
@@ -55,6 +56,7 @@ export function createPasswords(deps: Deps): Passwords {
         deps.store.save(row),
       )
     },
+    has: async (accountId) => (await deps.store.find(accountId)) !== undefined,
     matches: async (userId, password) => {
       const member = deps.directory().findByUserId(userId)
       const stored = member?.isActive && member.kind === 'person' ? await deps.store.find(member.accountId) : undefined
