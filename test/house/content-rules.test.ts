@@ -1,8 +1,16 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod'
+import { isJsonObject } from '#kernel'
+import { PLACES, SECRET, startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { clientKinds, connect, type MatrixClient } from './matrix/clients.ts'
 import { startHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession, textOf } from './talk.ts'
 
+const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const SSN = '219-09-9999'
 
 async function startWith(rules: string) {
@@ -86,4 +94,162 @@ test('a rule that is changed while the house runs holds at once', async () => {
   expect(await saved.json()).toMatchObject({ name: 'no-falcon', version: '1', origin: 'api' })
   expect(refused.result).toMatchObject({ isError: true })
   expect(effects.timesRun('charge', 'falcon')).toBe(2)
+})
+
+// --- a secret in every place ----------------------------------------------------------------------------------------
+
+const NO_KEYS = `
+  [[content_rules]]
+  name = "no-keys"
+  phase = "output"
+  detect = ["secrets"]
+  effect = "redact"
+
+  [[audit.payloads]]
+  record = "full"
+`
+
+/** Everything a client was told, or asked, by a server that tells too much. */
+async function hearAll(client: MatrixClient): Promise<string> {
+  const steps: unknown[] = []
+  await client.setLogLevel('debug')
+  const told = await client.callTool('tell', {}, { onprogress: (step) => steps.push(step) })
+  const answers = [
+    told,
+    await client.callTool('ask'),
+    await client.callTool('fail'),
+    await client.request('resources/read', { uri: 'leaky://key' }),
+    await client.request('resources/read', { uri: 'leaky://broken' }).catch((error: unknown) => failureOf(error)),
+    await client.request('prompts/get', { name: 'write' }),
+    await client.request('completion/complete', {
+      ref: { type: 'ref/resource', uri: 'leaky://keys/{name}' },
+      argument: { name: 'name', value: '' },
+    }),
+  ]
+  return JSON.stringify([answers, steps, client.heard.entries, client.asked.entries])
+}
+
+function failureOf(error: unknown) {
+  const { message, data, code } = z.object({ message: z.string(), data: z.unknown(), code: z.unknown() }).parse(error)
+  return { message, data, code }
+}
+
+/** As somebody would look for it: without the disguise, and read where it is base64. */
+function timesIn(text: string): number {
+  const plain = text.replaceAll('\u200b', '').replaceAll(/[A-Za-z0-9+/]{24,}={0,2}/g, (run) => {
+    return `${run} ${Buffer.from(run, 'base64').toString('latin1')}`
+  })
+  return plain.split(SECRET).length - 1
+}
+
+async function startLeaky(eras: 'legacy' | 'modern', rules: string) {
+  const leaky = await startLeakyServer({ eras })
+  const house = await startHouse({
+    toml: `
+      [[servers]]
+      name = "leaky"
+      transport = "http"
+      url = "${leaky.url}"
+
+      [[gateways]]
+      slug = "demo"
+      tools = ["leaky/*"]
+      ${rules}
+    `,
+  })
+  onTestFinished(async () => {
+    await house.close()
+    await leaky.close()
+  })
+  await house.listed()
+  const key = await house.createKey({ user: 'alice@example.com', gateway: 'demo' })
+  return { house, leaky, url: gatewayUrl(house, 'demo'), headers: { authorization: `Bearer ${key}` } }
+}
+
+describe.each(['legacy', 'modern'] as const)('a %s server that tells its secret everywhere', (eras) => {
+  test.each(clientKinds)('tells %s nothing of it, nor anybody who looks afterwards', async (kind) => {
+    const { house, url, headers } = await startLeaky(eras, NO_KEYS)
+    await using client = await connect(kind, { url, headers })
+
+    const heard = await hearAll(client)
+
+    expect(timesIn(heard)).toBe(0)
+    expect(heard.split('[redacted]').length - 1).toBeGreaterThanOrEqual(20)
+    expect(timesIn(house.logs.join('\n'))).toBe(0)
+    expect(timesIn(await house.gatehouse.metrics.render())).toBe(0)
+    const { records } = await house.gatehouse.audit.search({}, { limit: 1_000 })
+    expect(timesIn(JSON.stringify(records))).toBe(0)
+    expect(records.filter(({ extra }) => JSON.stringify(extra ?? {}).includes('file:no-keys')).length).toBeGreaterThan(
+      5,
+    )
+    const kept = records.filter(({ payloadHash }) => payloadHash !== undefined)
+    const payloads = await Promise.all(kept.map((record) => house.gatehouse.audit.readPayload(ADMIN, record)))
+    expect(timesIn(JSON.stringify(payloads))).toBe(0)
+    expect(payloads.length).toBeGreaterThan(5)
+    const dump = join(house.dataDir, 'dump.jsonl')
+    await house.gatehouse.storage.backup(dump)
+    expect(timesIn(await readFile(dump, 'utf8'))).toBe(0)
+  })
+
+  test('without the rule tells it as often as the test looks for it', async () => {
+    const { url, headers } = await startLeaky(eras, '')
+    await using client = await connect('SDK v1', { url, headers })
+
+    expect(timesIn(await hearAll(client))).toBeGreaterThanOrEqual(PLACES)
+  })
+
+  test('answers what still fits its schema', async () => {
+    const { house, url, headers } = await startLeaky(eras, NO_KEYS)
+    await using client = await connect('SDK v2 modern', { url, headers })
+    const tool = house.gatehouse.house.snapshot().views.get('demo')?.toolByName.get('tell')?.definition['outputSchema']
+
+    const { structuredContent } = await client.callTool('tell')
+
+    const ajv = new Ajv2020({ strict: false, formats: { uri: (text: string) => URL.canParse(text) } })
+    expect(isJsonObject(tool) && ajv.validate(tool, structuredContent)).toBe(true)
+    expect(structuredContent).toMatchObject({
+      key: 'the key is [redacted]',
+      pattern: 'XXXXXXXXXXXXXXXX0000',
+    })
+  })
+
+  test('tells REST and the command line nothing of it', async () => {
+    const { house, headers } = await startLeaky(eras, NO_KEYS)
+    const call = (tool: string) =>
+      fetch(`${house.url}/api/v1/gateways/demo/call`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ tool }),
+      }).then((response) => response.text())
+
+    const texts = await Promise.all(['tell', 'ask', 'fail'].map(call))
+
+    expect(texts.map(timesIn)).toEqual([0, 0, 0])
+    expect(texts.join('').split('[redacted]').length).toBeGreaterThan(8)
+  })
+
+  test('gets no answer with what may not go in', async () => {
+    const { leaky, url, headers } = await startLeaky(eras, NO_SSN.replace('effect = "block"', 'effect = "redact"'))
+    const answer = () => ({ action: 'accept', content: { name: `Ann ${SSN}` } })
+    await using client = await connect('SDK v2 legacy', { url, headers, answer })
+
+    await client.callTool('ask')
+    await client.callTool('take', { text: `my ${SSN}` })
+
+    expect(leaky.received.entries).toEqual([{ name: 'Ann [redacted]' }, { text: 'my [redacted]' }])
+  })
+})
+
+test('five megabytes with a number in them are looked through, and the house answers others meanwhile', async () => {
+  const { house, url, headers } = await startLeaky('modern', `${NO_SSN}\n[limits]\nmax_request_bytes = 8_000_000`)
+  const line = { url, headers }
+  const large = 'lorem ipsum '.repeat(400_000)
+
+  const [refused, ready] = await Promise.all([
+    callTool(line, 'take', { text: `${large}${SSN}` }),
+    fetch(`${house.url}/readyz`),
+  ])
+
+  expect(refused.result).toMatchObject({ isError: true, _meta: { 'io.gatehouse/problem': { rule: 'no-ssn' } } })
+  expect(ready.status).toBe(200)
 })
