@@ -10,7 +10,7 @@ import { clientKinds, connect, type MatrixClient } from './matrix/clients.ts'
 import { startHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession, textOf } from './talk.ts'
 
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
+const ADMIN = { kind: 'admin', userId: 'admin', keyId: null, face: 'cli' } as const
 const SSN = '219-09-9999'
 
 async function startWith(rules: string) {
