@@ -8,6 +8,11 @@ type Need = { readonly package: string; readonly suites: string; readonly isPres
 
 const needs: readonly Need[] = [
   { package: 'postgresql', suites: 'everything on Postgres: storage, rooms and whole houses', isPresent: hasPostgres },
+  {
+    package: 'chromium',
+    suites: 'the sign-in pages in a real browser, with passkeys',
+    isPresent: () => existsSync('/usr/bin/chromium'),
+  },
 ]
 
 /** Installs what is missing where it may. Returns one skipped step for each package that is still missing. */

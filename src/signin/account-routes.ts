@@ -10,7 +10,7 @@ import type { Account, Session } from './ports.ts'
 import { PROOF_NEEDED, SIGN_IN_EXPIRED } from './problems.ts'
 import type { SignInDeps } from './service.ts'
 import { keepSealed, readSealed } from './sign-in-routes.ts'
-import { dropCookie, readForm, readScript, requireCsrf, visit, type Visit } from './visit.ts'
+import { dropCookie, readForm, readScript, requireCsrf, signIn, visit, type Visit } from './visit.ts'
 
 const CEREMONY_SECONDS = 300
 /** For so long after a sign-in, factors may be changed. */
@@ -214,6 +214,9 @@ async function confirmTotp(deps: SignInDeps, member: Member, form: URLSearchPara
     return await showTotp(deps, member, error.message)
   }
   await record(deps, member, 'totp.added')
+  // Both factors were proved in these minutes.
+  if (member.session.factor === 'password')
+    await signIn(deps, member, { accountId: account.accountId, factor: 'two-factor' })
   if (context.req.query('first') === undefined) return done(context, 'totp')
   return context.redirect('/account/recovery-codes?first=1', 303)
 }

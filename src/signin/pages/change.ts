@@ -11,7 +11,17 @@ export function passwordPage(frame: Frame, view: { readonly userId: string; read
     ${form(
       frame,
       '/account/password',
-      html`<input type="hidden" name="username" value="${view.userId}" autocomplete="username" /> ${field({
+      html`<input
+          class="unseen"
+          type="text"
+          name="username"
+          value="${view.userId}"
+          autocomplete="username"
+          readonly
+          tabindex="-1"
+          aria-hidden="true"
+        />
+        ${field({
           id: 'password',
           label: 'New password',
           type: 'password',

@@ -35,7 +35,17 @@ export function setupPage(
     ${form(
       frame,
       action,
-      html`<input type="hidden" name="username" value="${userId}" autocomplete="username" /> ${field({
+      html`<input
+          class="unseen"
+          type="text"
+          name="username"
+          value="${userId}"
+          autocomplete="username"
+          readonly
+          tabindex="-1"
+          aria-hidden="true"
+        />
+        ${field({
           id: 'password',
           label: 'New password',
           type: 'password',

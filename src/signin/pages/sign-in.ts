@@ -32,26 +32,25 @@ export function signInPage(
         ${field({ id: 'password', label: 'Password', type: 'password', autocomplete: 'current-password', maxLength: 1024, hasFocus: userId !== '' })}
         <button class="primary" type="submit">Sign in</button>`,
     )}
-    <div data-passkey-block hidden>
-      <div class="or">or</div>
-      ${passkeyButton(frame, {
-        what: 'sign-in',
-        label: 'Use a passkey',
-        options: '/signin/passkey/options',
-        submit: `/signin/passkey${query}`,
-      })}
-    </div>
-    ${sourceButtons(sources)}`
+    ${otherWays(frame, { query, sources })}`
   return layout(frame, { title: 'Sign in', body, usesPasskeys: true })
 }
 
-function sourceButtons(sources: readonly SourceButton[]): Html | '' {
-  if (sources.length === 0) return ''
+/** Without scripts there are no passkeys, so nothing is said of them then. */
+function otherWays(frame: Frame, { query, sources }: { query: string; sources: readonly SourceButton[] }): Html {
+  const passkey = passkeyButton(frame, {
+    what: 'sign-in',
+    label: 'Use a passkey',
+    options: '/signin/passkey/options',
+    submit: `/signin/passkey${query}`,
+  })
+  const or = html`<div class="or">or</div>`
+  if (sources.length === 0) return html`<div data-passkey-block hidden>${or} ${passkey}</div>`
   const links = sources.map(
     ({ title, href }) => html`<a class="button quiet" href="${href}">Continue with ${title}</a>`,
   )
-  return html`<div class="or">or</div>
-    <div class="stack">${links}</div>`
+  return html`${or}
+    <div class="stack">${passkey} ${links}</div>`
 }
 
 /** The second of two factors. */
