@@ -6,8 +6,8 @@
  * memory, unchangeable; `authenticate` decides on it without waiting and says for which `Principal` a request is made.
  * Every change is recorded first, then stored, and builds the next snapshot on every replica. An account that is made
  * inactive takes its keys with it; its user id is never given to anyone else. `admin-token.ts` is how the command line
- * on the same machine proves itself. `factors/` holds how people prove who they are: so far passwords, hashed in a
- * bounded line.
+ * on the same machine proves itself. `factors/` holds how people prove who they are: passwords, hashed in a
+ * bounded line, authenticator apps and recovery codes (`factors/service.ts`).
  */
 export { createIdentity, type Identity } from './service.ts'
 export type { Authentication } from './keyring.ts'

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Migrations } from '#storage'
+import { FACTOR_MIGRATIONS } from './factors/migrations.ts'
 import { SIGN_IN_MIGRATIONS } from './sign-in/migrations.ts'
 
 export const IDENTITY_MIGRATIONS: Migrations = {
@@ -35,4 +36,5 @@ export const IDENTITY_MIGRATIONS: Migrations = {
         account_id text primary key, hash text not null, set_at bigint not null)`.execute(db)
     },
   },
+  ...FACTOR_MIGRATIONS,
 }

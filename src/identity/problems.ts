@@ -104,3 +104,13 @@ export const LAST_ADMIN = {
   status: 409,
   title: 'This is the last active admin',
 } as const satisfies ProblemKind
+export const BAD_FACTOR = {
+  code: 'identity/bad-factor',
+  status: 400,
+  title: 'The factor cannot be set up like this',
+} as const satisfies ProblemKind
+export const NO_SUCH_FACTOR = {
+  code: 'identity/no-such-factor',
+  status: 404,
+  title: 'There is no such factor',
+} as const satisfies ProblemKind

@@ -14,6 +14,7 @@ import { createThrottle, LONGEST_MEMORY_MS } from './sign-in/throttle.ts'
 import type { AdminToken } from './admin-token.ts'
 import { audited } from './audited.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
+import { createFactors, type Factors } from './factors/service.ts'
 import { createPasswordStore } from './factors/store.ts'
 import { hashKey, mintKey } from './key-text.ts'
 import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
@@ -60,6 +61,7 @@ export type Identity = {
   readonly signIn: SignIn
   readonly sessions: Sessions
   readonly links: Links
+  readonly factors: Factors
   /** Tells when accounts or keys were made, changed or ended, here or on another replica; the returned function ends that. */
   onChange(listener: () => void): () => void
   /** The newest keyring's `authenticate`. */
@@ -102,11 +104,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     directory,
     announce: (id) => live.announce(id),
   })
-  const sweep = setInterval(() => {
-    // What is missed now is removed by the next one.
-    guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS).catch(() => {})
-  }, SWEEP_EVERY_MS)
-  sweep.unref()
+  const sweep = sweepOften(() => guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS))
   return {
     createKey: (request, by) => createKey(parts, request, by),
     listKeys: (request = {}) => listKeys(parts, request),
@@ -119,6 +117,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     signIn: createSignIn({ throttle, passwords, directory }),
     sessions: createSessions({ ...deps, directory }),
     links: createLinks({ ...deps, accounts: people, directory }),
+    factors: await createFactors({ ...deps, directory }),
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -134,6 +133,11 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
       await lastUse.flush()
     },
   }
+}
+
+function sweepOften(sweep: () => Promise<void>): NodeJS.Timeout {
+  // What is missed now is removed by the next one.
+  return setInterval(() => void sweep().catch(() => {}), SWEEP_EVERY_MS).unref()
 }
 
 async function createKey(parts: Parts, request: CreateKeyRequest, by: Actor): Promise<CreatedKey> {

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import type { Storage } from '#storage'
+import { removeFactors } from '../factors/removal.ts'
 import type { Member } from '../principal.ts'
 import { account, type Account } from './schema.ts'
 
@@ -83,6 +84,7 @@ export function createAccountStore(storage: Storage) {
     remove: (id: string, at: number): Promise<void> =>
       db.transaction().execute(async (tx) => {
         await tx.deleteFrom('identity_membership').where('account_id', '=', id).execute()
+        await removeFactors(tx, id)
         const gone = { is_active: 0, removed_at: at, changed_at: at, name: null, email: null, claims: '{}' }
         await tx.updateTable('identity_account').set(gone).where('id', '=', id).execute()
       }),
