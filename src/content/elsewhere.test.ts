@@ -6,7 +6,7 @@ import { contentRule } from './schema.ts'
 const stubborn = contentRule.parse({ name: 'r', effect: 'redact', pattern: '(?:a?){40}[^a]{0,50}(b|1){3,80}$' })
 const RULES = [{ ref: { name: 'r', id: 'crule_1', version: '1' }, rule: stubborn }]
 const LOOK = { kind: 'params', ranks: [0], userId: 'alice' } as const
-const slow = { ...LOOK, value: { a: '1a'.repeat(2_000_000) } }
+const slow = { ...LOOK, value: { a: '1'.repeat(4_000_000) } }
 const quick = { ...LOOK, value: { a: 'bbb' } }
 
 function open(limits: { threads?: number; waiting?: number; deadlineMs?: number }) {

@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js'
-import type { Finder, Span } from './detect/span.ts'
+import { NOWHERE, type Finder, type Span } from './detect/span.ts'
 
 /** A compiled expression: a finder, and how many steps its automaton has, which is what a character may cost. */
 export type Pattern = { readonly find: Finder; readonly size: number }
@@ -25,7 +25,8 @@ export function compilePattern(source: string): Pattern | { readonly wrong: stri
   }
 }
 
-function findAll(program: RE2JS, text: string): Span[] {
+function findAll(program: RE2JS, text: string): readonly Span[] {
+  if (!program.test(text)) return NOWHERE
   const spans: Span[] = []
   const matcher = program.matcher(text)
   while (matcher.find()) if (matcher.end() > matcher.start()) spans.push([matcher.start(), matcher.end()])

@@ -23,7 +23,7 @@ export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
   const remembered = new Map<string, readonly CompiledRule[]>()
   const byName = new Map(all.map((rule) => [rule.ref.name, rule]))
   const inScope = (phase: 'input' | 'output', subject: Subject): readonly CompiledRule[] => {
-    const key = JSON.stringify([phase, subject.gateway, subject.server.name, subject.thing])
+    const key = `${phase} ${subject.gateway} ${subject.server.name} ${subject.thing ?? '\n'}`
     const known = remembered.get(key)
     if (known) return known
     const found = all.filter((rule) => isInScope(rule, phase, subject))

@@ -1,26 +1,41 @@
 import type { CompiledRule } from './compile.ts'
-import type { Span } from './detect/span.ts'
+import type { Finder, Span } from './detect/span.ts'
 import { normalise, type Normalised } from './normalise.ts'
 
 /** A place that a rule found in a text. */
 export type Spot = { readonly start: number; readonly end: number; readonly rule: CompiledRule }
 
 /** All places that these rules find, as a reader of the text would see it and as it is written. */
-export function findSpots(text: string, rules: readonly CompiledRule[]): Spot[] {
-  const searching = rules.filter(({ finders }) => finders.length > 0)
-  if (searching.length === 0 || text === '') return []
-  const plain = normalise(text)
-  return searching.flatMap((rule) => spansOf(text, plain, rule).map(([start, end]) => ({ start, end, rule })))
+export function findSpots(text: string, rules: readonly CompiledRule[]): readonly Spot[] {
+  if (text === '') return NO_SPOTS
+  const seen: Seen = { text, plain: undefined }
+  let spots: Spot[] | undefined
+  for (const rule of rules) {
+    for (const find of rule.finders) spots = add(spots, rule, spansOf(seen, find))
+    if (rule.rule.decode_base64) spots = add(spots, rule, hiddenIn(text, rule))
+  }
+  return spots ?? NO_SPOTS
 }
 
-function spansOf(text: string, plain: Normalised | null, rule: CompiledRule): Span[] {
-  const spans: Span[] = []
-  for (const find of rule.finders) {
-    for (const span of find(text)) spans.push(span)
-    if (plain) for (const span of find(plain.text)) spans.push(plain.toOriginal(span))
-  }
-  if (rule.rule.decode_base64) spans.push(...hiddenIn(text, rule))
-  return spans
+const NO_SPOTS: readonly Spot[] = []
+
+/** `plain` is made when a rule first asks for it. */
+type Seen = { readonly text: string; plain: Normalised | null | undefined }
+
+function spansOf(seen: Seen, find: Finder): readonly Span[] {
+  const written = find(seen.text)
+  if (seen.plain === undefined) seen.plain = normalise(seen.text)
+  const { plain } = seen
+  if (plain === null) return written
+  const meant = find(plain.text)
+  return meant.length === 0 ? written : [...written, ...meant.map((span) => plain.toOriginal(span))]
+}
+
+function add(spots: Spot[] | undefined, rule: CompiledRule, spans: readonly Span[]): Spot[] | undefined {
+  if (spans.length === 0) return spots
+  const all = spots ?? []
+  for (const [start, end] of spans) all.push({ start, end, rule })
+  return all
 }
 
 const BASE64 = /[A-Za-z0-9+/_-]{16,}={0,2}/g

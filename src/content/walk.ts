@@ -63,6 +63,7 @@ export function walkMessage(walk: Walk, message: Message): JsonObject {
     ...walk,
     paths: walk.rules.filter(({ path }) => path !== null),
     message,
+    hasPattern: walk.rules.some(({ rule }) => rule.pattern !== undefined),
     everywhere: meant,
   }
   const value = visitMembers(context, message.value, top)
@@ -70,6 +71,7 @@ export function walkMessage(walk: Walk, message: Message): JsonObject {
 }
 
 type Context = Walk & {
+  readonly hasPattern: boolean
   readonly paths: readonly CompiledRule[]
   readonly message: Message
   readonly everywhere: readonly CompiledRule[]
@@ -156,16 +158,19 @@ function visitMember(context: Context, found: MemberOf, place: Place): Json | un
   return visit(context, member, inside(context, place, name, key))
 }
 
+/** Written out, as copying with `...` is felt on the path of every call. */
 function inside({ paths }: Context, place: Place, name: string, key = name): Place {
-  const { states } = place
+  const { states, region, rules, root } = place
   return {
-    ...place,
+    region,
     depth: place.depth + 1,
+    rules,
     states:
       states.length === 0
         ? states
         : paths.map((rule, at) => (rule.path ? stepInto(rule.path, states[at] ?? 0, key) : 0)),
-    pointer: place.root === null ? place.pointer : [...place.pointer, name],
+    root,
+    pointer: root === null ? place.pointer : [...place.pointer, name],
   }
 }
 
@@ -308,9 +313,9 @@ function visitNumber(context: Context, value: number, place: Place): Json {
 /** Names of members are texts as well; a plain word can only be meant by a pattern. */
 function visitKey(context: Context, key: string, place: Place): string {
   if (place.region === 'envelope' && (place.depth === 0 || /^[A-Za-z]{1,24}$/.test(key))) return key
-  const rules = /^[A-Za-z_-]{1,64}$/.test(key)
-    ? place.rules.filter(({ rule }) => rule.pattern !== undefined)
-    : place.rules
+  const isWord = /^[A-Za-z_-]{1,64}$/.test(key)
+  if (isWord && !context.hasPattern) return key
+  const rules = isWord ? place.rules.filter(({ rule }) => rule.pattern !== undefined) : place.rules
   const spots = findSpots(key, rules)
   for (const { rule } of spots) note(context, rule, 1)
   const merged = mergeSpots(spots.filter(({ rule }) => changes(rule)))

@@ -1,7 +1,7 @@
 import { findEmails } from './email.ts'
 import { findIbans } from './iban.ts'
 import { findBareSsns, findCards, findPhones, findSsns } from './numbers.ts'
-import { SECRETS } from './secrets.ts'
+import { findSecrets, SECRETS } from './secrets.ts'
 import type { Finder } from './span.ts'
 
 /** Everything that `detect` may name. `secrets` is all keys and tokens together. */
@@ -12,7 +12,7 @@ const DETECTORS = {
   iban: [findIbans],
   email: [findEmails],
   phone: [findPhones],
-  secrets: Object.values(SECRETS).flat(),
+  secrets: [findSecrets],
   ...SECRETS,
 } as const satisfies Readonly<Record<string, readonly Finder[]>>
 

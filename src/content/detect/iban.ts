@@ -1,4 +1,4 @@
-import type { Finder, Span } from './span.ts'
+import { NOWHERE, type Finder, type Span } from './span.ts'
 
 /** Lengths by country (ISO 13616 registry). */
 const LENGTHS = new Map(
@@ -16,6 +16,7 @@ const LONGEST = 34
 
 /** International bank account numbers: a country, its length, and the check digits (ISO 7064 MOD 97-10). */
 export const findIbans: Finder = (text) => {
+  if (text.search(BEGINNING) < 0) return NOWHERE
   const spans: Span[] = []
   let after = 0
   for (const { index } of text.matchAll(BEGINNING)) {

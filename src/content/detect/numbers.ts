@@ -1,5 +1,5 @@
 import { digitRuns, stretches, type DigitRun } from './digit-groups.ts'
-import type { Finder, Span } from './span.ts'
+import { NOWHERE, type Finder, type Span } from './span.ts'
 
 /** Payment cards: a known issuer's first digits, that issuer's length, and the check digit (ISO/IEC 7812-1 annex B). */
 export const findCards: Finder = (text) =>
@@ -22,7 +22,11 @@ export const findPhones: Finder = (text) =>
     return stretches(run, { least: 10, most: 11 }, isNorthAmerican)
   })
 
-function runsOf(text: string, find: (run: DigitRun) => readonly Span[]): Span[] {
+/** Eight digits, whatever stands between them: nothing that is searched for has fewer. */
+const HAS_NUMBER = /(?:\d[^\d]{0,3}){7}\d/
+
+function runsOf(text: string, find: (run: DigitRun) => readonly Span[]): readonly Span[] {
+  if (!HAS_NUMBER.test(text)) return NOWHERE
   const spans: Span[] = []
   for (const run of digitRuns(text)) if (run.digits.length >= 8) spans.push(...find(run))
   return spans

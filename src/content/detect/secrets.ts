@@ -1,4 +1,4 @@
-import { finderOf, type Finder, type Span } from './span.ts'
+import { finderOf, NOWHERE, type Finder, type Span } from './span.ts'
 
 /** Keys and tokens by the shapes their makers publish. */
 const awsKeys = finderOf(/(?<![A-Z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Z0-9])/g)
@@ -74,3 +74,11 @@ export const SECRETS = {
   jwt: [jwts],
   'private-key': [privateKeys],
 } as const satisfies Readonly<Record<string, readonly Finder[]>>
+
+/** Something that every one of them has; most texts have none, and are done with at once. */
+const HINT =
+  /A(?:KIA|SIA|BIA|CCA|Iza)|aws|gh[pousra]?_|github_pat_|glpat-|xox|xapp-|hooks\.slack|ya29|GOCSPX|[rsp]k_|whsec_|sk-|hf_|npm_|eyJ|-----BEGIN/i
+
+/** All of them, in one look where there is nothing. */
+export const findSecrets: Finder = (text) =>
+  HINT.test(text) ? Object.values(SECRETS).flatMap((finders) => finders.flatMap((find) => find(text))) : NOWHERE

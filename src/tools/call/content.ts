@@ -23,13 +23,20 @@ export function screenParams(deps: ContentDeps, at: Place): ScreenedParams | Pro
   return screenRevealed(deps, at, revealed)
 }
 
-async function screenRevealed(deps: ContentDeps, at: Place, revealed: JsonObject): Promise<ScreenedParams> {
+function screenRevealed(deps: ContentDeps, at: Place, revealed: JsonObject): ScreenedParams | Promise<ScreenedParams> {
   const { params } = at.attempt.request
   const schema = schemaOf(at.target, 'inputSchema')
-  const going = await passInput(deps, at, { kind: 'params', value: revealed, schema })
-  if (revealed === params) return { sent: going, going }
-  const kept = await deps.content.screen('input', subjectOf(at), { kind: 'params', value: params, schema })
-  return { sent: kept.value, going }
+  const passed = passInput(deps, at, { kind: 'params', value: revealed, schema })
+  if (revealed === params) return after(passed, (going) => ({ sent: going, going }))
+  const message: Message = { kind: 'params', value: params, schema }
+  const keep = (going: JsonObject) =>
+    after(deps.content.screen('input', subjectOf(at), message), (kept) => ({ sent: kept.value, going }))
+  return passed instanceof Promise ? passed.then(keep) : keep(passed)
+}
+
+/** Small messages are looked at on the spot; waiting for what is there already would cost every call. */
+function after<From, To>(value: From | Promise<From>, next: (value: From) => To): To | Promise<To> {
+  return value instanceof Promise ? value.then(next) : next(value)
 }
 
 /** A caller's answers to a server's questions; throws `content/blocked-input`. */
@@ -42,13 +49,12 @@ export function screenAnswers(deps: ContentDeps, at: Place, answers: JsonObject)
 
 /** What a server answered; throws `content/withheld-output`. */
 export function screenReply(deps: ContentDeps, at: Place, reply: Reply): Reply | Promise<Reply> {
-  return deps.content.concerns('output', subjectOf(at)) ? screenConcerned(deps, at, reply) : reply
+  if (!deps.content.concerns('output', subjectOf(at))) return reply
+  return reply.kind === 'complete' ? screenComplete(deps, at, reply) : screenOther(deps, at, reply)
 }
 
-async function screenConcerned(deps: ContentDeps, at: Place, reply: Reply): Promise<Reply> {
+async function screenOther(deps: ContentDeps, at: Place, reply: Exclude<Reply, { kind: 'complete' }>): Promise<Reply> {
   switch (reply.kind) {
-    case 'complete':
-      return screenComplete(deps, at, reply)
     case 'task':
       return { ...reply, task: await passOutput(deps, at, { kind: 'result', value: reply.task }) }
     case 'error':
@@ -58,14 +64,15 @@ async function screenConcerned(deps: ContentDeps, at: Place, reply: Reply): Prom
   }
 }
 
-async function screenComplete(deps: ContentDeps, at: Place, reply: Reply & { kind: 'complete' }): Promise<Reply> {
+function screenComplete(deps: ContentDeps, at: Place, reply: Reply & { kind: 'complete' }): Reply | Promise<Reply> {
   const schema = schemaOf(at.target, 'outputSchema')
-  const screened = await deps.content.screenResult(subjectOf(at), reply.result, schema)
-  note(deps, at.attempt, screened)
-  if (isRefused(screened)) throw refusal(WITHHELD_OUTPUT, screened)
-  if (screened.outcome === 'passes') return reply
-  const { bytes, value } = screened
-  return { ...reply, result: bytes ? Payload.ofBytes(Buffer.from(bytes)) : Payload.ofValue(value) }
+  return after(deps.content.screenResult(subjectOf(at), reply.result, schema), (screened) => {
+    note(deps, at.attempt, screened)
+    if (isRefused(screened)) throw refusal(WITHHELD_OUTPUT, screened)
+    if (screened.outcome === 'passes') return reply
+    const { bytes, value } = screened
+    return { ...reply, result: bytes ? Payload.ofBytes(Buffer.from(bytes)) : Payload.ofValue(value) }
+  })
 }
 
 /** What a server asks its caller; throws `content/withheld-output`. */
@@ -111,12 +118,13 @@ export function subjectOf({ attempt, target }: Place): Subject {
   }
 }
 
-async function passInput(deps: ContentDeps, at: Place, message: Message): Promise<JsonObject> {
-  const screened = await deps.content.screen('input', subjectOf(at), message)
-  note(deps, at.attempt, screened)
-  if (isRefused(screened)) throw refusal(BLOCKED_INPUT, screened)
-  if (screened.outcome === 'needs-approval') at.attempt.needsApproval = screened.by
-  return screened.value
+function passInput(deps: ContentDeps, at: Place, message: Message): JsonObject | Promise<JsonObject> {
+  return after(deps.content.screen('input', subjectOf(at), message), (screened) => {
+    note(deps, at.attempt, screened)
+    if (isRefused(screened)) throw refusal(BLOCKED_INPUT, screened)
+    if (screened.outcome === 'needs-approval') at.attempt.needsApproval = screened.by
+    return screened.value
+  })
 }
 
 async function passOutput(deps: ContentDeps, at: Place, message: Message): Promise<JsonObject> {
