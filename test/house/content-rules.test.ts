@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { isJsonObject } from '#kernel'
+import { testCli } from '../../src/cli/testing.ts'
 import { PLACES, SECRET, startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect, type MatrixClient } from './matrix/clients.ts'
@@ -252,4 +254,35 @@ test('five megabytes with a number in them are looked through, and the house ans
 
   expect(refused.result).toMatchObject({ isError: true, _meta: { 'io.gatehouse/problem': { rule: 'no-ssn' } } })
   expect(ready.status).toBe(200)
+})
+
+test('the command line keeps rules, and tells what one would do before it is stored', async () => {
+  const house = await startHouse({ toml: '', dataDir: await mkdtemp(join(tmpdir(), 'gatehouse-rules-')) })
+  onTestFinished(async () => {
+    await house.close()
+    await rm(house.dataDir, { recursive: true, force: true })
+  })
+  const file = join(house.dataDir, 'rule.toml')
+  await writeFile(file, NO_SSN)
+  const cli = testCli({ cwd: house.dataDir })
+  const data = ['--data', house.dataDir]
+
+  const tried = await cli('rule', 'test', '--rule', 'rule.toml', '--input', `{"a":"${SSN}"}`, ...data)
+  const added = await cli('rule', 'add', '--file', 'rule.toml', ...data)
+  const listed = await cli('rule', 'list', ...data)
+  const passes = await cli('rule', 'test', '--input', '{"a":"nothing"}', '--json', ...data)
+  const removed = await cli('rule', 'remove', 'no-ssn', ...data)
+  const gone = await cli('rule', 'show', 'no-ssn', ...data)
+
+  expect(tried).toMatchObject({ code: 1, out: 'blocked by no-ssn\n  no-ssn (block) found 1 place\n', err: '' })
+  expect(added).toMatchObject({ code: 0, out: 'Rule no-ssn is in force, version 1.\n' })
+  expect(listed.out).toMatch(/no-ssn +input +block +on +1 +api +ssn/)
+  expect(JSON.parse(passes.out)).toMatchObject({ outcome: 'passes', value: { a: 'nothing' } })
+  expect(removed).toMatchObject({ code: 0, out: 'Rule no-ssn is out of force.\n' })
+  expect(gone).toMatchObject({ code: 1 })
+  const { records } = await house.gatehouse.audit.search({})
+  expect(records.map(({ what }) => what)).toEqual(
+    expect.arrayContaining(['content-rule.saved', 'content-rule.removed']),
+  )
+  expect(JSON.stringify(records)).not.toContain(SSN)
 })

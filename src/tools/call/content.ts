@@ -35,8 +35,8 @@ function screenRevealed(deps: ContentDeps, at: Place, revealed: JsonObject): Scr
 }
 
 /** Small messages are looked at on the spot; waiting for what is there already would cost every call. */
-function after<From, To>(value: From | Promise<From>, next: (value: From) => To): To | Promise<To> {
-  return value instanceof Promise ? value.then(next) : next(value)
+function after<From, To>(value: From | Promise<From>, go: (value: From) => To): To | Promise<To> {
+  return value instanceof Promise ? value.then(go) : go(value)
 }
 
 /** A caller's answers to a server's questions; throws `content/blocked-input`. */
