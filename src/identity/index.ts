@@ -7,7 +7,7 @@
  * Every change is recorded first, then stored, and builds the next snapshot on every replica. An account that is made
  * inactive takes its keys with it; its user id is never given to anyone else. `admin-token.ts` is how the command line
  * on the same machine proves itself. `factors/` holds how people prove who they are: passwords, hashed in a
- * bounded line, authenticator apps and recovery codes (`factors/service.ts`).
+ * bounded line, authenticator apps, recovery codes and passkeys (`factors/service.ts`).
  */
 export { createIdentity, type Identity } from './service.ts'
 export type { Authentication } from './keyring.ts'

@@ -39,6 +39,8 @@ export type IdentityDeps = {
   readonly audit: Pick<Audit, 'record'>
   readonly log: Log
   readonly adminToken?: AdminToken
+  /** Where browsers reach the house; passkeys are made for its domain. */
+  readonly publicUrl?: () => string
   readonly metrics?: Pick<Metrics, 'signIn'>
 }
 

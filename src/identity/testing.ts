@@ -6,6 +6,7 @@ import { SILENT } from '../audit/testing.ts'
 import { createIdentity, IDENTITY_MIGRATIONS, type Identity } from './index.ts'
 
 export const START = 1_790_000_000_000
+export const PUBLIC_URL = 'https://gate.example'
 
 export type TestIdentity = {
   readonly identity: Identity
@@ -25,7 +26,8 @@ export async function openTestIdentity(engine: TestEngine): Promise<TestIdentity
   const audit = await createAudit({ storage: place.storage, clock, log: SILENT, dataDir })
   const opened: Identity[] = []
   const open = async (storage: Storage) => {
-    const identity = await createIdentity({ storage, clock, audit, log: SILENT })
+    const publicUrl = () => PUBLIC_URL
+    const identity = await createIdentity({ storage, clock, audit, log: SILENT, publicUrl })
     opened.push(identity)
     return identity
   }

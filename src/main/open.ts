@@ -92,7 +92,9 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const audit = await createAudit({ ...ground, options: auditOptions(config), collector: collectorOf(config, log) })
   opened.defer(() => audit.close())
   const adminToken = await ensureAdminToken(dataDir)
-  const identity = await createIdentity({ ...ground, audit, adminToken })
+  const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
+  const publicUrl = () => config.server.public_url ?? reached.url
+  const identity = await createIdentity({ ...ground, audit, adminToken, publicUrl })
   opened.defer(() => identity.close())
   const loginPolicy = await createLoginPolicy({
     ...ground,
@@ -101,7 +103,6 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     findMember: (userId) => identity.directory().findByUserId(userId),
   })
   opened.defer(() => loginPolicy.close())
-  const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
   const content = await createContent({ ...ground, audit, declared: config.content_rules })

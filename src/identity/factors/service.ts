@@ -3,9 +3,15 @@ import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Directory } from '../principal.ts'
 import type { Actor } from '../schema.ts'
+import { createCeremonies } from './ceremony.ts'
+import { createCeremonyStore } from './ceremony-store.ts'
 import { createFactorParts } from './parts.ts'
+import { beginPasskeySignIn, finishPasskeySignIn } from './passkey-sign-in.ts'
+import { createPasskeyStore, type Passkey } from './passkey-store.ts'
+import { beginPasskey, finishPasskey, removePasskey, type Begun, type PasskeyDeps } from './passkey.ts'
 import { createRecoveryStore } from './recovery-store.ts'
 import { checkRecoveryCode, makeRecoveryCodes } from './recovery.ts'
+import { relyingPartyOf } from './relying-party.ts'
 import { createSecretSeal } from './secret-seal.ts'
 import { createPasswordStore } from './store.ts'
 import { createTotpStore } from './totp-store.ts'
@@ -24,11 +30,20 @@ export type Factors = {
   /** Ten codes, told only now; those before are no longer good. */
   makeRecoveryCodes(accountId: string, by: Actor): Promise<readonly string[]>
   checkRecoveryCode(attempt: { accountId: string; code: string }): Promise<'ok' | 'wrong' | 'used'>
+  /** Options for the browser, and what must be handed back with its answer: once, within five minutes. */
+  beginPasskey(accountId: string): Promise<Begun>
+  finishPasskey(accountId: string, answer: { state: string; answer: unknown; name: string }, by: Actor): Promise<void>
+  removePasskey(accountId: string, id: string, by: Actor): Promise<void>
+  /** For a passkey alone (`null`), or as the second factor of one account. */
+  beginPasskeySignIn(accountId: string | null): Promise<Begun>
+  /** Whose passkey it is: where the ceremony was begun for an account, this one and no other. Null when refused. */
+  finishPasskeySignIn(answer: { state: string; answer: unknown }): Promise<{ accountId: string } | null>
 }
 
 export type FactorList = {
   readonly hasPassword: boolean
   readonly hasTotp: boolean
+  readonly passkeys: readonly Pick<Passkey, 'id' | 'name' | 'createdAt' | 'lastUsedAt' | 'isBackedUp'>[]
   readonly recoveryCodesLeft: number
 }
 
@@ -37,6 +52,8 @@ type Deps = {
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
   readonly directory: () => Directory
+  /** Where browsers reach the house; passkeys are made for its domain. */
+  readonly publicUrl?: (() => string) | undefined
 }
 
 export async function createFactors(deps: Deps): Promise<Factors> {
@@ -45,10 +62,17 @@ export async function createFactors(deps: Deps): Promise<Factors> {
   const passwords = createPasswordStore(deps.storage)
   const totp = { ...parts, store: createTotpStore(deps.storage), seal }
   const recovery = { ...parts, store: createRecoveryStore(deps.storage) }
+  const passkeys: PasskeyDeps = {
+    ...parts,
+    store: createPasskeyStore(deps.storage),
+    ceremonies: createCeremonies({ store: createCeremonyStore(deps.storage), clock: deps.clock }),
+    relyingParty: () => relyingPartyOf(deps.publicUrl?.() ?? 'http://localhost'),
+  }
   return {
     list: async (accountId) => ({
       hasPassword: (await passwords.find(accountId)) !== undefined,
       hasTotp: (await totp.store.find(accountId))?.sealed != null,
+      passkeys: (await passkeys.store.list(accountId)).map(showPasskey),
       recoveryCodesLeft: await recovery.store.countLeft(accountId),
     }),
     beginTotp: (accountId) => beginTotp(totp, accountId),
@@ -57,5 +81,14 @@ export async function createFactors(deps: Deps): Promise<Factors> {
     checkTotp: ({ accountId, code }) => checkTotp(totp, accountId, code),
     makeRecoveryCodes: (accountId, by) => makeRecoveryCodes(recovery, accountId, by),
     checkRecoveryCode: ({ accountId, code }) => checkRecoveryCode(recovery, accountId, code),
+    beginPasskey: (accountId) => beginPasskey(passkeys, accountId),
+    finishPasskey: (accountId, answer, by) => finishPasskey(passkeys, accountId, answer, by),
+    removePasskey: (accountId, id, by) => removePasskey(passkeys, accountId, id, by),
+    beginPasskeySignIn: (accountId) => beginPasskeySignIn(passkeys, accountId),
+    finishPasskeySignIn: (answer) => finishPasskeySignIn(passkeys, answer),
   }
+}
+
+function showPasskey({ id, name, createdAt, lastUsedAt, isBackedUp }: Passkey) {
+  return { id, name, createdAt, lastUsedAt, isBackedUp }
 }
