@@ -74,6 +74,7 @@ describe('configuration.md', () => {
     ['[[audit.payloads]]', ['audit', 'payloads']],
     ['[limits]', ['limits']],
     ['[policy]', ['policy']],
+    ['[[identity_sources]]', ['identity_sources']],
     ['[login_policy]', ['login_policy']],
     ['[[login_policy.rules]]', ['login_policy', 'rules']],
     ['[[content_rules]]', ['content_rules']],
@@ -110,9 +111,16 @@ describe('the example configuration', () => {
   })
 
   test('names every key there is', () => {
-    const sections = ['server', 'storage', 'audit', 'limits', 'login_policy', 'gateways', 'content_rules'].map((name) =>
-      rowsOf(objectAt(name)),
-    )
+    const sections = [
+      'server',
+      'storage',
+      'audit',
+      'limits',
+      'login_policy',
+      'identity_sources',
+      'gateways',
+      'content_rules',
+    ].map((name) => rowsOf(objectAt(name)))
     const inner = ['overrides', 'rate_limits'].map((name) => rowsOf(objectAt('gateways', name)))
     const payloads = rowsOf(objectAt('audit', 'payloads'))
     const servers = ['http', 'stdio', 'worker', 'builtin'].map(variantOf)

@@ -12,6 +12,7 @@ const ALL = {
   ...contracts.keys,
   ...contracts.accounts,
   ...contracts.login,
+  ...contracts.signIn,
   ...contracts.policy,
   ...contracts.tools,
   ...contracts.audit,

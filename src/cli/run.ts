@@ -10,6 +10,7 @@ import { addGateway } from './commands/gateway.ts'
 import { addGrant } from './commands/grant.ts'
 import { addAccount } from './commands/account.ts'
 import { addGroup } from './commands/group.ts'
+import { addIdentitySource } from './commands/identity-source.ts'
 import { addKey } from './commands/key.ts'
 import { addLoginPolicy } from './commands/login-policy.ts'
 import { addRule } from './commands/rule.ts'
@@ -27,6 +28,7 @@ const NOUNS = [
   addAccount,
   addGroup,
   addLoginPolicy,
+  addIdentitySource,
   addGrant,
   addPolicy,
   addServer,

@@ -3,6 +3,7 @@ import { newId, Problem, type Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { toPrincipal } from './accounts/directory.ts'
+import { takeOverFromSource, type SourceSays } from './accounts/from-source.ts'
 import { createGroupStore } from './accounts/group-store.ts'
 import { createAccounts, type Accounts } from './accounts/service.ts'
 import { createAccountStore } from './accounts/store.ts'
@@ -58,6 +59,8 @@ export type Identity = {
   /** Whom a request is made for that an admin makes in somebody's name; null where that account is not active. */
   principal(named: Pick<Principal, 'userId' | 'keyId' | 'gateways'>): Principal | null
   readonly accounts: Accounts
+  /** Takes over the groups and claims that an upstream source gives an account, in place of what it gave before. */
+  takeOver(accountId: string, says: SourceSays): Promise<void>
   readonly passwords: Passwords
   /** Passwords and second factors, checked with care against guessing. */
   readonly signIn: SignIn
@@ -116,6 +119,8 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     principal: (named) => toPrincipal(live.current.directory, named),
     passwords,
     accounts: people,
+    takeOver: (accountId, says) =>
+      takeOverFromSource({ ...deps, directory, announce: (id) => live.announce(id) }, accountId, says),
     signIn: createSignIn({ throttle, passwords, directory }),
     sessions: createSessions({ ...deps, directory }),
     links: createLinks({ ...deps, accounts: people, directory }),

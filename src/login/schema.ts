@@ -7,6 +7,7 @@ import * as z from 'zod'
  */
 const FACTORS = ['password', 'upstream', 'token', 'two-factor', 'passkey'] as const
 export type LoginFactor = (typeof FACTORS)[number]
+export const loginFactor = z.enum(FACTORS)
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'use 1 to 63 of a-z, 0-9 and "-"')
 /** A name with `*` for any run of characters. */

@@ -15,6 +15,7 @@ import {
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
 import { policyContract, policyRoutes, type PolicyRoom } from '#policy'
+import { signInApiRoutes, signInContract, type SignIn } from '#signin'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { toolsContract, toolsRoutes, type House, type Tools, type ToolsAdmin } from '#tools'
@@ -26,6 +27,7 @@ export const contracts = {
   keys: identityContract,
   accounts: accountsContract,
   login: loginContract,
+  signIn: signInContract,
   policy: policyContract,
   tools: toolsContract,
   audit: auditContract,
@@ -44,6 +46,9 @@ export type HouseApiDeps = {
   readonly content: Content
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
+  readonly signIn: SignIn
+  /** What clients and browsers type. */
+  readonly publicUrl: () => string
   readonly adminToken: AdminToken
   readonly house: House
   readonly policy: PolicyRoom
@@ -66,6 +71,9 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
   mountContract(app, accountsContract, accountsRoutes(deps.identity), options)
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
+  mountContract(app, signInContract, signInApiRoutes({ ...deps.signIn, publicUrl: deps.publicUrl }), options)
+  for (const path of ['/signin', '/setup', '/device', '/account'])
+    for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
   mountContract(app, contentContract, contentRoutes(deps.content), options)

@@ -5,6 +5,7 @@ import { loadConfig, type HostPort, hostPort } from '#config'
 import { contentRule, type ContentRule } from '#content'
 import { Problem } from '#kernel'
 import { loginPolicyConfig } from '#login'
+import { identitySourceConfig } from '#signin'
 import { gatewayConfig, payloadRule, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
 import { CONFIG_CONTRADICTION } from './problems.ts'
 
@@ -78,6 +79,7 @@ export const fileSchema = z.strictObject({
   limits: limits.prefault({}),
   policy: policy.prefault({}),
   login_policy: loginPolicyConfig.prefault({}),
+  identity_sources: z.array(identitySourceConfig).max(20).default([]),
   servers: z.array(serverConfig).max(1_000).default([]),
   gateways: z.array(gatewayConfig).max(1_000).default([]),
   content_rules: z.array(contentRule).max(1_000).default([]),
@@ -139,6 +141,10 @@ function refuseContradictions(config: GatehouseConfig): void {
       `gateway "${open.slug}" has auth = "none", but the house listens on ${config.server.listen.host}, where others reach it. Set auth = "key", or listen on 127.0.0.1.`,
     )
   }
+  refuseTwice(
+    'identity source',
+    config.identity_sources.map(({ name }) => name),
+  )
   refuseTwice(
     'login rule',
     config.login_policy.rules.map(({ id }) => id),

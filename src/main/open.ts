@@ -6,6 +6,7 @@ import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, t
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
 import { createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type PolicyRoom } from '#policy'
+import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
@@ -78,6 +79,7 @@ export const MIGRATIONS = {
   ...POLICY_MIGRATIONS,
   ...toolsMigrations,
   ...REPLICA_MIGRATIONS,
+  ...SIGNIN_MIGRATIONS,
 }
 
 /** Makes every room from the ground up. When one fails, those already made are taken down again. */
@@ -96,34 +98,24 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const publicUrl = () => config.server.public_url ?? reached.url
   const identity = await createIdentity({ ...ground, audit, adminToken, publicUrl })
   opened.defer(() => identity.close())
-  const loginPolicy = await createLoginPolicy({
-    ...ground,
-    audit,
-    config: config.login_policy,
-    findMember: (userId) => identity.directory().findByUserId(userId),
-  })
-  opened.defer(() => loginPolicy.close())
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
+  const doors = await openDoors({ ...ground, config, audit, identity, publicUrl })
+  opened.defer(() => doors.close())
   const content = await createContent({ ...ground, audit, declared: config.content_rules })
   opened.defer(() => content.close())
   const rooms = await openTools({ ...ground, config, audit, identity, replicas, content, timing })
   opened.defer(() => rooms.close())
-  const api = createHouseApi({ ...ground, ...rooms, config, audit, identity, loginPolicy, adminToken, content })
+  const seen = { ...ground, ...rooms, ...doors, config, audit, identity, content }
+  const api = createHouseApi({ ...seen, publicUrl, adminToken })
   const closing = opened.move()
   return {
-    ...ground,
-    ...rooms,
-    config,
-    audit,
-    identity,
-    loginPolicy,
+    ...seen,
     replicas,
     adminToken: adminToken.reveal(),
     fetch: api,
-    content,
     reload: async (next) => {
-      loginPolicy.declare(next.login_policy)
+      doors.loginPolicy.declare(next.login_policy)
       content.declare(next.content_rules)
       await rooms.policy.declarePolicies(readPolicyFiles(next.policy.files))
       await rooms.house.declare(declaredIn(next))
@@ -134,6 +126,20 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     },
     close: () => closing.disposeAsync(),
   }
+}
+
+type DoorsDeps = Ground & { config: GatehouseConfig; audit: Audit; identity: Identity; publicUrl: () => string }
+
+/** Who may sign in to what, and the pages on which they do. */
+async function openDoors({ config, ...deps }: DoorsDeps) {
+  const findMember = (userId: string) => deps.identity.directory().findByUserId(userId)
+  const loginPolicy = await createLoginPolicy({ ...deps, config: config.login_policy, findMember })
+  const signIn = await openSignIn({ ...deps, loginPolicy, sources: config.identity_sources })
+  const close = async (): Promise<void> => {
+    await signIn.close()
+    await loginPolicy.close()
+  }
+  return { loginPolicy, signIn, close }
 }
 
 const DAY_MS = 86_400_000

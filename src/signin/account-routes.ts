@@ -47,7 +47,7 @@ export function accountRoutes(app: Hono, deps: SignInDeps): void {
   act('/account/keys/revoke', false, (member, form) => revokeKey(deps, member, form))
   page('/account/password', true, async ({ context, frame, account }) => context.html(passwordPage(frame, account)))
   act('/account/password', true, (member, form) => changePassword(deps, member, form))
-  page('/account/totp', true, (member) => showTotp(deps, member, null))
+  page('/account/totp', true, (member) => showTotp(deps, member))
   act('/account/totp', true, (member, form) => confirmTotp(deps, member, form))
   act('/account/totp/remove', true, (member) => removeTotp(deps, member))
   page('/account/recovery-codes', true, async ({ context, frame }) =>
@@ -145,7 +145,6 @@ async function record(
 }
 
 async function signOut(deps: SignInDeps, member: Member): Promise<Response> {
-  await record(deps, member, 'sign-out')
   await deps.sessions.end(member.account.accountId, member.session.id)
   dropCookie(deps, member.context, 'session')
   return member.context.redirect('/signin', 303)
@@ -154,12 +153,10 @@ async function signOut(deps: SignInDeps, member: Member): Promise<Response> {
 async function endSession(deps: SignInDeps, member: Member, form: URLSearchParams): Promise<Response> {
   const id = form.get('id') ?? ''
   await deps.sessions.end(member.account.accountId, id)
-  await record(deps, member, 'session.ended', { session: id.slice(0, 64) })
   return done(member.context, 'session')
 }
 
 async function endOthers(deps: SignInDeps, member: Member): Promise<Response> {
-  await record(deps, member, 'session.others-ended')
   await deps.sessions.endOthers(member.account.accountId, member.session.id)
   return done(member.context, 'sessions')
 }
@@ -181,7 +178,6 @@ async function changePassword(deps: SignInDeps, member: Member, form: URLSearchP
   const chosen = choosePassword(form)
   try {
     if (!chosen.ok) throw new Problem(PROOF_NEEDED, chosen.trouble)
-    await record(deps, member, 'password.set')
     await deps.accounts.setPassword(account.accountId, chosen.password)
   } catch (error) {
     if (!isProblem(error)) throw error
@@ -192,28 +188,41 @@ async function changePassword(deps: SignInDeps, member: Member, form: URLSearchP
   return done(context, 'password')
 }
 
-async function showTotp(deps: SignInDeps, member: Member, trouble: string | null): Promise<Response> {
-  const { context, frame, account } = member
-  const { secret, uri } = await deps.accounts.beginTotp(account.accountId)
+/** What the app is shown; kept in the browser, sealed, so that a mistyped code does not end it. */
+const totpDraft = z.object({ secret: z.string(), uri: z.string() })
+const DRAFT_SECONDS = 1_800
+
+async function showTotp(deps: SignInDeps, member: Member): Promise<Response> {
+  const draft = await deps.accounts.beginTotp(member.account.accountId)
+  keepSealed(deps, member, { name: 'totp', value: draft, seconds: DRAFT_SECONDS })
+  return await askForCode(member, draft, null)
+}
+
+async function askForCode(
+  { context, frame }: Member,
+  draft: z.output<typeof totpDraft>,
+  trouble: string | null,
+): Promise<Response> {
   const isFirst = context.req.query('first') !== undefined
-  const skip = {
-    href: isFirst ? '/account/recovery-codes?first=1' : '/account',
-    label: isFirst ? 'Later' : 'Back to your account',
-  }
+  const skip = isFirst
+    ? { href: '/account/recovery-codes?first=1', label: 'Later' }
+    : { href: '/account', label: 'Back to your account' }
   const action = isFirst ? '/account/totp?first=1' : '/account/totp'
-  return await context.html(totpPage(frame, { action, uri, secret, trouble, skip }))
+  return await context.html(totpPage(frame, { action, ...draft, trouble, skip }))
 }
 
 async function confirmTotp(deps: SignInDeps, member: Member, form: URLSearchParams): Promise<Response> {
   const { context, account } = member
+  const draft = totpDraft.safeParse(readSealed(deps, member, 'totp')).data
+  if (draft === undefined) return await showTotp(deps, member)
   try {
     await deps.accounts.finishTotp(account.accountId, (form.get('code') ?? '').slice(0, 64))
   } catch (error) {
     if (!isProblem(error)) throw error
     context.status(400)
-    return await showTotp(deps, member, error.message)
+    return await askForCode(member, draft, error.message)
   }
-  await record(deps, member, 'totp.added')
+  dropCookie(deps, context, 'totp')
   // Both factors were proved in these minutes.
   if (member.session.factor === 'password')
     await signIn(deps, member, { accountId: account.accountId, factor: 'two-factor' })
@@ -222,13 +231,11 @@ async function confirmTotp(deps: SignInDeps, member: Member, form: URLSearchPara
 }
 
 async function removeTotp(deps: SignInDeps, member: Member): Promise<Response> {
-  await record(deps, member, 'totp.removed')
   await deps.accounts.removeTotp(member.account.accountId)
   return done(member.context, 'totp-removed')
 }
 
 async function makeCodes(deps: SignInDeps, member: Member): Promise<Response> {
-  await record(deps, member, 'recovery-codes.made')
   const codes = await deps.accounts.makeRecoveryCodes(member.account.accountId)
   const next = { href: '/account', label: 'I have kept them' }
   return await member.context.html(recoveryCodesPage(member.frame, { codes, next }))
@@ -236,7 +243,6 @@ async function makeCodes(deps: SignInDeps, member: Member): Promise<Response> {
 
 async function removePasskey(deps: SignInDeps, member: Member, form: URLSearchParams): Promise<Response> {
   const id = form.get('id') ?? ''
-  await record(deps, member, 'passkey.removed', { passkey: id.slice(0, 64) })
   await deps.accounts.removePasskey(member.account.accountId, id)
   return done(member.context, 'passkey-removed')
 }
@@ -271,7 +277,6 @@ function passkeyRoutes(app: Hono, deps: SignInDeps): void {
     if (state === undefined) throw new Problem(SIGN_IN_EXPIRED, 'Start with the passkey once more.')
     const { answer, name } = await readScript(member, answerOf)
     await deps.accounts.finishPasskey(member.account.accountId, { state, answer, name })
-    await record(deps, member, 'passkey.added', { name })
     return context.json({ location: '/account?done=passkey' })
   })
 }

@@ -7,8 +7,8 @@
  * session, its form token, its cookies. Every page forbids scripts but its own, frames and strange forms (`app.ts`).
  * A person is somebody at a source by the issuer and a claim that never changes, and never by a name (`sources/claims.ts`).
  */
-export { createSignInPages } from './app.ts'
-export { createSignInStore } from './store.ts'
-export { createSources } from './sources/service.ts'
-export { createSeal } from './seal.ts'
+export { openSignIn, type SignIn } from './open.ts'
+export { identitySourceConfig } from './sources/config.ts'
 export { SIGNIN_MIGRATIONS } from './migrations.ts'
+export { signInContract } from './contract.ts'
+export { signInApiRoutes } from './routes.ts'

@@ -45,3 +45,8 @@ export const NO_SUCH_SOURCE = {
   status: 404,
   title: 'There is no such identity source',
 } as const satisfies ProblemKind
+export const WRONG_PROOF = {
+  code: 'signin/wrong-proof',
+  status: 401,
+  title: 'That is not right',
+} as const satisfies ProblemKind

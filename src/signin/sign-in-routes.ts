@@ -86,7 +86,6 @@ async function takePassword(deps: SignInDeps, visitor: Visit): Promise<Response>
     )
   } catch (error) {
     if (!isProblem(error)) throw error
-    await refused(deps, visitor, { userId, error })
     context.status(401)
     return context.html(await showSignIn(deps, visitor, { returnTo, userId, trouble: error.message }))
   }
@@ -106,7 +105,6 @@ async function takeFactor(deps: SignInDeps, visitor: Visit): Promise<Response> {
     return await welcome(deps, visitor, { accountId, factor: 'two-factor' })
   } catch (error) {
     if (!isProblem(error)) throw error
-    await refused(deps, visitor, { userId, error })
     const { hasTotp, passkeys } = await deps.accounts.factors(accountId)
     const returnTo = returnPath(context.req.query('return'))
     const view = { returnTo, userId, hasTotp, hasPasskey: passkeys.length > 0, trouble: error.message }
@@ -123,14 +121,9 @@ async function takePasskey(deps: SignInDeps, visitor: Visit): Promise<Response> 
   const state = z.string().safeParse(readSealed(deps, visitor, 'ceremony')).data
   dropCookie(deps, context, 'ceremony')
   if (state === undefined) throw new Problem(SIGN_IN_EXPIRED, 'Start with the passkey once more.')
-  try {
-    const { accountId } = await deps.accounts.finishPasskeySignIn({ state, answer, from })
-    const { location } = await settle(deps, visitor, { accountId, factor: 'passkey' })
-    return context.json({ location })
-  } catch (error) {
-    if (isProblem(error)) await refused(deps, visitor, { userId: null, error })
-    throw error
-  }
+  const { accountId } = await deps.accounts.finishPasskeySignIn({ state, answer, from })
+  const { location } = await settle(deps, visitor, { accountId, factor: 'passkey' })
+  return context.json({ location })
 }
 
 async function welcome(
@@ -156,16 +149,6 @@ export async function settle(
   await signIn(deps, visitor, { accountId, factor })
   dropCookie(deps, visitor.context, 'halfway')
   return { location: returnPath(visitor.context.req.query('return')) }
-}
-
-/** One record for each attempt that failed; what was typed is in none. */
-export async function refused(
-  deps: SignInDeps,
-  visitor: Visit,
-  { userId, error }: { userId: string | null; error: Problem },
-): Promise<void> {
-  const extra = { problem: error.kind.code, address: visitor.from.address }
-  await deps.audit.record({ what: 'sign-in', decision: 'denied', userId, face: 'web', reason: error.kind.title, extra })
 }
 
 function halfwayOf(deps: SignInDeps, visitor: Visit): Halfway | null {

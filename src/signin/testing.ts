@@ -7,8 +7,12 @@ import { createEgress, PEER_HEADER } from '#http'
 import { SILENT } from '../audit/testing.ts'
 import { openTestStorage } from '../storage/testing.ts'
 import type { LoginDecision } from '#login'
-import { createSeal, createSignInPages, createSignInStore, createSources, SIGNIN_MIGRATIONS } from './index.ts'
+import { createSignInPages } from './app.ts'
+import { SIGNIN_MIGRATIONS } from './index.ts'
+import { createSeal } from './seal.ts'
 import { identitySourceConfig } from './sources/config.ts'
+import { createSources } from './sources/service.ts'
+import { createSignInStore } from './store.ts'
 import { createMemoryAccounts, createMemoryServer, createMemorySessions } from './testing-ports.ts'
 
 export type TestPages = Awaited<ReturnType<typeof openTestPages>>

@@ -7,8 +7,9 @@ import { messagePage } from '../pages/message.ts'
 import { PROOF_NEEDED, SIGN_IN_EXPIRED, SOURCE_REFUSED } from '../problems.ts'
 import { returnPath } from '../return-to.ts'
 import type { SignInDeps } from '../service.ts'
-import { keepSealed, readSealed, refused, settle } from '../sign-in-routes.ts'
+import { keepSealed, readSealed, settle } from '../sign-in-routes.ts'
 import { dropCookie, visit, type Visit } from '../visit.ts'
+import { callbackUrlOf } from './callback.ts'
 import type { Vouched } from './claims.ts'
 import { pendingCheck } from './upstream.ts'
 
@@ -54,11 +55,6 @@ function purposeOf(link: string | undefined, preview: string | undefined): Away[
   return link === undefined ? 'sign-in' : 'link'
 }
 
-/** Each source has an address of its own to come back to, so that no other one can answer in its place (RFC 9700 §4.4). */
-function callbackUrlOf(deps: SignInDeps, name: string): string {
-  return `${deps.publicUrl().replace(/\/$/, '')}/signin/sources/${name}/callback`
-}
-
 /** One cookie for each journey, so that two tabs do not end each other's. */
 function cookieFor(state: string): string {
   return `away-${createHash('sha256').update(state).digest('hex').slice(0, 16)}`
@@ -88,7 +84,7 @@ async function comeBack(deps: SignInDeps, visitor: Visit): Promise<Response> {
     if (!reading.ok) throw new Problem(SOURCE_REFUSED, `You could not be signed in: ${reading.reason}.`)
     return await arrive(deps, visitor, { kept, person: reading.person })
   } catch (error) {
-    if (error instanceof Problem) await refused(deps, visitor, { userId: null, error })
+    if (error instanceof Problem) await recordRefusal(deps, visitor, { source: name, error })
     throw error
   }
 }
@@ -135,4 +131,19 @@ function requireFresh(deps: SignInDeps, { session }: Visit): void {
     PROOF_NEEDED,
     'Sign in once more with a factor of this house (not by another provider), and link it then.',
   )
+}
+
+async function recordRefusal(
+  deps: SignInDeps,
+  visitor: Visit,
+  { source, error }: { source: string; error: Problem },
+): Promise<void> {
+  const extra = { source: source.slice(0, 40), problem: error.kind.code, address: visitor.from.address }
+  await deps.audit.record({
+    what: 'sign-in.attempted',
+    decision: 'denied',
+    face: 'web',
+    reason: error.kind.title,
+    extra,
+  })
 }

@@ -91,7 +91,7 @@ describe('whoever signs in at a source', () => {
 
     expect(seen.status).toBe(403)
     expect(world.pages.sessions.all.size).toBe(0)
-    const { records } = await world.pages.audit.search({ what: 'sign-in' })
+    const { records } = await world.pages.audit.search({ what: 'sign-in.attempted' })
     expect(records).toMatchObject([{ decision: 'denied' }])
   })
 
