@@ -8,6 +8,7 @@ type Need = { readonly package: string; readonly suites: string; readonly isPres
 
 const needs: readonly Need[] = [
   { package: 'postgresql', suites: 'everything on Postgres: storage, rooms and whole houses', isPresent: hasPostgres },
+  { package: 'oathtool', suites: 'authenticator apps against another implementation', isPresent: hasOathtool },
   {
     package: 'chromium',
     suites: 'the sign-in pages in a real browser, with passkeys',
@@ -56,9 +57,16 @@ async function installWithApt(prefix: readonly string[], packages: readonly stri
   await apt('install', '--no-install-recommends', ...packages)
 }
 
+export function hasOathtool(): boolean {
+  return pathFolders().some((folder) => existsSync(join(folder, 'oathtool')))
+}
+
 export function hasPostgres(): boolean {
   const folders = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
   const debian = folders.map((version) => join('/usr/lib/postgresql', version, 'bin'))
-  const path = (process.env['PATH'] ?? '').split(delimiter)
-  return [...debian, ...path].some((folder) => existsSync(join(folder, 'initdb')))
+  return [...debian, ...pathFolders()].some((folder) => existsSync(join(folder, 'initdb')))
+}
+
+function pathFolders(): readonly string[] {
+  return (process.env['PATH'] ?? '').split(delimiter)
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { Secret as TotpSecret, TOTP } from 'otpauth'
 import { expect, it } from 'vitest'
 import { isProblem, Secret } from '#kernel'
@@ -148,6 +149,22 @@ forEachEngine((engine) => {
     expect(await factors.checkTotp({ accountId, code: codeAt(house.clock.at) })).toBe('wrong')
     expect(await everythingStored(house)).toMatch(/^\[\[\],\[\],/)
   })
+})
+
+it.skipIf(spawnSync('oathtool', ['--version']).error !== undefined)('takes the codes that oathtool makes', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const { factors } = house.identity
+  const accountId = await addAnne(house)
+  const { secret } = await factors.beginTotp(accountId)
+  const oathtool = () => {
+    const now = `@${Math.floor(house.clock.at / 1_000)}`
+    return spawnSync('oathtool', ['--totp', '--base32', '--now', now, '-'], { input: secret }).stdout.toString().trim()
+  }
+
+  await factors.finishTotp(accountId, oathtool(), ADMIN)
+  house.clock.at += STEP_MS
+
+  expect(await factors.checkTotp({ accountId, code: oathtool() })).toBe('ok')
 })
 
 it.each([

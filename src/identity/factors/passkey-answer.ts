@@ -9,6 +9,7 @@ const base64url = (maxChars: number) =>
 /** WebAuthn §4: a credential id has at most 1,023 bytes. */
 const credentialId = base64url(1_364)
 const clientDataJSON = base64url(8_192)
+const clientData = z.looseObject({ crossOrigin: z.literal(false).optional() })
 const transports = z
   .array(
     z
@@ -50,6 +51,15 @@ export function readSignedIn(answer: unknown) {
   const { userHandle, ...response } = data.response
   const handle = userHandle == null ? {} : { userHandle }
   return { ...data, response: { ...response, ...handle }, clientExtensionResults: {} }
+}
+
+/** False for what a frame in somebody else's page got (WebAuthn §13.4.2): there, nobody sees whom they sign in to. */
+export function isOfOnePage({ response }: { response: { clientDataJSON: string } }): boolean {
+  try {
+    return clientData.safeParse(JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString())).success
+  } catch {
+    return false
+  }
 }
 
 /** No attestation was asked for, so no certificate is looked at, nor any address in one fetched. */

@@ -1,6 +1,6 @@
 import { generateAuthenticationOptions, verifyAuthenticationResponse } from '@simplewebauthn/server'
 import { CEREMONY_MS, type Ceremony } from './ceremony.ts'
-import { readSignedIn } from './passkey-answer.ts'
+import { isOfOnePage, readSignedIn } from './passkey-answer.ts'
 import type { Begun, PasskeyDeps } from './passkey.ts'
 import type { Passkey } from './passkey-store.ts'
 
@@ -55,7 +55,8 @@ function isMeant(deps: PasskeyDeps, said: { ceremony: Ceremony; passkey: Passkey
   const { userHandle } = answer.response
   const handle = userHandle === undefined ? ceremony.accountId : Buffer.from(userHandle, 'base64url').toString()
   const isForIt = ceremony.accountId === null || ceremony.accountId === passkey.accountId
-  return isForIt && handle === passkey.accountId && deps.isActive(passkey.accountId)
+  const isSaid = isForIt && handle === passkey.accountId && isOfOnePage(answer)
+  return isSaid && deps.isActive(passkey.accountId)
 }
 
 async function verify(

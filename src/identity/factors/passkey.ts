@@ -5,7 +5,7 @@ import { BAD_FACTOR, NO_SUCH_FACTOR } from '../problems.ts'
 import type { Actor } from '../schema.ts'
 import { CEREMONY_MS, type Ceremonies, type Ceremony } from './ceremony.ts'
 import type { FactorParts } from './parts.ts'
-import { readAdded } from './passkey-answer.ts'
+import { isOfOnePage, readAdded } from './passkey-answer.ts'
 import type { Passkey, PasskeyStore } from './passkey-store.ts'
 import type { RelyingParty } from './relying-party.ts'
 
@@ -78,7 +78,7 @@ type Made = Pick<Passkey, 'credentialId' | 'publicKey' | 'counter' | 'transports
 
 async function verifyAdded(deps: PasskeyDeps, ceremony: Ceremony, answer: unknown): Promise<Made | null> {
   const response = readAdded(answer)
-  if (response === null) return null
+  if (response === null || !isOfOnePage(response)) return null
   const { rpID, origin } = deps.relyingParty()
   const verified = await verifyRegistrationResponse({
     response,

@@ -133,6 +133,7 @@ it.each<[string, Tricks]>([
   ['from the same host without TLS', { origin: 'http://gate.example' }],
   ['from a subdomain', { origin: 'https://x.gate.example' }],
   ['for another domain', { rpId: 'evil.test' }],
+  ["got by a frame in somebody else's page", { crossOrigin: true }],
   ['to another challenge', { challenge: 'AAAA' }],
   ['that was made to add a passkey', { type: 'webauthn.create' }],
   ['without a finger or a PIN', { isVerified: false }],
@@ -154,6 +155,7 @@ it.each<[string, Tricks]>([
 it.each<[string, Tricks]>([
   ['from another origin', { origin: 'https://evil.test' }],
   ['for another domain', { rpId: 'evil.test' }],
+  ["got by a frame in somebody else's page", { crossOrigin: true }],
   ['to another challenge', { challenge: 'AAAA' }],
   ['that was made to sign in', { type: 'webauthn.get' }],
   ['without a finger or a PIN', { isVerified: false }],

@@ -13,6 +13,7 @@ export type Tricks = {
   readonly rpId?: string
   readonly challenge?: string
   readonly type?: string
+  readonly crossOrigin?: boolean
   readonly isVerified?: boolean
   readonly counter?: number
   readonly userHandle?: string | null
@@ -38,7 +39,7 @@ export function createAuthenticator(at: { origin: string; rpId: string; counts?:
   let handle = ''
   const clientData = (type: string, options: object, tricks: Tricks) => {
     const { challenge } = askedOptions.parse(options)
-    const said = { type, challenge, origin: at.origin, crossOrigin: false }
+    const said = { type, challenge, origin: at.origin, crossOrigin: tricks.crossOrigin ?? false }
     const { origin = said.origin, challenge: other = challenge, type: otherType = type } = tricks
     return Buffer.from(JSON.stringify({ ...said, origin, challenge: other, type: otherType }))
   }
