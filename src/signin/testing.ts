@@ -1,19 +1,24 @@
-/** For tests only: the pages over accounts in memory, with real passkeys and one-time codes, behind a real listener. */
+/** For tests only: the pages over a real identity room, behind a real listener. */
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
+import { Secret as TotpSecret, TOTP } from 'otpauth'
 import { AUDIT_MIGRATIONS, createAudit, type Audit } from '#audit'
 import { createEgress, PEER_HEADER } from '#http'
+import { createIdentity, IDENTITY_MIGRATIONS, type Identity, type Member, type Role } from '#identity'
+import { Secret } from '#kernel'
 import { SILENT } from '../audit/testing.ts'
 import { openTestStorage } from '../storage/testing.ts'
 import type { LoginDecision } from '#login'
 import { createSignInPages } from './app.ts'
+import { accountsFrom, sessionsFrom } from './from-identity.ts'
 import { SIGNIN_MIGRATIONS } from './index.ts'
 import { createSeal } from './seal.ts'
 import { identitySourceConfig } from './sources/config.ts'
 import { createSources } from './sources/service.ts'
 import { createSignInStore } from './store.ts'
-import { createMemoryAccounts, createMemoryServer, createMemorySessions } from './testing-ports.ts'
+import type { Accounts, Session, Sessions } from './ports.ts'
+import { createMemoryServer } from './testing-server.ts'
 
 export type TestPages = Awaited<ReturnType<typeof openTestPages>>
 
@@ -24,13 +29,17 @@ export async function openTestPages(
     publicUrl?: string
   } = {},
 ) {
-  const place = await openTestStorage({ engine: 'sqlite', migrations: { ...AUDIT_MIGRATIONS, ...SIGNIN_MIGRATIONS } })
+  const place = await openTestStorage({
+    engine: 'sqlite',
+    migrations: { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...SIGNIN_MIGRATIONS },
+  })
   const clock = { skippedMs: 0, now: () => Date.now() + clock.skippedMs }
   const audit: Audit = await createAudit({ storage: place.storage, clock, log: SILENT, dataDir: place.place.dataDir })
   const reached = { url: options.publicUrl ?? '' }
   const publicUrl = (): string => reached.url
-  const accounts = createMemoryAccounts({ clock, publicUrl })
-  const sessions = createMemorySessions({ clock })
+  const identity = await createIdentity({ storage: place.storage, clock, audit, log: SILENT, publicUrl })
+  const accounts = accountsFrom(identity)
+  const sessions = sessionsFrom(identity)
   const server = createMemoryServer()
   const sources = createSources({
     sources: (options.sources ?? []).map((source) => identitySourceConfig.parse(source)),
@@ -47,6 +56,31 @@ export async function openTestPages(
   const seal = createSeal(randomBytes(32))
   const ground = { audit, clock, log: SILENT, seal, csrfKey: randomBytes(32), publicUrl }
   const pages = createSignInPages({ ...ground, accounts, sessions, server, sources, loginPolicy: { mayEnter } })
+  const { listener, url } = await listenWith(pages)
+  reached.url ||= url
+  const close = async (): Promise<void> => {
+    listener.close()
+    listener.closeAllConnections()
+    await sources.close()
+    await identity.close()
+    await audit.close()
+    await place.close()
+  }
+  return {
+    url,
+    accounts,
+    server,
+    sources,
+    audit,
+    clock,
+    ...peopleOf({ identity, accounts, sessions }),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The pages behind a listener that says who is there, as the one of the house does. */
+async function listenWith(pages: ReturnType<typeof createSignInPages>) {
   const answer = getRequestListener((request, { incoming }) => {
     const headers = new Headers(request.headers)
     headers.set(PEER_HEADER, incoming.socket.remoteAddress ?? '')
@@ -56,14 +90,51 @@ export async function openTestPages(
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
   const address = listener.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const url = `http://localhost:${port}`
-  reached.url ||= url
-  const close = async (): Promise<void> => {
-    listener.close()
-    listener.closeAllConnections()
-    await sources.close()
-    await audit.close()
-    await place.close()
-  }
-  return { url, accounts, sessions, server, sources, audit, clock, close, [Symbol.asyncDispose]: close }
+  return { listener, url: `http://localhost:${port}` }
 }
+
+/** What tests do with people, and ask of them. */
+function peopleOf({ identity, accounts, sessions }: { identity: Identity; accounts: Accounts; sessions: Sessions }) {
+  const accountOf = (userId: string): Member => {
+    const found = identity.directory().findByUserId(userId)
+    if (found === null) throw new Error(`a test expects an account ${userId}`)
+    return found
+  }
+  return {
+    accountOf,
+    hasAccount: (userId: string): boolean => identity.directory().findByUserId(userId) !== null,
+    add: async (userId: string, { password, groups = [], ...more }: Added = {}): Promise<Member> => {
+      const { id } = await identity.accounts.create({ userId, ...more }, BY)
+      if (password !== undefined) await identity.passwords.set(id, new Secret(password), BY)
+      for (const group of groups) {
+        await identity.accounts.createGroup(group, BY)
+        await identity.accounts.addMember(group, userId, BY)
+      }
+      return accountOf(userId)
+    },
+    makeSetup: async (userId: string): Promise<string> => {
+      await identity.accounts.create({ userId, role: 'admin' }, BY)
+      return (await identity.links.create(userId, BY)).token
+    },
+    switchOff: (userId: string) => identity.accounts.update(userId, { isActive: false }, BY),
+    giveTotp: async (userId: string): Promise<void> => {
+      const { accountId } = accountOf(userId)
+      const { secret } = await accounts.beginTotp(accountId)
+      await accounts.finishTotp(accountId, new TOTP({ secret: TotpSecret.fromBase32(secret) }).generate())
+    },
+    /** Of everybody, oldest first. */
+    sessions: async (): Promise<readonly Session[]> => {
+      const all = await Promise.all(
+        identity
+          .directory()
+          .all()
+          .map(({ accountId }) => sessions.list(accountId)),
+      )
+      return all.flat().toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    },
+  }
+}
+
+type Added = { password?: string; role?: Role; name?: string; groups?: readonly string[] }
+
+const BY = { userId: 'root', keyId: null, face: 'cli' } as const
