@@ -9,7 +9,7 @@
  * `live-rules.ts` keeps the newest in memory on every replica.
  */
 export { createLoginPolicy, type LoginPolicy } from './service.ts'
-export { loginFactor, loginPolicyConfig } from './schema.ts'
+export { loginFactor, loginPolicyConfig, testRequest as loginTestRequest } from './schema.ts'
 export type { LoginFactor } from './schema.ts'
 export type { LoginDecision } from './decide.ts'
 export { LOGIN_MIGRATIONS } from './migrations.ts'

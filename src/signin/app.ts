@@ -7,6 +7,7 @@ import { ASSETS } from './assets.ts'
 import { deviceRoutes } from './device-routes.ts'
 import { interactionRoutes } from './interaction-routes.ts'
 import { messagePage } from './pages/message.ts'
+import { policyRoutes } from './policy-routes.ts'
 import { BAD_FORM } from './problems.ts'
 import type { SignInDeps } from './service.ts'
 import { setupRoutes } from './setup-routes.ts'
@@ -33,6 +34,7 @@ export function createSignInPages(deps: SignInDeps): Hono {
   setupRoutes(app, deps)
   deviceRoutes(app, deps)
   accountRoutes(app, deps)
+  policyRoutes(app, deps)
   interactionRoutes(app, deps) // last: `/signin/{uid}` takes what is left
   app.onError((error, context) => answerTrouble(deps, error, context))
   return app
@@ -66,7 +68,8 @@ function headersOf(context: Context): Readonly<Record<string, string>> {
     ].join('; '),
     'x-frame-options': 'DENY',
     'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
+    // Not `no-referrer`: with it, browsers send our own forms with `Origin: null`, and those we refuse.
+    'referrer-policy': 'same-origin',
     'cross-origin-opener-policy': 'same-origin',
     'cross-origin-resource-policy': 'same-origin',
     'permissions-policy':

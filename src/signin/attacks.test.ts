@@ -153,7 +153,7 @@ describe('pages', () => {
     expect(policy).toContain(`default-src 'none'`)
     expect(policy).toContain(`frame-ancestors 'none'`)
     expect(policy).not.toContain('unsafe')
-    expect(headers.get('referrer-policy')).toBe('no-referrer')
+    expect(headers.get('referrer-policy')).toBe('same-origin')
     expect(headers.get('cache-control')).toBe('no-store')
     const nonce = /script-src 'nonce-([\w-]+)'/.exec(policy)?.[1]
     expect([...text.matchAll(/<script nonce="([^"]*)"/g)].map(([, used]) => used)).toEqual([nonce, nonce])

@@ -12,7 +12,7 @@ export type SignInDeps = {
   readonly sessions: Sessions
   readonly server: AuthorizationServer
   readonly sources: Sources
-  readonly loginPolicy: Pick<LoginPolicy, 'mayEnter'>
+  readonly loginPolicy: Pick<LoginPolicy, 'mayEnter' | 'test'>
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
   readonly log: Log

@@ -49,13 +49,17 @@ export async function openTestPages(
     audit,
     clock,
   })
-  const mayEnter = ({ services }: { services: readonly string[] }): LoginDecision => {
-    const effect = options.mayEnter?.(services) ?? 'allow'
-    return { effect, winner: effect === 'deny' ? 'test-rule' : null, reason: 'a test', rules: [] }
-  }
+  const loginPolicy = policyOf(options.mayEnter ?? (() => 'allow'))
   const seal = createSeal(randomBytes(32))
   const ground = { audit, clock, log: SILENT, seal, csrfKey: randomBytes(32), publicUrl }
-  const pages = createSignInPages({ ...ground, accounts, sessions, server, sources, loginPolicy: { mayEnter } })
+  const pages = createSignInPages({
+    ...ground,
+    accounts,
+    sessions,
+    server,
+    sources,
+    loginPolicy,
+  })
   const { listener, url } = await listenWith(pages)
   reached.url ||= url
   const close = async (): Promise<void> => {
@@ -77,6 +81,15 @@ export async function openTestPages(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** A policy of one rule. */
+function policyOf(effectOf: (services: readonly string[]) => 'allow' | 'deny') {
+  const mayEnter = ({ services }: { services: readonly string[] }): LoginDecision => {
+    const effect = effectOf(services)
+    return { effect, winner: effect === 'deny' ? 'test-rule' : null, reason: 'a test', rules: [] }
+  }
+  return { mayEnter, test: ({ service }: { service: string }) => mayEnter({ services: [service] }) }
 }
 
 /** The pages behind a listener that says who is there, as the one of the house does. */

@@ -98,6 +98,24 @@ describe('a person', () => {
   })
 })
 
+test('an administrator tries the login policy on a page, which says what the command line says', async () => {
+  const rule =
+    '[[login_policy.rules]]\nid = "two-factors"\neffect = "deny"\nservices = ["payroll"]\nfactors = ["password"]'
+  await using house = await startHouse({ toml: rule })
+  const { browser: eve } = await setUp(house, 'eve')
+  const { browser: root } = await setUp(house, 'root')
+  await house.gatehouse.identity.accounts.update('root', { role: 'admin' }, ADMIN)
+  const query = '/account/login-policy?user=eve&service=payroll&from=&factor='
+
+  const refused = await root.get(`${query}password`)
+  const allowed = await root.get(`${query}passkey`)
+  const strange = await root.get('/account/login-policy?user=eve&service=payroll&from=nowhere&factor=')
+
+  expect(refused.text).toMatch(/Refused[^]*two-factors[^]*decides/)
+  expect(allowed.text).toContain('Let in')
+  expect([strange.status, (await eve.get(query)).status]).toEqual([400, 403])
+})
+
 test('the pages are no place for other sites, and the API keeps its own headers', async () => {
   await using house = await startHouse({ toml: '' })
 

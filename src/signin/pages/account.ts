@@ -53,7 +53,8 @@ export function accountPage(frame: Frame, view: AccountView): Html {
       ${buttonForm(frame, { action: '/account/sign-out', label: 'Sign out' })}
     </header>
     ${alert(view.trouble)} ${notice(view.done)} ${factors(frame, view)} ${sessions(frame, view)} ${clients(frame, view)}
-    ${keys(frame, view)} ${links(frame, view)}`
+    ${keys(frame, view)} ${links(frame, view)}
+    ${view.role === 'admin' ? html`<p class="foot"><a href="/account/login-policy">Try the login policy</a></p>` : ''}`
   return layout(frame, { title: 'Your account', body, isWide: true })
 }
 
