@@ -20,4 +20,5 @@ export { ACCOUNT_INACTIVE, BAD_KEY_REQUEST, BAD_USER, NO_SUCH_KEY } from './prob
 export { identityContract } from './contract.ts'
 export { authorizeApi, identityRoutes } from './routes.ts'
 export { accountsContract } from './accounts/contract.ts'
+export { scimRoutes } from './scim/routes.ts'
 export { accountsRoutes } from './accounts/routes.ts'

@@ -38,6 +38,9 @@ export type AdminAuthentication =
   | { readonly ok: true; readonly keyId: string | null; readonly userId: string | null }
   | Refused
 
+/** `source`: where the accounts come from that this client may see and change. */
+export type ScimAuthentication = { readonly ok: true; readonly keyId: string; readonly source: string } | Refused
+
 /** All keys as they are now; never changes. A change makes the next one. */
 export type Keyring = {
   readonly size: number
@@ -45,6 +48,8 @@ export type Keyring = {
   authenticate(credentials: Credentials): Authentication
   /** Like `authenticate`, for the admin API. */
   authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
+  /** Like `authenticate`, for SCIM. */
+  authenticateScim(credentials: { readonly authorization?: string | undefined }): ScimAuthentication
 }
 
 export type HashedKey = { readonly hash: string; readonly key: ApiKey }
@@ -54,7 +59,8 @@ type Entry = {
   readonly userId: string | null
   readonly gateways: readonly string[]
   readonly mayUse: ReadonlySet<string>
-  readonly isAdmin: boolean
+  readonly role: ApiKey['role']
+  readonly scimSource: string
   readonly isRevoked: boolean
   readonly expiresAt: number
 }
@@ -81,6 +87,12 @@ export function buildKeyring(keys: readonly HashedKey[], deps: KeyringDeps): Key
       if ('ok' in entry) return entry
       return admitAdmin(entry, deps.directory)
     },
+    authenticateScim: ({ authorization }) => {
+      const entry = findEntry(entries, authorization, deps)
+      if ('ok' in entry) return entry
+      if (entry.role === 'scim') return { ok: true, keyId: entry.id, source: entry.scimSource }
+      return refuse(FORBIDDEN, 'This API key may not be used for SCIM; make one with `key create --scim`.', entry.id)
+    },
   }
 }
 
@@ -90,7 +102,9 @@ function toEntry(key: ApiKey): Entry {
     userId: key.userId,
     gateways: key.gateways,
     mayUse: new Set(key.gateways),
-    isAdmin: key.role === 'admin',
+    role: key.role,
+    // Keys of one name are one client, so that a key can be replaced by the next.
+    scimSource: `scim:${key.name ?? key.id}`,
     isRevoked: key.revokedAt !== null,
     expiresAt: key.expiresAt ?? Infinity,
   }
@@ -143,6 +157,8 @@ function unknownKey(text: string): string {
 }
 
 function admit(entry: Entry, { gateway, userId }: Credentials, directory: Directory): Authentication {
+  if (entry.role === 'scim')
+    return refuse(FORBIDDEN, 'This API key is for SCIM and may not be used at a gateway.', entry.id)
   if (!entry.mayUse.has(gateway) && !entry.mayUse.has('*'))
     return refuse(FORBIDDEN, `This API key may not be used at the gateway "${gateway.slice(0, 63)}".`, entry.id)
   if (entry.userId === null) return admitNamed(entry, userId, directory)
@@ -180,7 +196,7 @@ function accept(entry: Entry, userId: string, directory: Directory): Authenticat
 function admitAdmin(entry: Entry, directory: Directory): AdminAuthentication {
   const member = entry.userId === null ? null : directory.findByUserId(entry.userId)
   if (member?.isActive === false) return inactive(entry)
-  if (entry.isAdmin && (member === null || member.role === 'admin'))
+  if (entry.role === 'admin' && (member === null || member.role === 'admin'))
     return { ok: true, keyId: entry.id, userId: entry.userId }
   return refuse(
     FORBIDDEN,

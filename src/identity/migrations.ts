@@ -37,4 +37,11 @@ export const IDENTITY_MIGRATIONS: Migrations = {
     },
   },
   ...FACTOR_MIGRATIONS,
+  '2026-11-25_identity_scim': {
+    async up(db) {
+      await sql`alter table identity_account add column given_name text`.execute(db)
+      await sql`alter table identity_account add column family_name text`.execute(db)
+      await sql`create index identity_account_source on identity_account (source, id)`.execute(db)
+    },
+  },
 }

@@ -5,23 +5,17 @@ const userId = z
   .string()
   .refine(isUserId, 'use 1 to 256 printable characters without a space at either end, such as an e-mail address')
 const gateways = z.union(
-  [
-    z.tuple([z.literal('*')]),
-    z
-      .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
-      .min(1)
-      .max(100),
-  ],
-  'name 1 to 100 gateways by their slugs, or "*" alone for all of them',
+  [z.tuple([z.literal('*')]), z.array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)).max(100)],
+  'name at most 100 gateways by their slugs, or "*" alone for all of them',
 )
-const role = z.enum(['user', 'admin'])
+const role = z.enum(['user', 'admin', 'scim'])
 
 /** An API key as it may be shown: never the key itself, nor its hash. */
 export const apiKey = z.object({
   id: z.string(),
   userId: z.string().nullable().meta({ description: 'null: may name any user of its gateways.' }),
   gateways: z.array(z.string()).meta({ description: 'Slugs, or "*" for all.' }),
-  role: role.meta({ description: 'admin: may also use the admin API.' }),
+  role: role.meta({ description: 'admin: may also use the admin API. scim: opens /scim/v2 and nothing else.' }),
   name: z.string().nullable(),
   createdAt: z.int(),
   expiresAt: z.int().nullable(),
@@ -32,7 +26,7 @@ export type ApiKey = Readonly<z.output<typeof apiKey>>
 
 export const createKeyRequest = z.strictObject({
   userId: userId.nullable().default(null),
-  gateways,
+  gateways: gateways.meta({ description: 'Of a key for SCIM: none.' }),
   role: role.default('user'),
   name: z.string().min(1).max(200).nullable().default(null),
   expiresAt: z.int().min(0).nullable().default(null).meta({ description: 'Milliseconds since 1970.' }),

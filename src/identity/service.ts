@@ -165,12 +165,24 @@ function parseRequest(request: CreateKeyRequest, now: number) {
   const parsed = createKeyRequest.safeParse(request)
   if (!parsed.success) throw new Problem(BAD_KEY_REQUEST, wordsOf(parsed.error.issues))
   const { expiresAt } = parsed.data
+  refuseWrongPlace(parsed.data)
   if (expiresAt !== null && expiresAt <= now)
     throw new Problem(
       BAD_KEY_REQUEST,
       `The key would have expired at ${expiresAt}, before it was made; give a time to come.`,
     )
   return parsed.data
+}
+
+/** A key for SCIM opens no gateway and is nobody's; every other one opens a gateway. */
+function refuseWrongPlace({ role, gateways, userId }: Pick<ApiKey, 'role' | 'gateways' | 'userId'>): void {
+  if (role !== 'scim' && gateways.length === 0)
+    throw new Problem(BAD_KEY_REQUEST, 'gateways: name 1 to 100 gateways by their slugs, or "*" alone for all of them')
+  if (role === 'scim' && (gateways.length > 0 || userId !== null))
+    throw new Problem(
+      BAD_KEY_REQUEST,
+      'A key with the role "scim" has no gateways and no user: it opens /scim/v2 only.',
+    )
 }
 
 function wordsOf(issues: readonly { path: readonly PropertyKey[]; message: string }[]): string {

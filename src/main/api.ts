@@ -6,6 +6,7 @@ import { createApi, describeApi, mountContract, mountSystem, systemContract, typ
 import {
   accountsContract,
   accountsRoutes,
+  scimRoutes,
   authorizeApi,
   identityContract,
   identityRoutes,
@@ -70,6 +71,8 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
   mountContract(app, accountsContract, accountsRoutes(deps.identity), options)
+  const scim = scimRoutes({ ...deps, witness: options.witness })
+  app.all('/scim/v2/*', ({ req }) => scim(req.raw))
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, signInContract, signInApiRoutes({ ...deps.signIn, publicUrl: deps.publicUrl }), options)
   for (const path of ['/signin', '/setup', '/device', '/account'])

@@ -16,6 +16,7 @@ export function addKey(program: Command, { terminal }: Verb): void {
     .option('--gateway <slug>', 'where it may be used, or "*"; may be given several times', gather)
     .option('--name <name>', 'what it is for')
     .option('--expires <time>', 'when it ends: 30d, 12h or a date')
+    .option('--scim', 'for an identity provider: it opens /scim/v2 and nothing else')
     .option('--admin', 'it may also use the admin API')
     .action((options: CreateOptions) => createKey(terminal, options))
   dataCommand(key, 'list')
@@ -34,6 +35,7 @@ type CreateOptions = DataOptions & {
   name?: string
   expires?: string
   admin?: true
+  scim?: true
 }
 
 async function createKey(terminal: Terminal, options: CreateOptions): Promise<void> {
@@ -49,15 +51,24 @@ async function createKey(terminal: Terminal, options: CreateOptions): Promise<vo
 
 function keyRequest(options: CreateOptions, now: number) {
   const { user, name, expires } = options
-  const gateways = options.gateway ?? (options.admin ? ['*'] : [])
-  if (gateways.length === 0) throw new UsageError('Say where the key may be used: --gateway SLUG, or --gateway "*".')
   return {
-    gateways,
-    role: options.admin ? ('admin' as const) : ('user' as const),
+    ...(options.scim ? scimPlace(options) : placeOf(options)),
     ...(user === undefined ? {} : { userId: user }),
     ...(name === undefined ? {} : { name }),
     ...(expires === undefined ? {} : { expiresAt: parseExpiry(expires, now) }),
   }
+}
+
+function scimPlace({ admin, user, gateway }: CreateOptions) {
+  if (admin || user !== undefined || gateway !== undefined)
+    throw new UsageError('A key for SCIM opens /scim/v2 only: leave out --admin, --user and --gateway.')
+  return { gateways: [], role: 'scim' as const }
+}
+
+function placeOf({ admin, gateway }: CreateOptions) {
+  const gateways = gateway ?? (admin ? ['*'] : [])
+  if (gateways.length === 0) throw new UsageError('Say where the key may be used: --gateway SLUG, or --gateway "*".')
+  return { gateways, role: admin ? ('admin' as const) : ('user' as const) }
 }
 
 async function warnOfUnknown(terminal: Terminal, api: Api, wanted: readonly string[]): Promise<void> {
@@ -68,9 +79,10 @@ async function warnOfUnknown(terminal: Terminal, api: Api, wanted: readonly stri
 }
 
 function describeKey(key: ApiKey, now: number): string {
+  const end = key.expiresAt === null ? 'does not expire' : `ends ${relative(key.expiresAt, now)}`
+  if (key.role === 'scim') return `${key.id}: for SCIM, ${end}.`
   const whom = key.userId === null ? 'for any user its holder names' : `for ${key.userId}`
   const where = key.gateways.includes('*') ? 'every gateway' : key.gateways.join(', ')
-  const end = key.expiresAt === null ? 'does not expire' : `ends ${relative(key.expiresAt, now)}`
   return `${key.id}: ${whom}, at ${where}, ${end}${key.role === 'admin' ? ', admin' : ''}.`
 }
 

@@ -1,7 +1,7 @@
 import type { Access } from './contract.ts'
 
 /** Who uses the API, as far as the API looks. */
-export type Caller = AdminCaller | KeyCaller | Anybody
+export type Caller = AdminCaller | KeyCaller | ScimCaller | Anybody
 
 export type AdminCaller = {
   readonly kind: 'admin'
@@ -12,6 +12,13 @@ export type AdminCaller = {
 }
 /** Whoever may hold a key of one gateway: that gateway's own admission finds out. */
 export type KeyCaller = { readonly kind: 'key'; readonly authorization: string | undefined }
+/** An identity provider, which uses SCIM only. */
+export type ScimCaller = {
+  readonly kind: 'scim'
+  readonly userId: null
+  readonly keyId: string
+  readonly face: 'scim'
+}
 export type Anybody = { readonly kind: 'anybody' }
 
 /** The callers that an operation can meet. */

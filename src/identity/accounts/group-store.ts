@@ -8,9 +8,11 @@ export type GroupStore = ReturnType<typeof createGroupStore>
 export function createGroupStore(storage: Storage) {
   const db = storage.tables<AccountTables>()
   return {
-    insertGroup: async (row: { id: string; name: string; source: string; at: number }): Promise<void> => {
-      const { id, name, source, at } = row
-      await db.insertInto('identity_group').values({ id, name, source, external_id: null, created_at: at }).execute()
+    insertGroup: async (row: AccountTables['identity_group']): Promise<void> => {
+      await db.insertInto('identity_group').values(row).execute()
+    },
+    renameGroup: async (id: string, to: { name: string; external_id: string | null }): Promise<void> => {
+      await db.updateTable('identity_group').set(to).where('id', '=', id).execute()
     },
     findGroup: (name: string): Promise<{ id: string } | undefined> =>
       db.selectFrom('identity_group').select('id').where('name', '=', name).executeTakeFirst(),

@@ -34,6 +34,7 @@ export const createAccountRequest = z.strictObject({
   role: role.nullable().optional().meta({ description: 'Of a person; `user` when absent.' }),
   name: name.default(null),
   email: email.default(null),
+  isActive: z.boolean().default(true),
 })
 export type CreateAccountRequest = z.input<typeof createAccountRequest>
 

@@ -18,24 +18,44 @@ import {
 } from './schema.ts'
 import type { AccountStore } from './store.ts'
 
+/** Where an account or a group comes from that was not made by hand, and what it is called there. */
+export type Origin = {
+  readonly source: string
+  readonly externalId?: string | null | undefined
+  readonly givenName?: string | null | undefined
+  readonly familyName?: string | null | undefined
+}
+
 export type Accounts = {
   /** Makes an account, known here at once and on every replica within a second. Refuses a user id that was ever given. */
-  create(request: CreateAccountRequest, by: Actor): Promise<Account>
+  create(request: CreateAccountRequest, by: Actor, origin?: Origin): Promise<Account>
   /** By its id or its user id. Throws a Problem where there is none. */
   get(account: string): Promise<Account>
   /** Accounts in the order of their making. */
   list(request?: ListAccountsRequest): Promise<AccountPage>
   /** An account that is made inactive is refused everywhere: its keys here at once, on every replica within a second. */
-  update(account: string, change: UpdateAccountRequest, by: Actor): Promise<Account>
+  update(account: string, change: UpdateAccountRequest, by: Actor, said?: Omit<Origin, 'source'>): Promise<Account>
   /** Ends an account for good. Its user id is never given away again, and its keys stay refused. */
   remove(account: string, by: Actor): Promise<void>
-  createGroup(name: string, by: Actor): Promise<void>
+  createGroup(name: string, by: Actor, origin?: Origin): Promise<void>
+  /** Whoever is granted something by the name of the group is granted it by the new name from now on. */
+  renameGroup(group: string, change: GroupChange, by: Actor): Promise<void>
   listGroups(): Promise<readonly Group[]>
   /** Removes a group with all its memberships. */
   removeGroup(name: string, by: Actor): Promise<void>
+  /** Gives and takes memberships of one source; those of others stay. Accounts and groups by their ids. */
+  changeMembers(change: MembershipChange, by: Actor): Promise<void>
   addMember(group: string, account: string, by: Actor): Promise<Account>
   removeMember(group: string, account: string, by: Actor): Promise<Account>
 }
+
+export type MembershipChange = {
+  readonly group: { readonly id: string; readonly name: string }
+  readonly source: string
+  readonly join: readonly string[]
+  readonly leave: readonly string[]
+}
+export type GroupChange = { readonly name: string; readonly externalId: string | null }
 
 type Deps = {
   readonly store: AccountStore
@@ -53,12 +73,14 @@ const LOCAL = 'local'
 
 export function createAccounts(deps: Deps): Accounts {
   return {
-    create: (request, by) => createAccount(deps, request, by),
+    create: (request, by, origin = { source: LOCAL }) => createAccount(deps, { request, origin }, by),
     get: (name) => getAccount(deps, name),
     list: (request = {}) => listAccounts(deps, request),
-    update: (name, change, by) => updateAccount(deps, { name, change, by }),
+    update: (name, change, by, said = {}) => updateAccount(deps, { name, change, by, said }),
     remove: (name, by) => removeAccount(deps, name, by),
-    createGroup: (name, by) => createGroup(deps, name, by),
+    createGroup: (name, by, origin = { source: LOCAL }) => createGroup(deps, { name, origin }, by),
+    renameGroup: (name, change, by) => renameGroup(deps, { name, change }, by),
+    changeMembers: (change, by) => changeMembers(deps, change, by),
     listGroups: () => deps.groups.listGroups(),
     removeGroup: (name, by) => removeGroup(deps, name, by),
     addMember: (group, name, by) => changeMember(deps, { group, name, by, verb: 'join' }),
@@ -66,7 +88,12 @@ export function createAccounts(deps: Deps): Accounts {
   }
 }
 
-async function createAccount(deps: Deps, request: CreateAccountRequest, by: Actor): Promise<Account> {
+async function createAccount(
+  deps: Deps,
+  wish: { request: CreateAccountRequest; origin: Origin },
+  by: Actor,
+): Promise<Account> {
+  const { request, origin } = wish
   const parsed = createAccountRequest.safeParse(request)
   if (!parsed.success) throw new Problem(BAD_ACCOUNT, parsed.error.issues.map(({ message }) => message).join('; '))
   const { userId, kind, name, email } = parsed.data
@@ -84,13 +111,13 @@ async function createAccount(deps: Deps, request: CreateAccountRequest, by: Acto
     name,
     email,
     groups: [],
-    source: LOCAL,
-    isActive: true,
+    source: origin.source,
+    isActive: parsed.data.isActive,
     createdAt: now,
     changedAt: now,
   }
-  const extra = { account: id, userId, kind, role }
-  await audited(deps, { what: 'account.created', by, extra }, () => deps.store.insert(made))
+  const extra = { account: id, userId, kind, role, source: origin.source, isActive: made.isActive }
+  await audited(deps, { what: 'account.created', by, extra }, () => deps.store.insert(made, origin))
   await deps.announce(id)
   return made
 }
@@ -111,7 +138,7 @@ async function listAccounts(deps: Deps, request: ListAccountsRequest): Promise<A
 
 async function updateAccount(
   deps: Deps,
-  request: { name: string; change: UpdateAccountRequest; by: Actor },
+  request: { name: string; change: UpdateAccountRequest; by: Actor; said: Omit<Origin, 'source'> },
 ): Promise<Account> {
   const parsed = updateAccountRequest.safeParse(request.change)
   if (!parsed.success) throw new Problem(BAD_ACCOUNT, parsed.error.issues.map(({ message }) => message).join('; '))
@@ -122,7 +149,9 @@ async function updateAccount(
   if (before.role === 'admin' && before.isActive && !(role === 'admin' && isActive)) refuseLastAdmin(deps, before)
   const after: Account = { ...before, role, name, email, isActive, changedAt: deps.clock.now() }
   const extra = { account: id, userId, role, isActive }
-  await audited(deps, { ...eventOf(before, after), by: request.by, extra }, () => deps.store.update(after))
+  await audited(deps, { ...eventOf(before, after), by: request.by, extra }, () =>
+    deps.store.update(after, request.said),
+  )
   await deps.announce(id)
   return after
 }
@@ -153,15 +182,40 @@ function refuseLastAdmin({ directory }: Deps, { id, userId }: Account): void {
   if (!isOther) throw new Problem(LAST_ADMIN, `"${userId}" is the last active admin; make another one first.`)
 }
 
-async function createGroup(deps: Deps, name: string, by: Actor): Promise<void> {
+async function createGroup(deps: Deps, wish: { name: string; origin: Origin }, by: Actor): Promise<void> {
+  const { name, origin } = wish
+  await requireFreeName(deps, name)
+  if ((await deps.groups.countGroups()) >= MAX_GROUPS)
+    throw new Problem(BAD_GROUP, `There are ${MAX_GROUPS} groups already; remove one first.`)
+  const { source, externalId = null } = origin
+  const row = { id: newId('grp'), name, source, external_id: externalId, created_at: deps.clock.now() }
+  await audited(deps, { what: 'group.created', by, extra: { group: name, source } }, () => deps.groups.insertGroup(row))
+}
+
+async function requireFreeName(deps: Deps, name: string): Promise<void> {
   if (!groupName.safeParse(name).success)
     throw new Problem(BAD_GROUP, 'A group is named by 1 to 200 printable characters.')
   if ((await deps.groups.findGroup(name)) !== undefined)
     throw new Problem(BAD_GROUP, `There is a group "${name}" already.`)
-  if ((await deps.groups.countGroups()) >= MAX_GROUPS)
-    throw new Problem(BAD_GROUP, `There are ${MAX_GROUPS} groups already; remove one first.`)
-  const row = { id: newId('grp'), name, source: LOCAL, at: deps.clock.now() }
-  await audited(deps, { what: 'group.created', by, extra: { group: name } }, () => deps.groups.insertGroup(row))
+}
+
+async function renameGroup(deps: Deps, wish: { name: string; change: GroupChange }, by: Actor): Promise<void> {
+  const { name, change } = wish
+  const { id } = await getGroup(deps, name)
+  if (change.name !== name) await requireFreeName(deps, change.name)
+  await audited(deps, { what: 'group.renamed', by, extra: { group: name, to: change.name } }, () =>
+    deps.groups.renameGroup(id, { name: change.name, external_id: change.externalId }),
+  )
+  await deps.announce(id)
+}
+
+async function changeMembers(deps: Deps, change: MembershipChange, by: Actor): Promise<void> {
+  const { group, source } = change
+  const record = (what: 'group.joined' | 'group.left', account: string, store: () => Promise<void>) =>
+    audited(deps, { what, by, extra: { group: group.name, account, source } }, store)
+  for (const id of change.join) await record('group.joined', id, () => deps.groups.join(group.id, id, source))
+  for (const id of change.leave) await record('group.left', id, () => deps.groups.leave(group.id, id, source))
+  if (change.join.length + change.leave.length > 0) await deps.announce(group.id)
 }
 
 async function getGroup(deps: Deps, name: string): Promise<{ id: string }> {

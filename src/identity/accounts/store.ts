@@ -13,6 +13,8 @@ type AccountRow = {
   role: string | null
   name: string | null
   email: string | null
+  given_name: string | null
+  family_name: string | null
   claims: string
   source: string
   external_id: string | null
@@ -27,6 +29,13 @@ export type AccountTables = {
   identity_account: AccountRow
   identity_group: GroupRow
   identity_membership: MembershipRow
+}
+
+/** What the source of an account says of it; what is left out stays. */
+type Said = {
+  readonly externalId?: string | null | undefined
+  readonly givenName?: string | null | undefined
+  readonly familyName?: string | null | undefined
 }
 
 const claimsText = z.record(z.string(), z.json())
@@ -49,8 +58,9 @@ export function createAccountStore(storage: Storage) {
     return rows.map((row) => toAccount(row, groups.get(row.id) ?? []))
   }
   return {
-    insert: async (made: Account): Promise<void> => {
-      await db.insertInto('identity_account').values(toRow(made)).execute()
+    insert: async (made: Account, origin: Said): Promise<void> => {
+      const row = { ...toRow(made), ...saidColumns(origin) }
+      await db.insertInto('identity_account').values(row).execute()
     },
     /** Also when the account that had the user id was removed. */
     isTaken: async (userId: string): Promise<boolean> =>
@@ -71,11 +81,11 @@ export function createAccountStore(storage: Storage) {
         .$if(after !== undefined, (given) => given.where('id', '>', after ?? ''))
       return shown(await query.orderBy('id').limit(limit).execute())
     },
-    update: async (changed: Account): Promise<void> => {
+    update: async (changed: Account, said: Said = {}): Promise<void> => {
       const { role, name, email, is_active, changed_at } = toRow(changed)
       await db
         .updateTable('identity_account')
-        .set({ role, name, email, is_active, changed_at })
+        .set({ role, name, email, is_active, changed_at, ...saidColumns(said) })
         .where('id', '=', changed.id)
         .where('removed_at', 'is', null)
         .execute()
@@ -85,7 +95,7 @@ export function createAccountStore(storage: Storage) {
       db.transaction().execute(async (tx) => {
         await tx.deleteFrom('identity_membership').where('account_id', '=', id).execute()
         await removeFactors(tx, id)
-        const gone = { is_active: 0, removed_at: at, changed_at: at, name: null, email: null, claims: '{}' }
+        const gone = { is_active: 0, removed_at: at, changed_at: at, ...FORGOTTEN }
         await tx.updateTable('identity_account').set(gone).where('id', '=', id).execute()
       }),
     /** Everybody, those removed as well: their keys must stay refused. */
@@ -94,6 +104,16 @@ export function createAccountStore(storage: Storage) {
       const groups = byAccount(await memberships(db).execute())
       return rows.map((row) => toMember(row, groups.get(row.id) ?? []))
     },
+  }
+}
+
+const FORGOTTEN = { name: null, email: null, claims: '{}', external_id: null, given_name: null, family_name: null }
+
+function saidColumns({ externalId, givenName, familyName }: Said): Partial<AccountRow> {
+  return {
+    ...(externalId === undefined ? {} : { external_id: externalId }),
+    ...(givenName === undefined ? {} : { given_name: givenName }),
+    ...(familyName === undefined ? {} : { family_name: familyName }),
   }
 }
 
@@ -123,6 +143,8 @@ function toRow(shown: Account): AccountRow {
     role: shown.role,
     name: shown.name,
     email: shown.email,
+    given_name: null,
+    family_name: null,
     claims: '{}',
     source: shown.source,
     external_id: null,

@@ -1,0 +1,44 @@
+import type * as z from 'zod'
+import { Problem } from '#kernel'
+import { SCIM_BAD_VALUE } from './problems.ts'
+import { groupBody, userBody, type emails, type GroupState, type UserState } from './schema.ts'
+
+/** Parses, and says in words which attribute cannot be used; never what was sent. */
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what = ''): z.output<Schema> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const words = parsed.error.issues.slice(0, 5).map(({ path, message }) => {
+    const name = [what, ...path.map(String)].filter((part) => part !== '').join('.')
+    return `${name || 'the body'}: ${message}`
+  })
+  throw new Problem(SCIM_BAD_VALUE, `${words.join('; ')}.`)
+}
+
+/** The whole of a person, as POST and PUT send it. */
+export function userFrom(body: unknown): UserState {
+  const sent = parse(userBody, body)
+  const { givenName = null, familyName = null, formatted = null } = sent.name ?? {}
+  const inParts = [givenName, familyName].filter((part) => part !== null && part !== '').join(' ')
+  return {
+    userName: sent.userName,
+    externalId: sent.externalId || null,
+    displayName: sent.displayName || formatted || inParts.slice(0, 200) || null,
+    givenName,
+    familyName,
+    email: chooseEmail(sent.emails),
+    isActive: sent.active ?? true,
+  }
+}
+
+export function groupFrom(body: unknown): GroupState {
+  const sent = parse(groupBody, body)
+  const ids = (sent.members ?? []).map(({ value }) => value)
+  return { displayName: sent.displayName, externalId: sent.externalId || null, members: new Set(ids) }
+}
+
+/** The one that is marked as primary, or the one for work, or the first. */
+export function chooseEmail(sent: z.output<typeof emails> | undefined): string | null {
+  const all = (sent ?? []).filter(({ value }) => Boolean(value))
+  const chosen = all.find(({ primary }) => primary) ?? all.find(({ type }) => type === 'work') ?? all[0]
+  return chosen?.value ?? null
+}

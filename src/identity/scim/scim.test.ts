@@ -1,0 +1,158 @@
+import { expect, it } from 'vitest'
+import * as z from 'zod'
+import { forEachEngine } from '../../storage/testing.ts'
+import { SILENT } from '../../audit/testing.ts'
+import { openTestIdentity, type TestIdentity } from '../testing.ts'
+import { scimRoutes } from './routes.ts'
+
+const ADMIN = { userId: 'admin', keyId: null, face: 'cli' }
+const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'
+
+const resource = z.looseObject({
+  id: z.string().default(''),
+  meta: z.object({ location: z.string() }).optional(),
+})
+
+/** Asks as an identity provider with a key of this name does. */
+async function clientOf(house: TestIdentity, name: string) {
+  const { key } = await house.identity.createKey({ role: 'scim', gateways: [], name }, ADMIN)
+  const answer = scimRoutes({
+    ...house,
+    publicUrl: () => 'https://gate.example',
+    witness: (_use, run) => run(),
+    log: SILENT,
+  })
+  return async (method: string, path: string, body?: unknown) => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const response = await answer(
+      new Request(`https://gate.example/scim/v2/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/scim+json' },
+        ...(text === undefined ? {} : { body: text }),
+      }),
+    )
+    const said = await response.text()
+    return { status: response.status, body: resource.parse(said === '' ? {} : JSON.parse(said)) }
+  }
+}
+
+const anne = { userName: 'anne@example.com', externalId: 'x-1', name: { givenName: 'Anne', familyName: 'Berg' } }
+const patch = (...Operations: object[]) => ({ schemas: [PATCH], Operations })
+const search = (filter: string) => `?filter=${encodeURIComponent(filter)}`
+
+forEachEngine((engine) => {
+  it('a person is made, found, changed, deactivated with all keys, and removed', async () => {
+    await using house = await openTestIdentity(engine)
+    const ask = await clientOf(house, 'entra')
+    const made = await ask('POST', 'Users', { ...anne, emails: [{ value: 'a@example.com', type: 'work' }] })
+    const { id } = made.body
+    const { key } = await house.identity.createKey({ userId: anne.userName, gateways: ['*'] }, ADMIN)
+
+    expect(made).toMatchObject({ status: 201, body: { ...anne, displayName: 'Anne Berg', active: true } })
+    expect(made.body.meta?.location).toBe(`https://gate.example/scim/v2/Users/${id}`)
+    for (const filter of ['userName eq "ANNE@example.com"', 'externalId eq "x-1"', 'displayName eq "Anne Berg"'])
+      expect((await ask('GET', `Users${search(filter)}`)).body).toMatchObject({ totalResults: 1, Resources: [{ id }] })
+    expect((await ask('GET', `Users${search('userName eq "nobody"')}`)).body['totalResults']).toBe(0)
+    await ask('PATCH', `Users/${id}`, patch({ op: 'Replace', path: 'active', value: 'False' }))
+    expect(house.identity.authenticate({ authorization: key, gateway: 'demo' }).ok).toBe(false)
+    const again = await ask('PATCH', `Users/${id}`, patch({ op: 'replace', value: { active: true } }))
+    expect(again.body['active']).toBe(true)
+    const put = await ask('PUT', `Users/${id}`, { ...anne, externalId: 'x-2', displayName: 'A. Berg' })
+    expect(put.body).toMatchObject({ externalId: 'x-2', displayName: 'A. Berg', emails: [] })
+    expect((await ask('DELETE', `Users/${id}`)).status).toBe(204)
+    expect((await ask('GET', `Users/${id}`)).status).toBe(404)
+    expect((await ask('POST', 'Users', anne)).body).toMatchObject({ status: '409', scimType: 'uniqueness' })
+    const { records } = await house.audit.search({})
+    const ours = records.filter(({ face }) => face === 'scim').map(({ what }) => what)
+    expect(ours.toReversed()).toEqual([
+      'account.created',
+      'account.deactivated',
+      'account.activated',
+      'account.changed',
+      'account.removed',
+    ])
+  })
+
+  it('a group gives its members what its name is granted, until they leave it', async () => {
+    await using house = await openTestIdentity(engine)
+    const ask = await clientOf(house, 'entra')
+    const ids: string[] = []
+    for (const userName of ['a', 'b', 'c']) ids.push((await ask('POST', 'Users', { userName })).body.id)
+    const [a = '', b = '', c = ''] = ids
+    const groupsOf = (userId: string) => house.identity.directory().findByUserId(userId)?.groups
+    const made = await ask('POST', 'Groups', { displayName: 'support', externalId: 'g', members: [{ value: a }] })
+    const path = `Groups/${made.body.id}`
+
+    expect(made).toMatchObject({ status: 201, body: { displayName: 'support', members: [{ value: a, display: 'a' }] } })
+    await ask('PATCH', path, patch({ op: 'Add', path: 'members', value: [{ value: b }, { value: c }] }))
+    expect([groupsOf('a'), groupsOf('b')]).toEqual([['support'], ['support']])
+    await ask('PATCH', path, patch({ op: 'Remove', path: 'members', value: [{ value: a }] }))
+    await ask('PATCH', path, patch({ op: 'remove', path: `members[value eq "${b}"]` }))
+    expect(['a', 'b', 'c'].map(groupsOf)).toEqual([[], [], ['support']])
+    for (const filter of [
+      `members eq "${c}"`,
+      `members[value eq "${c}"]`,
+      `id eq "${made.body.id}" and members eq "${c}"`,
+    ])
+      expect((await ask('GET', `Groups${search(filter)}`)).body['totalResults']).toBe(1)
+    expect((await ask('GET', `Groups${search(`members eq "${a}"`)}`)).body['totalResults']).toBe(0)
+    await ask('PATCH', path, patch({ op: 'replace', value: { id: made.body.id, displayName: 'helpers' } }))
+    expect(groupsOf('c')).toEqual(['helpers'])
+    expect((await ask('GET', `Users/${c}`)).body['groups']).toMatchObject([{ display: 'helpers' }])
+    expect((await ask('GET', `${path}?excludedAttributes=members`)).body).not.toHaveProperty('members')
+    await ask('PUT', path, { displayName: 'helpers', members: [{ value: a }] })
+    expect(['a', 'c'].map(groupsOf)).toEqual([['helpers'], []])
+    expect((await ask('DELETE', path)).status).toBe(204)
+    expect(groupsOf('a')).toEqual([])
+  })
+
+  it('a client sees and changes nothing of another source or of this house', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+    const [entra, okta] = [await clientOf(house, 'entra'), await clientOf(house, 'okta')]
+    const admin = await accounts.create({ userId: 'root@example.com', role: 'admin' }, ADMIN)
+    await accounts.createGroup('admins', ADMIN)
+    const theirs = (await okta('POST', 'Users', { userName: 'olga' })).body.id
+    const theirGroup = (await okta('POST', 'Groups', { displayName: 'okta' })).body.id
+    const own = (await entra('POST', 'Groups', { displayName: 'own' })).body.id
+
+    for (const id of [admin.id, theirs, admin.userId, `${theirs}' or '1'='1`]) {
+      const at = `Users/${encodeURIComponent(id)}`
+      for (const [method, body] of [
+        ['GET'],
+        ['DELETE'],
+        ['PUT', { userName: 'x' }],
+        ['PATCH', patch({ op: 'replace', path: 'active', value: false })],
+      ] as const)
+        expect((await entra(method, at, body)).status).toBe(404)
+      const joined = await entra(
+        'PATCH',
+        `Groups/${own}`,
+        patch({ op: 'add', path: 'members', value: [{ value: id }] }),
+      )
+      expect(joined).toMatchObject({ status: 400, body: { scimType: 'invalidValue' } })
+    }
+    for (const method of ['GET', 'DELETE']) expect((await entra(method, `Groups/${theirGroup}`)).status).toBe(404)
+    for (const userName of ['ROOT@example.com', 'olga'])
+      expect((await entra('POST', 'Users', { userName })).body).toMatchObject({ scimType: 'uniqueness' })
+    for (const displayName of ['admins', 'okta']) {
+      expect((await entra('POST', 'Groups', { displayName })).status).toBe(409)
+      expect((await entra('PUT', `Groups/${own}`, { displayName })).status).toBe(409)
+    }
+    expect((await entra('GET', 'Users')).body).toMatchObject({ totalResults: 0, Resources: [] })
+    expect(await accounts.get('root@example.com')).toEqual(admin)
+    expect((await okta('GET', 'Users')).body['totalResults']).toBe(1)
+  })
+
+  it('lists come in pages that begin with 1', async () => {
+    await using house = await openTestIdentity(engine)
+    const ask = await clientOf(house, 'entra')
+    for (const userName of ['a', 'b', 'c']) await ask('POST', 'Users', { userName })
+
+    const page = (await ask('GET', 'Users?startIndex=2&count=1')).body
+
+    expect(page).toMatchObject({ totalResults: 3, startIndex: 2, itemsPerPage: 1, Resources: [{ userName: 'b' }] })
+    expect((await ask('GET', 'Users?count=0')).body).toMatchObject({ totalResults: 3, Resources: [] })
+    expect((await ask('GET', 'Users?startIndex=-5&count=x')).body).toMatchObject({ startIndex: 1, itemsPerPage: 3 })
+  })
+})
