@@ -10,6 +10,11 @@ const needs: readonly Need[] = [
   { package: 'postgresql', suites: 'everything on Postgres: storage, rooms and whole houses', isPresent: hasPostgres },
   { package: 'oathtool', suites: 'authenticator apps against another implementation', isPresent: hasOathtool },
   {
+    package: 'hydra',
+    suites: 'guessing passwords with a tool made for it',
+    isPresent: () => existsSync('/usr/bin/hydra'),
+  },
+  {
     package: 'chromium',
     suites: 'the sign-in pages in a real browser, with passkeys',
     isPresent: () => existsSync('/usr/bin/chromium'),

@@ -11,6 +11,7 @@ import { policyRoutes } from './policy-routes.ts'
 import { BAD_FORM } from './problems.ts'
 import type { SignInDeps } from './service.ts'
 import { setupRoutes } from './setup-routes.ts'
+import { statusOf } from './status.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { sourceRoutes } from './sources/routes.ts'
 import { visit } from './visit.ts'
@@ -98,25 +99,10 @@ async function answerTrouble(deps: SignInDeps, error: Error, context: Context): 
   if (wantsJson(context)) return Response.json({ title, status, detail: text }, { status })
   const { frame } = await visit(deps, context)
   const next = { label: 'Go to your account', href: '/account' }
-  context.status(toStatus(status))
+  context.status(statusOf(status))
   return await context.html(messagePage(frame, { title, text, next, reference }))
 }
 
 function wantsJson(context: Context): boolean {
   return context.req.header('content-type')?.startsWith('application/json') ?? false
-}
-
-function toStatus(status: number): 400 | 401 | 403 | 404 | 409 | 429 | 500 | 502 {
-  switch (status) {
-    case 400:
-    case 401:
-    case 403:
-    case 404:
-    case 409:
-    case 429:
-    case 502:
-      return status
-    default:
-      return status < 500 ? 400 : 500
-  }
 }

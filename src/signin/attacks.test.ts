@@ -264,7 +264,7 @@ describe('factors', () => {
     const wrong = await browser.post('/signin/factor', { code: '000000' })
 
     expect(half.text).toContain('Second step')
-    expect([account.status, wrong.status]).toEqual([303, 401])
+    expect([account.status, wrong.status]).toEqual([303, 403])
     expect(await pages.sessions()).toEqual([])
   })
 })

@@ -123,7 +123,7 @@ describe.skipIf(!hasChromium())('in Chromium', { timeout: 60_000 }, () => {
       return [old.status, fresh.status]
     }, answer)
 
-    expect(again).toEqual([400, 401])
+    expect(again).toEqual([400, 403])
     expect(await pages.sessions()).toEqual([])
   })
 

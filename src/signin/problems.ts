@@ -47,6 +47,6 @@ export const NO_SUCH_SOURCE = {
 } as const satisfies ProblemKind
 export const WRONG_PROOF = {
   code: 'signin/wrong-proof',
-  status: 401,
+  status: 403,
   title: 'That is not right',
 } as const satisfies ProblemKind

@@ -6,6 +6,7 @@ import { secondFactorPage, signInPage } from './pages/sign-in.ts'
 import { SIGN_IN_EXPIRED } from './problems.ts'
 import { returnPath } from './return-to.ts'
 import type { SignInDeps } from './service.ts'
+import { statusOf } from './status.ts'
 import {
   dropCookie,
   keepCookie,
@@ -86,7 +87,7 @@ async function takePassword(deps: SignInDeps, visitor: Visit): Promise<Response>
     )
   } catch (error) {
     if (!isProblem(error)) throw error
-    context.status(401)
+    context.status(statusOf(error.kind.status))
     return context.html(await showSignIn(deps, visitor, { returnTo, userId, trouble: error.message }))
   }
 }
@@ -108,7 +109,7 @@ async function takeFactor(deps: SignInDeps, visitor: Visit): Promise<Response> {
     const { hasTotp, passkeys } = await deps.accounts.factors(accountId)
     const returnTo = returnPath(context.req.query('return'))
     const view = { returnTo, userId, hasTotp, hasPasskey: passkeys.length > 0, trouble: error.message }
-    context.status(401)
+    context.status(statusOf(error.kind.status))
     return await context.html(secondFactorPage(visitor.frame, view))
   }
 }

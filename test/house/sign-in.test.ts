@@ -38,7 +38,7 @@ describe('a person', () => {
 
     expect([mistyped.status, confirmed.location, codes.length]).toEqual([400, '/account/recovery-codes?first=1', 10])
     expect(again.status).toBe(404)
-    expect([half.text.includes('Second step'), replayed.status, recovered.location]).toEqual([true, 401, '/account'])
+    expect([half.text.includes('Second step'), replayed.status, recovered.location]).toEqual([true, 403, '/account'])
     expect((await other.get('/account')).text).toContain('9 left')
   })
 
@@ -65,7 +65,7 @@ describe('a person', () => {
     await house.gatehouse.identity.accounts.update('ada', { isActive: false }, ADMIN)
 
     expect((await browser.get('/account')).status).toBe(303)
-    expect((await browser.signIn('ada', PASSWORD)).status).toBe(401)
+    expect((await browser.signIn('ada', PASSWORD)).status).toBe(403)
   })
 
   test('is stopped by the login policy with a live session, as soon as the rule is there', async () => {
