@@ -26,7 +26,7 @@ async function attack(house: TestHouse, options: readonly string[]): Promise<str
   const browser = openBrowser(house.url)
   await browser.get('/signin')
   const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-  const form = `/signin:csrf=${browser.csrf()}&user=^USER^&password=^PASS^:H=Cookie\\: ${cookie}:F=role="alert"`
+  const form = `/signin:csrf=${browser.csrf()}&user=^USER^&password=^PASS^:H=Cookie\\: ${cookie}:F=role="alert">`
   const where = ['-s', new URL(house.url).port, '127.0.0.1', 'http-post-form', form]
   const { stdout } = await promisify(execFile)(HYDRA, ['-I', '-t', '8', ...options, ...where], {
     cwd: house.dataDir,
