@@ -73,6 +73,16 @@ describe('accounts', () => {
 })
 
 describe('keys', () => {
+  test('create --scim makes a key that opens SCIM only', async () => {
+    const made = await json('key', 'create', '--scim', '--name', 'entra')
+    const wrong = await cli('key', 'create', '--scim', '--gateway', 'default')
+    const { err } = await cli('key', 'create', '--scim')
+
+    expect(made).toMatchObject({ role: 'scim', gateways: [], userId: null, name: 'entra' })
+    expect(wrong.err).toContain('/scim/v2 only')
+    expect(err).toContain('for SCIM, does not expire')
+  })
+
   test('a key is made, shown once, listed without itself, and revoked', async () => {
     const made = await json('key', 'create', '--user', 'alice@example.com', '--gateway', 'default', '--expires', '30d')
     const { keys } = await json('key', 'list', '--user', 'alice@example.com')

@@ -156,3 +156,51 @@ forEachEngine((engine) => {
     expect((await ask('GET', 'Users?startIndex=-5&count=x')).body).toMatchObject({ startIndex: 1, itemsPerPage: 3 })
   })
 })
+
+it('a client that asks too often has to wait, and holds up no other one', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const [eager, calm] = [await clientOf(house, 'eager'), await clientOf(house, 'calm')]
+  const times = async (amount: number) => {
+    const answers = []
+    for (let at = 0; at < amount; at++) answers.push((await eager('GET', 'Schemas')).status)
+    return answers
+  }
+
+  expect(new Set(await times(200))).toEqual(new Set([200]))
+  expect((await eager('GET', 'Schemas')).body).toMatchObject({ status: '429' })
+  expect((await calm('GET', 'Schemas')).status).toBe(200)
+  house.clock.at += 100
+  expect(await times(6)).toEqual([200, 200, 200, 200, 200, 429])
+})
+
+it('the last active admin is neither deactivated nor removed by its identity provider', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const ask = await clientOf(house, 'entra')
+  const { id } = (await ask('POST', 'Users', anne)).body
+  await house.identity.accounts.update(id, { role: 'admin' }, ADMIN)
+
+  const off = await ask('PATCH', `Users/${id}`, patch({ op: 'replace', path: 'active', value: false }))
+
+  expect(off).toMatchObject({ status: 409, body: { status: '409' } })
+  expect((await ask('DELETE', `Users/${id}`)).status).toBe(409)
+  expect((await house.identity.accounts.get(id)).isActive).toBe(true)
+})
+
+it('two keys of one name are one client, so that a key can be replaced', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const [before, after] = [await clientOf(house, 'entra'), await clientOf(house, 'entra')]
+  const { id } = (await before('POST', 'Users', anne)).body
+
+  expect((await after('GET', `Users/${id}`)).status).toBe(200)
+})
+
+it('a person who was made inactive is never active, not even for a moment', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const ask = await clientOf(house, 'entra')
+
+  await ask('POST', 'Users', { ...anne, active: false })
+
+  expect(house.identity.directory().findByUserId(anne.userName)?.isActive).toBe(false)
+  const { records } = await house.audit.search({ face: 'scim' })
+  expect(records.map(({ what }) => what)).toEqual(['account.created'])
+})
