@@ -14,6 +14,7 @@ export const rooms = {
   content: ['kernel', 'telemetry', 'storage', 'http', 'audit'],
   policy: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity'],
   tools: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'policy', 'content'],
+  oauth: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity'],
   gateway: ['kernel', 'telemetry', 'http', 'identity', 'tools'],
   signin: ['kernel', 'telemetry', 'storage', 'http', 'audit', 'identity', 'login'],
   main: [
@@ -29,6 +30,7 @@ export const rooms = {
     'policy',
     'content',
     'tools',
+    'oauth',
     'gateway',
   ],
   cli: [

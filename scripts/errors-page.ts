@@ -22,6 +22,7 @@ const texts = z.record(z.string(), z.record(z.string(), text))
 const ROOMS: Readonly<Record<string, string>> = {
   identity: 'Keys and users',
   login: 'The login policy',
+  oauth: 'Access tokens and OAuth clients',
   signin: 'The sign-in pages',
   gateway: 'MCP requests',
   policy: 'Grants and rules',

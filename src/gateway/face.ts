@@ -43,7 +43,8 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const sessions = new Sessions(context)
   const listens = new Listens()
   const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })
-  const face: Face = { context, sessions, listens, guard, isClosing: false, heldBytes: 0 }
+  const { publicUrl } = deps
+  const face: Face = { context, sessions, listens, guard, publicUrl, isClosing: false, heldBytes: 0 }
   return {
     handle: (req, res, slug) => handleRequest(face, req, res, slug),
     sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),

@@ -20,6 +20,7 @@ export type Face = {
   readonly sessions: Sessions
   readonly listens: Listens
   readonly guard: Guard
+  readonly publicUrl: () => string
   isClosing: boolean
   /** Of large bodies whose requests are not answered yet. */
   heldBytes: number
@@ -46,7 +47,7 @@ export async function handleRequest(
     const messages = parseBody(value, face.context.limits.batchMessages)
     await answer(face, { req, res, gateway: slug, credentials, admission, body: bytes }, messages)
   } catch (error) {
-    answerFailure(face, { res, id: seen.id }, error)
+    answerFailure(face, { res, id: seen.id, slug }, error)
   }
 }
 
@@ -122,12 +123,18 @@ function credentialsOf(req: IncomingMessage): Credentials {
   }
 }
 
-function answerFailure(face: Face, to: { res: ServerResponse; id: RpcId | null }, error: unknown): void {
-  if (isProblem(error)) return sendProblem(to.res, error, to.id)
+function answerFailure(face: Face, to: { res: ServerResponse; id: RpcId | null; slug: string }, error: unknown): void {
+  if (isProblem(error)) return sendProblem(to.res, error, { id: to.id, metadata: metadataOf(face, to.slug) })
   face.context.log.error({ err: error }, 'an MCP request failed')
   if (to.res.headersSent) {
     to.res.destroy()
     return
   }
   sendJson(to.res, { status: 500, body: errorMessage(to.id, INTERNAL_ERROR) })
+}
+
+/** Where clients learn how to sign somebody in for this gateway; null where nobody can be. */
+function metadataOf({ context, publicUrl }: Face, slug: string): string | null {
+  if (!context.tools.takesTokens(slug)) return null
+  return `${publicUrl().replace(/\/$/, '')}/.well-known/oauth-protected-resource/mcp/${slug}`
 }

@@ -55,6 +55,10 @@ export class TinyTools implements Tools {
     return admissionOf(gateway, { userId, keyId: `key_${userId}`, gateways: [gateway] })
   }
 
+  takesTokens(): boolean {
+    return false
+  }
+
   whyNoLonger(request: Parameters<Tools['whyNoLonger']>[0]): Problem | null {
     try {
       this.admit(request)

@@ -62,10 +62,29 @@ export function sendEmpty(res: ServerResponse, status: number, headers: Readonly
   res.end()
 }
 
-/** Answers with a problem as JSON-RPC error and HTTP status; a 401 says which header is wanted. */
-export function sendProblem(res: ServerResponse, problem: Problem, id: RpcId | null): void {
+/**
+ * Answers with a problem as JSON-RPC error and HTTP status. Who is not let in is told how to be: `metadata` is where a
+ * client finds out how to sign somebody in (RFC 9728 §5.1), null at a gateway that takes keys only.
+ */
+export function sendProblem(
+  res: ServerResponse,
+  problem: Problem,
+  to: { readonly id: RpcId | null; readonly metadata: string | null },
+): void {
+  const { status, code } = problem.kind
   const headers: Record<string, string> = {}
-  if (problem.kind.status === 401) headers['www-authenticate'] = 'Bearer realm="gatehouse"'
-  if (problem.kind.status === 405) headers.allow = 'POST'
-  sendJson(res, { status: problem.kind.status, body: errorMessage(id, rpcErrorOf(problem)), headers })
+  const challenge = challengeOf(status, code, to.metadata)
+  if (challenge !== null) headers['www-authenticate'] = challenge
+  if (status === 405) headers.allow = 'POST'
+  sendJson(res, { status, body: errorMessage(to.id, rpcErrorOf(problem)), headers })
+}
+
+/** RFC 6750 §3, with the names of errors that clients act upon. */
+function challengeOf(status: number, code: string, metadata: string | null): string | null {
+  const lacksScope = code === 'oauth/insufficient-scope'
+  if (status !== 401 && !lacksScope) return null
+  if (metadata === null) return 'Bearer realm="gatehouse"'
+  const where = `resource_metadata="${metadata}", scope="mcp"`
+  if (lacksScope) return `Bearer error="insufficient_scope", ${where}`
+  return code === 'oauth/invalid-token' ? `Bearer error="invalid_token", ${where}` : `Bearer ${where}`
 }

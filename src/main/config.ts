@@ -53,6 +53,11 @@ const audit = z.strictObject({
   payloads: z.array(payloadRule).max(100).default([]),
 })
 
+const oauth = z.strictObject({
+  /** Hosts and address ranges inside that documents of OAuth clients may be fetched from. */
+  allow_hosts: z.array(z.string().min(1).max(256)).max(64).default([]),
+})
+
 const limits = z.strictObject({
   max_request_bytes: z.int().min(1_024).max(1_073_741_824).default(4_194_304),
   /** A request that has not arrived whole by then is cut off; its answer may last as long as it likes. */
@@ -77,6 +82,7 @@ export const fileSchema = z.strictObject({
   storage: storage.prefault({}),
   audit: audit.prefault({}),
   limits: limits.prefault({}),
+  oauth: oauth.prefault({}),
   policy: policy.prefault({}),
   login_policy: loginPolicyConfig.prefault({}),
   identity_sources: z.array(identitySourceConfig).max(20).default([]),

@@ -5,6 +5,7 @@ import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
+import { createOauth, OAUTH_MIGRATIONS, type Oauth } from '#oauth'
 import { createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type PolicyRoom } from '#policy'
 import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
@@ -30,6 +31,7 @@ import {
   type ToolsAdmin,
 } from '#tools'
 import { isLoopback, type GatehouseConfig } from './config.ts'
+import { joinAuthentication, openOauth } from './authentication.ts'
 import { createHouseApi } from './api.ts'
 import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
 import { HOUSE } from './version.ts'
@@ -47,6 +49,7 @@ export type Gatehouse = {
   readonly policy: PolicyRoom
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
+  readonly oauth: Oauth
   readonly audit: Audit
   readonly content: Content
   readonly storage: Storage
@@ -75,6 +78,7 @@ export const MIGRATIONS = {
   ...AUDIT_MIGRATIONS,
   ...IDENTITY_MIGRATIONS,
   ...LOGIN_MIGRATIONS,
+  ...OAUTH_MIGRATIONS,
   ...CONTENT_MIGRATIONS,
   ...POLICY_MIGRATIONS,
   ...toolsMigrations,
@@ -104,7 +108,17 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   opened.defer(() => doors.close())
   const content = await createContent({ ...ground, audit, declared: config.content_rules })
   opened.defer(() => content.close())
-  const rooms = await openTools({ ...ground, config, audit, identity, replicas, content, timing })
+  const rooms = await openTools({
+    ...ground,
+    config,
+    audit,
+    identity,
+    loginPolicy,
+    replicas,
+    content,
+    timing,
+    issuer: () => (config.server.public_url ?? reached.url).replace(/\/$/, ''),
+  })
   opened.defer(() => rooms.close())
   const seen = { ...ground, ...rooms, ...doors, config, audit, identity, content }
   const api = createHouseApi({ ...seen, publicUrl, adminToken })
@@ -165,6 +179,8 @@ async function openTools(
     config: GatehouseConfig
     audit: Audit
     identity: Identity
+    loginPolicy: LoginPolicy
+    issuer: () => string
     replicas: Replicas
     content: Content
     timing: HouseTiming | undefined
@@ -204,17 +220,21 @@ async function openTools(
   }
   const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
   const policy = await openPolicy({ storage, clock, log, audit, house, config, findMember })
+  const oauth = await openOauth({ ...deps, house, allowHosts: config.oauth.allow_hosts })
   const tools = createTools({
     house,
-    identity,
+    identity: joinAuthentication({ identity, oauth, loginPolicy: deps.loginPolicy }),
     policy,
     findMember,
     call,
     listDeadlineMs: config.limits.list_deadline_ms,
   })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
-  const close = (): Promise<void> => closeTools({ tools, policy, house, processes })
-  return { house, policy, tools, toolsAdmin, close }
+  const close = async (): Promise<void> => {
+    await closeTools({ tools, policy, house, processes })
+    await oauth.close()
+  }
+  return { house, policy, tools, toolsAdmin, oauth, close }
 }
 
 /** A server's state as the metrics have it. */

@@ -109,7 +109,8 @@ function route(gatehouse: Gatehouse, face: GatewayFace): (req: IncomingMessage, 
   )
   return (req, res) => {
     const slug = slugOf(req.url ?? '/')
-    if (slug === null) void api(req, res)
+    if (slug === null && gatehouse.oauth.takes(req.url ?? '/')) void gatehouse.oauth.handle(req, res)
+    else if (slug === null) void api(req, res)
     else void face.handle(req, res, slug)
   }
 }

@@ -116,7 +116,8 @@ export const gatewayConfig = z.strictObject({
   title: z.string().max(200).optional(),
   description: z.string().max(4096).optional(),
   instructions: z.string().max(16_384).optional(),
-  auth: z.enum(['key', 'none']).default('key'),
+  /** How callers prove who they are: an API key, a sign-in (OAuth), either, or not at all. */
+  auth: z.enum(['key', 'oauth', 'both', 'none']).default('both'),
   /** Whether everybody it admits may use all it shows, or only what is granted; unset: all, until it is granted once. */
   access: z.enum(['all', 'grants']).optional(),
   tools: z.array(pattern).max(1_000).default([]),

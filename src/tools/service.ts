@@ -1,6 +1,6 @@
 import { Problem, type JsonObject } from '#kernel'
 import { isLoopbackAddress } from '#http'
-import type { Identity, Member } from '#identity'
+import type { Authentication, Identity, Member } from '#identity'
 import type { Policy } from '#policy'
 import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
@@ -31,10 +31,15 @@ export type ToolsOfProcess = {
   closed(): void
 }
 
+/** Whom a key or an access token is used for. */
+type Authenticator = {
+  authenticate(credentials: Credentials & { readonly authorization: string; readonly gateway: string }): Authentication
+}
+
 /** The verbs of the faces over a living house. */
 export function createTools(deps: {
   house: House
-  identity: Pick<Identity, 'authenticate' | 'onChange'>
+  identity: Pick<Identity, 'onChange'> & Authenticator
   policy: Policy
   /** Who that is by now, where the house knows them. */
   findMember: (userId: string) => Member | null
@@ -71,6 +76,10 @@ export function createTools(deps: {
       const answer = admit(deps, { ...request, face: 'mcp' })
       return 'gateway' in answer ? null : answer.problem
     },
+    takesTokens: (gateway) => {
+      const auth = house.snapshot().views.get(gateway)?.config.auth
+      return auth === 'oauth' || auth === 'both'
+    },
     onAccessChanged: (listener) => deps.identity.onChange(listener),
     describe: (admission) => describe(viewOf(admission), capabilitiesFor(policy, admission, viewOf(admission))),
     list: (admission, kind, session) =>
@@ -94,18 +103,18 @@ export function createTools(deps: {
 
 /** The first stage of every way in: who is it, and may they use this gateway at all? */
 function admit(
-  deps: { house: House; identity: Pick<Identity, 'authenticate'> },
+  deps: { house: House; identity: Authenticator },
   request: { gateway: string; credentials: Credentials; face: string },
 ): Admission | Refused {
   const view = deps.house.snapshot().views.get(request.gateway)
   if (view?.config.auth === 'none') return openAdmission(request)
-  const { authorization, userId } = request.credentials
-  if (authorization === undefined) {
-    const how =
-      'Send a key of this gateway as "Authorization: Bearer <key>". An admin makes one with "gatehouse key create".'
-    return refused(new Problem(UNAUTHENTICATED, how))
-  }
-  const answer = deps.identity.authenticate({ authorization, userId, gateway: request.gateway })
+  const { authorization } = request.credentials
+  const auth = view?.config.auth ?? 'both'
+  if (authorization === undefined) return refused(new Problem(UNAUTHENTICATED, HOW[view?.config.auth ?? 'key']))
+  const isToken = isAccessToken(authorization)
+  if ((isToken && auth === 'key') || (!isToken && auth === 'oauth'))
+    return refused(new Problem(UNAUTHENTICATED, HOW[auth]))
+  const answer = deps.identity.authenticate({ ...request.credentials, authorization, gateway: request.gateway })
   if (!answer.ok) return answer
   // Only somebody with a valid credential learns which gateways there are not.
   if (!view) {
@@ -115,6 +124,20 @@ function admit(
   const { keyId, gateways } = answer
   const from = { face: request.face, remoteAddress: request.credentials.remoteAddress }
   return { gateway: request.gateway, userId: answer.userId, keyId, gateways, principal: answer.principal, from }
+}
+
+const WITH_KEY =
+  'Send a key of this gateway as "Authorization: Bearer <key>". An admin makes one with "gatehouse key create".'
+const HOW = {
+  key: WITH_KEY,
+  none: WITH_KEY,
+  oauth: 'This gateway takes no API keys: connect with a client that signs you in (OAuth).',
+  both: `${WITH_KEY} Or connect with a client that signs you in (OAuth).`,
+} as const
+
+/** Access tokens are JSON Web Tokens, whose beginning is always the same; keys begin with "gh". */
+function isAccessToken(authorization: string): boolean {
+  return /^(?:bearer +)?eyJ/i.test(authorization)
 }
 
 type Refused = { readonly problem: Problem; readonly keyId: string | null }

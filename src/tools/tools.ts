@@ -13,6 +13,8 @@ export type Tools = {
    * used like this, 404 for an unknown gateway; the audit trail has that too. Every other verb needs the admission.
    */
   admit(request: { gateway: string; credentials: Credentials; face: 'mcp' | 'rest' }): Admission
+  /** Whether clients of this gateway may sign people in (OAuth); false for an unknown one. */
+  takesTokens(gateway: string): boolean
   /** Why whoever was admitted so may not go on, or null while they may. */
   whyNoLonger(request: { gateway: string; credentials: Credentials }): Problem | null
   /** Tells when keys were made or ended: ask `whyNoLonger` for everything that is open. */

@@ -13,7 +13,14 @@ export function addGateway(program: Command, { terminal }: Verb): void {
     .option('--title <title>', 'its name for people')
     .option('--description <text>', 'what it is for')
     .option('--instructions <text>', 'what clients tell the model')
-    .addOption(new Option('--auth <kind>', 'none: without a key, this machine only').choices(['key', 'none']))
+    .addOption(
+      new Option('--auth <kind>', 'key, oauth (sign-in), both, or none: this machine only').choices([
+        'key',
+        'oauth',
+        'both',
+        'none',
+      ]),
+    )
     .action((slug: string, options: AddOptions) => save(terminal, slug, options))
   dataCommand(gateway, 'list')
     .description('all gateways')

@@ -17,7 +17,9 @@ const healthReport = z.object({
   toolCount: z.int().optional(),
   transports: z.array(z.string()).optional().meta({ description: 'How MCP clients may connect.' }),
   servers: z.array(serverState).optional(),
-  gateways: z.array(z.object({ slug: z.string(), auth: z.enum(['key', 'none']), tools: z.int() })).optional(),
+  gateways: z
+    .array(z.object({ slug: z.string(), auth: z.enum(['key', 'oauth', 'both', 'none']), tools: z.int() }))
+    .optional(),
 })
 export type HealthReport = z.output<typeof healthReport>
 

@@ -1,0 +1,68 @@
+import type { Audit } from '#audit'
+import { createEgress } from '#http'
+import type { Identity } from '#identity'
+import type { Clock } from '#kernel'
+import type { LoginFactor, LoginPolicy } from '#login'
+import { createOauth, type Oauth } from '#oauth'
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import type { House } from '#tools'
+
+export type AuthenticationDeps = {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: Audit
+  readonly identity: Identity
+  readonly loginPolicy: LoginPolicy
+  readonly house: House
+  readonly issuer: () => string
+  readonly allowHosts: readonly string[]
+}
+
+/** The authorization server over this house's gateways, with the login policy asked at every use of a token. */
+export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
+  const { identity, loginPolicy, house, log } = deps
+  return createOauth({
+    ...deps,
+    egress: createEgress({ log }),
+    directory: () => identity.directory(),
+    gateways: () =>
+      [...house.snapshot().views.values()]
+        .filter(({ config }) => config.auth === 'oauth' || config.auth === 'both')
+        .map(({ config }) => ({ slug: config.slug, title: config.title ?? config.slug })),
+    whyNot: ({ member, claims, gateway, address }) => {
+      const decision = loginPolicy.mayEnter({
+        user: member.userId,
+        account: member.kind,
+        role: member.role ?? 'none',
+        groups: member.groups,
+        services: [gateway, `client:${claims.clientId}`],
+        address,
+        factor: toFactor(claims.factor),
+      })
+      return decision.effect === 'allow' ? null : decision.reason
+    },
+  })
+}
+
+const FACTORS = ['password', 'upstream', 'token', 'two-factor', 'passkey'] as const satisfies readonly LoginFactor[]
+
+function toFactor(name: string | null): LoginFactor | null {
+  return FACTORS.find((factor) => factor === name) ?? null
+}
+
+/** Keys and access tokens behind one question; whoever was let in is asked again when anything about either changes. */
+export function joinAuthentication(deps: { identity: Identity; oauth: Oauth; loginPolicy: LoginPolicy }) {
+  const { identity, oauth, loginPolicy } = deps
+  return {
+    authenticate: (credentials: Parameters<Oauth['authenticate']>[0]) =>
+      /^bearer +eyJ/i.test(credentials.authorization ?? '')
+        ? oauth.authenticate(credentials)
+        : identity.authenticate(credentials),
+    onChange: (listener: () => void): (() => void) => {
+      const ends = [identity.onChange(listener), oauth.onChange(listener), loginPolicy.onChange(listener)]
+      return () => ends.forEach((end) => end())
+    },
+  }
+}

@@ -1,0 +1,95 @@
+import { errors, type Adapter, type AdapterPayload } from 'oidc-provider'
+import type { Clock } from '#kernel'
+import type { Sealed } from './sealed.ts'
+import type { OauthStore, RecordRow } from './store.ts'
+
+export type AdapterDeps = {
+  readonly store: OauthStore
+  readonly sealed: Sealed
+  readonly clock: Clock
+  /** Told when all that hangs on a grant ends. */
+  readonly onGrantEnded: (grantId: string) => Promise<void>
+}
+
+/**
+ * How oidc-provider keeps its things in our database. Two habits of it are mended here: it hands over live token values
+ * as ids (we keep their MACs), and it looks at `consumed` long before it sets it (we let only the first one set it).
+ */
+export function createAdapter(deps: AdapterDeps): (model: string) => Adapter {
+  return (model) => new StoredModel(model, deps)
+}
+
+class StoredModel implements Adapter {
+  readonly #model: string
+  readonly #deps: AdapterDeps
+
+  constructor(model: string, deps: AdapterDeps) {
+    this.#model = model
+    this.#deps = deps
+  }
+
+  async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
+    const { sealed, store, clock } = this.#deps
+    const { jti: _, ...kept } = payload
+    const ref = sealed.refOf(id)
+    const now = clock.now()
+    await store.save({
+      model: this.#model,
+      id: ref,
+      grant_ref: payload.grantId === undefined ? null : sealed.refOf(payload.grantId),
+      uid_ref: payload.uid === undefined ? null : sealed.refOf(payload.uid),
+      code_ref: payload.userCode === undefined ? null : sealed.refOf(payload.userCode),
+      account_id: payload.accountId ?? null,
+      // The library's payloads are plain JSON.
+      payload: sealed.seal(`${this.#model}/${ref}`, JSON.parse(JSON.stringify({ ...kept, ownId: id }))),
+      consumed_at: null,
+      expires_at: expiresIn === undefined ? null : now + expiresIn * 1_000,
+      created_at: now,
+    })
+  }
+
+  find(id: string): Promise<AdapterPayload | undefined> {
+    return this.#find('id', id)
+  }
+
+  findByUid(uid: string): Promise<AdapterPayload | undefined> {
+    return this.#find('uid_ref', uid)
+  }
+
+  findByUserCode(userCode: string): Promise<AdapterPayload | undefined> {
+    return this.#find('code_ref', userCode)
+  }
+
+  async consume(id: string): Promise<void> {
+    const { store, sealed, clock } = this.#deps
+    if (await store.consume(this.#model, sealed.refOf(id), clock.now())) return
+    throw new errors.InvalidGrant(`${this.#model} was used already`)
+  }
+
+  async destroy(id: string): Promise<void> {
+    if (this.#model === 'Grant') await this.#deps.onGrantEnded(id)
+    await this.#deps.store.remove(this.#model, this.#deps.sealed.refOf(id))
+  }
+
+  async revokeByGrantId(grantId: string): Promise<void> {
+    await this.#deps.onGrantEnded(grantId)
+    await this.#deps.store.removeOfGrant(this.#deps.sealed.refOf(grantId))
+  }
+
+  async #find(by: 'id' | 'uid_ref' | 'code_ref', text: string): Promise<AdapterPayload | undefined> {
+    const { store, sealed, clock } = this.#deps
+    const row = await store.find(this.#model, by, sealed.refOf(text))
+    if (row === undefined || (row.expires_at !== null && row.expires_at <= clock.now())) return undefined
+    return openRecord(sealed, row)
+  }
+}
+
+/** What is kept in a record, with the id that the library knows it by. */
+export function openRecord(sealed: Sealed, row: RecordRow): AdapterPayload {
+  const { ownId, ...payload } = sealed.open(`${row.model}/${row.id}`, row.payload)
+  return {
+    ...payload,
+    ...(typeof ownId === 'string' ? { jti: ownId } : {}),
+    ...(row.consumed_at === null ? {} : { consumed: Math.floor(row.consumed_at / 1_000) }),
+  }
+}

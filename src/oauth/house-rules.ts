@@ -1,0 +1,121 @@
+import type Provider from 'oidc-provider'
+import type { Audit } from '#audit'
+import { isJsonObject, type Clock } from '#kernel'
+import type { Log } from '#telemetry'
+import type { EndedGrants } from './ended-grants.ts'
+import { RegistrationPace } from './registration.ts'
+import { answerOnce } from './replay.ts'
+import { SCOPE } from './resources.ts'
+import type { Sealed } from './sealed.ts'
+import type { OauthStore } from './store.ts'
+import type { Verifier } from './verifier.ts'
+
+type Deps = {
+  readonly store: OauthStore
+  readonly sealed: Sealed
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: Pick<Audit, 'record'>
+  readonly verifier: Verifier
+  readonly ended: EndedGrants
+}
+
+const REGISTRATIONS_PER_HOUR = 60
+
+type Next = () => Promise<void>
+type Context = Parameters<Parameters<Provider['use']>[0]>[0]
+
+/** What the house does around the library's endpoints, each rule a step that a request passes in this order. */
+export function addHouseRules(provider: Provider, deps: Deps): void {
+  const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
+  provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
+  provider.use((ctx, next) => addDefaultScope(ctx, next))
+  provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
+  provider.use((ctx, next) => refreshOnce(ctx, next, deps))
+  listen(provider, deps)
+}
+
+async function paceRegistration(
+  ctx: Context,
+  next: Next,
+  { pace, clock }: { pace: RegistrationPace; clock: Clock },
+): Promise<void> {
+  if (ctx.method === 'POST' && ctx.path === '/oauth/register' && !pace.take(ctx, clock.now())) {
+    ctx.status = 429
+    ctx.body = { error: 'temporarily_unavailable', error_description: 'too many registrations; try again in an hour' }
+    return
+  }
+  await next()
+}
+
+/** Clients may leave the scope out (RFC 6749 §3.3), and many do. */
+async function addDefaultScope(ctx: Context, next: Next): Promise<void> {
+  if (ctx.method === 'GET' && ctx.path === '/oauth/authorize' && !ctx.query['scope'])
+    ctx.query = { ...ctx.query, scope: SCOPE }
+  await next()
+}
+
+/** RFC 7009 for access tokens, which the library does not keep: whoever holds one may end the grant it belongs to. */
+async function revokeAccessToken(ctx: Context, next: Next, deps: Deps): Promise<void> {
+  const form = formOf(ctx)
+  const token = form?.get('token') ?? ''
+  if (ctx.path !== '/oauth/revoke' || token.split('.').length !== 3) return next()
+  const claims = deps.verifier.read(token)
+  if (claims !== null) {
+    await deps.ended.add(claims.grantId)
+    await record(deps, { what: 'oauth.grant-revoked', clientId: claims.clientId, accountId: claims.accountId })
+  }
+  ctx.status = 200
+  ctx.set('cache-control', 'no-store')
+  ctx.body = ''
+}
+
+async function refreshOnce(ctx: Context, next: Next, deps: Deps): Promise<void> {
+  const form = formOf(ctx)
+  const token = form?.get('refresh_token') ?? ''
+  if (ctx.path !== '/oauth/token' || form?.get('grant_type') !== 'refresh_token' || token === '') return next()
+  const answer = await answerOnce(deps, token, async () => {
+    await next()
+    return { status: ctx.status, body: isJsonObject(ctx.body) ? ctx.body : {} }
+  })
+  ctx.status = answer.status
+  ctx.set('cache-control', 'no-store')
+  ctx.body = answer.body
+}
+
+/** The form that the door has read already. */
+function formOf(ctx: Context): URLSearchParams | null {
+  const body: unknown = Reflect.get(ctx.req, 'body')
+  return typeof body === 'string' ? new URLSearchParams(body) : null
+}
+
+type Told = { what: string; clientId?: string | undefined; accountId?: string | undefined; reason?: string }
+
+async function record(deps: Pick<Deps, 'audit' | 'log'>, told: Told, decision: 'allowed' | 'denied' = 'allowed') {
+  const { what, clientId, accountId, reason } = told
+  const extra = { ...(clientId ? { client: clientId } : {}), ...(accountId ? { account: accountId } : {}) }
+  await deps.audit
+    .record({ what, decision, face: 'oauth', client: clientId ?? null, reason: reason ?? null, extra })
+    .catch((err: unknown) => deps.log.error({ err, what }, 'an event of the authorization server was not recorded'))
+}
+
+function listen(provider: Provider, deps: Deps): void {
+  provider.on('registration_create.success', (_ctx, client) => {
+    void record(deps, { what: 'oauth.client-registered', clientId: client.clientId })
+  })
+  provider.on('grant.success', (ctx) => {
+    const { Client, Account } = ctx.oidc.entities
+    void record(deps, { what: 'oauth.token-issued', clientId: Client?.clientId, accountId: Account?.accountId })
+  })
+  provider.on('grant.error', (ctx, error) => {
+    const clientId = ctx.oidc?.entities?.Client?.clientId
+    void record(deps, { what: 'oauth.token-issued', clientId, reason: error.message }, 'denied')
+  })
+  provider.on('grant.revoked', (ctx) => {
+    const clientId = ctx.oidc?.entities?.Client?.clientId
+    void record(deps, { what: 'oauth.grant-revoked', clientId })
+  })
+  provider.on('server_error', (_ctx, err) => {
+    deps.log.error({ err }, 'the authorization server failed')
+  })
+}

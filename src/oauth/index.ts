@@ -1,0 +1,12 @@
+/**
+ * The authorization server: how a program gets to act for a person (OAuth 2.1, OpenID Connect), on `oidc-provider`
+ * behind a thin port.
+ *
+ * `provider.ts` tells the library what this house is; `adapter.ts` keeps its records, sealed (`sealed.ts`), and lets a
+ * code be used once; `house-rules.ts` are the steps around its endpoints; `server.ts` is the port to the pages on which
+ * people answer (`#signin`); `verifier.ts` decides, without waiting, whom an access token is used for. `resources.ts`:
+ * each gateway is a resource of its own, and a token for one is refused at another.
+ */
+export { createOauth, type Oauth } from './service.ts'
+export { OAUTH_MIGRATIONS } from './migrations.ts'
+export type { AuthServer } from './server.ts'

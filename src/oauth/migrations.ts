@@ -1,0 +1,24 @@
+import { sql } from 'kysely'
+import type { Migrations } from '#storage'
+
+export const OAUTH_MIGRATIONS: Migrations = {
+  '2026-11-25_oauth': {
+    async up(db) {
+      await sql`create table oauth_record (
+        model text not null, id text not null, grant_ref text, uid_ref text, code_ref text, account_id text,
+        payload bytea not null, consumed_at bigint, expires_at bigint, created_at bigint not null,
+        primary key (model, id))`.execute(db)
+      await sql`create index oauth_record_grant on oauth_record (grant_ref)`.execute(db)
+      await sql`create index oauth_record_uid on oauth_record (uid_ref)`.execute(db)
+      await sql`create index oauth_record_code on oauth_record (code_ref)`.execute(db)
+      await sql`create index oauth_record_account on oauth_record (account_id)`.execute(db)
+      await sql`create index oauth_record_expiry on oauth_record (expires_at)`.execute(db)
+      await sql`create table oauth_key (
+        kid text primary key, alg text not null, slot text not null unique, private_key bytea not null,
+        created_at bigint not null)`.execute(db)
+      await sql`create table oauth_ended_grant (grant_id text primary key, ended_at bigint not null)`.execute(db)
+      await sql`create table oauth_replay (
+        token_ref text primary key, answer bytea, begun_at bigint not null)`.execute(db)
+    },
+  },
+}

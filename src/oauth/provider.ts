@@ -1,0 +1,146 @@
+import Provider, { errors, interactionPolicy, type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Directory } from '#identity'
+import { createAdapter, type AdapterDeps } from './adapter.ts'
+import { toJwk, type SigningKey } from './keys.ts'
+import { checkClientMetadata } from './registration.ts'
+import { SCOPE, type Resources } from './resources.ts'
+
+export type ProviderDeps = AdapterDeps & {
+  readonly issuer: string
+  readonly keys: readonly SigningKey[]
+  readonly cookieKey: Buffer
+  readonly directory: () => Directory
+  readonly resources: Resources
+  /** The one way out for every document that a client names. */
+  readonly fetch: (url: URL | RequestInfo, options?: RequestInit) => Promise<Response>
+}
+
+const MINUTE = 60
+const DAY = 86_400
+export const ACCESS_TOKEN_SECONDS = 10 * MINUTE
+
+/** The certified server under our port, told what this house is. Everything with a choice in it is decided here. */
+export function makeProvider(deps: ProviderDeps): Provider {
+  const provider = new Provider(deps.issuer, {
+    adapter: createAdapter(deps),
+    jwks: { keys: deps.keys.map(toJwk) },
+    cookies: cookiesOf(deps),
+    clients: [],
+    // OAuth 2.1: the code with PKCE, and nothing that passes tokens through the browser.
+    responseTypes: ['code'],
+    pkce: { required: () => true },
+    scopes: ['openid', 'offline_access', 'profile', 'email', SCOPE],
+    claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
+    subjectTypes: ['public'],
+    conformIdTokenClaims: false,
+    rotateRefreshToken: true,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    expiresWithSession: () => false,
+    clientBasedCORS: () => true,
+    clientDefaults: { grant_types: ['authorization_code', 'refresh_token'], id_token_signed_response_alg: 'RS256' },
+    ttl: {
+      AccessToken: ACCESS_TOKEN_SECONDS,
+      AuthorizationCode: MINUTE,
+      DeviceCode: 10 * MINUTE,
+      Grant: 90 * DAY,
+      IdToken: 10 * MINUTE,
+      Interaction: 15 * MINUTE,
+      RefreshToken: 30 * DAY,
+      Session: 15 * MINUTE,
+    },
+    routes: ROUTES,
+    interactions: { url: (_ctx, interaction) => `/signin/${interaction.uid}`, policy: askTheHouse() },
+    features: featuresOf(deps),
+    extraClientMetadata: {
+      properties: ['gatehouse'],
+      validator: (_ctx, _key, _value, metadata) => checkClientMetadata(metadata),
+    },
+    extraTokenClaims: (ctx, token) => houseClaims(ctx, token),
+    findAccount: (_ctx, accountId) => {
+      const member = deps.directory().findByAccountId(accountId)
+      if (!member?.isActive || member.kind !== 'person') return undefined
+      const { userId } = member
+      return { accountId, claims: () => ({ sub: accountId, preferred_username: userId, name: userId }) }
+    },
+    fetch: deps.fetch,
+    renderError: (ctx, out) => {
+      // Errors are shown here and lead nowhere: a client whose address is in doubt gets no redirect.
+      ctx.type = 'application/json'
+      ctx.body = out
+    },
+  } satisfies Configuration)
+  provider.proxy = true // the door sets the forwarded headers itself, from the public address
+  return provider
+}
+
+const ROUTES = {
+  authorization: '/oauth/authorize',
+  code_verification: '/device',
+  device_authorization: '/oauth/device',
+  end_session: '/oauth/end-session',
+  introspection: '/oauth/introspect',
+  jwks: '/oauth/jwks',
+  pushed_authorization_request: '/oauth/request',
+  registration: '/oauth/register',
+  revocation: '/oauth/revoke',
+  token: '/oauth/token',
+  userinfo: '/oauth/userinfo',
+}
+
+function cookiesOf({ cookieKey }: ProviderDeps): Configuration['cookies'] {
+  const common = { signed: true, httpOnly: true, sameSite: 'lax', overwrite: true } as const
+  return {
+    keys: [cookieKey.toString('base64url')],
+    names: { session: 'gh_oauth', interaction: 'gh_oauth_asked', resume: 'gh_oauth_resume' },
+    long: common,
+    short: common,
+  }
+}
+
+/** Every authorization passes the house's own pages, which know the session, the login policy and the consent. */
+function askTheHouse(): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base()
+  const asked = new interactionPolicy.Check('house_not_asked', 'The house has to be asked', (ctx) => {
+    const isAnswered = ctx.oidc.result?.login !== undefined
+    return isAnswered ? interactionPolicy.Check.NO_NEED_TO_PROMPT : interactionPolicy.Check.REQUEST_PROMPT
+  })
+  policy.get('login')?.checks.add(asked)
+  return policy
+}
+
+function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['features']> {
+  return {
+    devInteractions: { enabled: false },
+    deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****' },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    registration: { enabled: true, initialAccessToken: false },
+    registrationManagement: { enabled: true, rotateRegistrationAccessToken: false },
+    clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
+    rpInitiatedLogout: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      // Clients that were let in for one gateway and do not name it again at the token endpoint mean that one.
+      useGrantedResource: () => true,
+      defaultResource: (_ctx, _client, oneOf) => oneOf?.[0] ?? [],
+      getResourceServerInfo: (_ctx, indicator) => {
+        if (resources.find(indicator) === null) throw new errors.InvalidTarget()
+        return {
+          audience: indicator.replace(/\/$/, ''),
+          scope: SCOPE,
+          accessTokenFormat: 'jwt',
+          accessTokenTTL: ACCESS_TOKEN_SECONDS,
+          jwt: { sign: { alg: 'ES256' } },
+        }
+      },
+    },
+  }
+}
+
+/** The grant, by which a token is revoked, and how the person proved who they are, for the login policy. */
+function houseClaims(ctx: KoaContextWithOIDC, token: object): Record<string, string | string[]> {
+  const grantId: unknown = Reflect.get(token, 'grantId')
+  const { AuthorizationCode, RefreshToken, DeviceCode } = ctx.oidc.entities
+  const amr = AuthorizationCode?.amr ?? RefreshToken?.amr ?? DeviceCode?.amr
+  return { ...(typeof grantId === 'string' ? { gid: grantId } : {}), ...(amr === undefined ? {} : { amr }) }
+}

@@ -1,0 +1,68 @@
+import { isIP } from 'node:net'
+import { errors, type ClientMetadata } from 'oidc-provider'
+
+const MAX_REDIRECTS = 20
+const MAX_CHARS = 2_048
+const WEB_LINKS = ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'jwks_uri', 'sector_identifier_uri'] as const
+/** Schemes that a browser or a system runs, opens or reads by itself. */
+const UNSAFE = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss|view-source|intent|mailto|tel):/i
+
+/**
+ * What a client may say of itself, by registration (RFC 7591) or in its own metadata document: redirects go to https, to
+ * this machine, or to an app's own scheme (RFC 8252 §7); links lead to the public web. Throws what the client is told.
+ */
+export function checkClientMetadata(metadata: ClientMetadata): void {
+  const redirects = metadata.redirect_uris ?? []
+  if (redirects.length > MAX_REDIRECTS) throw new errors.InvalidRedirectUri()
+  for (const uri of redirects) if (!isSafeRedirect(uri)) throw new errors.InvalidRedirectUri()
+  for (const name of WEB_LINKS) {
+    const link = metadata[name]
+    if (link !== undefined && !isPublicLink(link))
+      throw new errors.InvalidClientMetadata(`${name} must be an https address on the public web`)
+  }
+  const name = metadata.client_name
+  if (name !== undefined && (typeof name !== 'string' || name.length > 200 || /\p{Cc}|\p{Cf}/u.test(name)))
+    throw new errors.InvalidClientMetadata('client_name must be a text of at most 200 printable characters')
+  if (metadata.grant_types?.includes('client_credentials'))
+    throw new errors.InvalidClientMetadata('an admin must make a client that acts by itself')
+}
+
+export function isSafeRedirect(uri: unknown): boolean {
+  if (typeof uri !== 'string' || uri.length > MAX_CHARS || uri.includes('#') || UNSAFE.test(uri)) return false
+  const url = URL.canParse(uri) ? new URL(uri) : null
+  if (url === null || url.username !== '' || url.password !== '') return false
+  if (url.protocol === 'https:') return url.hostname !== ''
+  if (url.protocol === 'http:') return ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+  return /^[a-z][a-z0-9+.-]{1,63}:$/.test(url.protocol)
+}
+
+function isPublicLink(link: unknown): boolean {
+  if (typeof link !== 'string' || link.length > MAX_CHARS || !URL.canParse(link)) return false
+  const { protocol, hostname, username } = new URL(link)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return (
+    protocol === 'https:' && username === '' && isIP(host) === 0 && host.includes('.') && !host.endsWith('.localhost')
+  )
+}
+
+/** Slows registration down, since anybody may do it: so many an hour from one address. */
+export class RegistrationPace {
+  readonly #perHour: number
+  #counts = new Map<string, number>()
+  #since = 0
+
+  constructor(perHour: number) {
+    this.#perHour = perHour
+  }
+
+  take(ctx: { readonly ip: string }, now: number): boolean {
+    if (now - this.#since > 3_600_000) {
+      this.#counts = new Map()
+      this.#since = now
+    }
+    const count = (this.#counts.get(ctx.ip) ?? 0) + 1
+    if (this.#counts.size > 10_000) return false
+    this.#counts.set(ctx.ip, count)
+    return count <= this.#perHour
+  }
+}

@@ -1,0 +1,148 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+import type Provider from 'oidc-provider'
+import type { Audit } from '#audit'
+import type { Egress } from '#http'
+import type { Directory } from '#identity'
+import type { Clock, JsonObject } from '#kernel'
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import { createDocumentFetch } from './documents.ts'
+import { EndedGrants } from './ended-grants.ts'
+import { readSigningKeys } from './keys.ts'
+import { addHouseRules } from './house-rules.ts'
+import { makeProvider } from './provider.ts'
+import { createResources, type GatewayResource } from './resources.ts'
+import { createSealed } from './sealed.ts'
+import { createAuthServer, type AuthServer } from './server.ts'
+import { createOauthStore } from './store.ts'
+import { createVerifier, type Verifier, type VerifierDeps } from './verifier.ts'
+
+export type OauthDeps = {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: Pick<Audit, 'record'>
+  readonly egress: Egress
+  readonly directory: () => Directory
+  /** The public address of the house, to the letter: it is the issuer, and clients compare it as text. */
+  readonly issuer: () => string
+  /** Gateways that take access tokens. */
+  readonly gateways: () => readonly GatewayResource[]
+  readonly whyNot: VerifierDeps['whyNot']
+  /** Hosts inside that client documents may be fetched from. */
+  readonly allowHosts: readonly string[]
+}
+
+export type Oauth = {
+  readonly server: AuthServer
+  authenticate: Verifier['authenticate']
+  /** RFC 9728: where clients of this gateway get their tokens. */
+  describeResource(slug: string): JsonObject | null
+  /** True for a path that `handle` answers. */
+  takes(path: string): boolean
+  /** The endpoints of the authorization server and its metadata. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>
+  /** Told when a grant ended: what was opened with it must be asked again. */
+  onChange(listener: () => void): () => void
+  close(): Promise<void>
+}
+
+const SWEEP_MS = 600_000
+const MEMORY_MS = 7 * 86_400_000
+const MAX_BODY_BYTES = 65_536
+
+/** Makes the authorization server. It is built with its first request, when the public address is known. */
+export async function createOauth(deps: OauthDeps): Promise<Oauth> {
+  const { storage, clock, log, issuer } = deps
+  const key = await storage.sharedKey('oauth.records')
+  const sealed = createSealed(key)
+  const store = createOauthStore(storage)
+  const keys = await readSigningKeys({ store, sealed, clock })
+  const ended = await EndedGrants.open({ storage, store, clock, log })
+  const resources = createResources(deps)
+  const fetchDocument = createDocumentFetch(deps)
+  const verifier = createVerifier({ ...deps, keys, isEnded: (grantId) => ended.has(grantId) })
+  let made: { issuer: string; provider: Provider; answer: ReturnType<Provider['callback']> } | undefined
+  const built = () => {
+    if (made?.issuer === issuer()) return made
+    const onGrantEnded = (grantId: string): Promise<void> => ended.add(grantId)
+    const provider = makeProvider({
+      ...deps,
+      issuer: issuer(),
+      store,
+      sealed,
+      keys,
+      cookieKey: key,
+      resources,
+      onGrantEnded,
+      fetch: fetchDocument.fetch,
+    })
+    addHouseRules(provider, { ...deps, store, sealed, verifier, ended })
+    made = { issuer: issuer(), provider, answer: provider.callback() }
+    return made
+  }
+  const sweep = setInterval(() => {
+    store.sweep(clock.now(), clock.now() - MEMORY_MS).catch(() => {}) // what is missed now goes with the next one
+  }, SWEEP_MS)
+  sweep.unref()
+  return {
+    server: createAuthServer({ provider: () => built().provider, resources, store, sealed }),
+    authenticate: (credentials) => verifier.authenticate(credentials),
+    describeResource: (slug) => resources.describe(slug),
+    takes: (path) => path.startsWith('/oauth/') || path.startsWith('/.well-known/o'),
+    handle: async (req, res) => {
+      const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
+      const document = metadataPath(path)
+      if (document?.kind === 'resource') return answerResource(res, resources.describe(document.slug))
+      if (document?.kind === 'server') req.url = document.path
+      await readFormOf(req, path)
+      asSeenFromOutside(req, issuer())
+      await built().answer(req, res)
+    },
+    onChange: (listener) => ended.onChange(listener),
+    close: async () => {
+      clearInterval(sweep)
+      await ended.close()
+      await fetchDocument.close()
+    },
+  }
+}
+
+type Document = { kind: 'resource'; slug: string } | { kind: 'server'; path: string }
+
+/** RFC 8414 §3.1 and RFC 9728 §3.1 put the well-known part before the path; clients ask in all the ways there are. */
+function metadataPath(path: string): Document | null {
+  const resource = /^\/\.well-known\/oauth-protected-resource\/mcp\/([^/]+)\/?$/.exec(path)
+  if (resource) return { kind: 'resource', slug: resource[1] ?? '' }
+  const server = /^\/\.well-known\/(oauth-authorization-server|openid-configuration)(?:\/mcp\/[^/]+)?\/?$/.exec(path)
+  return server ? { kind: 'server', path: `/.well-known/${server[1] ?? ''}` } : null
+}
+
+function answerResource(res: ServerResponse, document: JsonObject | null): void {
+  const body = JSON.stringify(document ?? { error: 'not_found' })
+  res.writeHead(document === null ? 404 : 200, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'access-control-allow-origin': '*',
+    'cache-control': document === null ? 'no-store' : 'public, max-age=300',
+  })
+  res.end(body)
+}
+
+/** The rules of the house look at forms before the library does, so they are read here, once. */
+async function readFormOf(req: IncomingMessage, path: string): Promise<void> {
+  const isForm = (req.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
+  if (req.method !== 'POST' || !isForm || !['/oauth/token', '/oauth/revoke'].includes(path)) return
+  if (Number(req.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return
+  Object.assign(req, { body: (await buffer(req)).toString('utf8') })
+}
+
+/** The library writes addresses from what the request says; it shall say the public address, whoever asked how. */
+function asSeenFromOutside(req: IncomingMessage, issuer: string): void {
+  const { host, protocol } = new URL(issuer)
+  req.headers['host'] = host
+  req.headers['x-forwarded-proto'] = protocol.slice(0, -1)
+  req.headers['x-forwarded-host'] = host
+  delete req.headers['x-forwarded-for']
+}

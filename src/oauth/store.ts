@@ -1,0 +1,119 @@
+import type { Kysely } from 'kysely'
+import type { Storage } from '#storage'
+
+export type RecordRow = {
+  model: string
+  id: string
+  grant_ref: string | null
+  uid_ref: string | null
+  code_ref: string | null
+  account_id: string | null
+  payload: Uint8Array
+  consumed_at: number | null
+  expires_at: number | null
+  created_at: number
+}
+type KeyRow = { kid: string; alg: string; slot: string; private_key: Uint8Array; created_at: number }
+type OauthTables = {
+  oauth_record: RecordRow
+  oauth_key: KeyRow
+  oauth_ended_grant: { grant_id: string; ended_at: number }
+  oauth_replay: { token_ref: string; answer: Uint8Array | null; begun_at: number }
+}
+
+export type OauthStore = ReturnType<typeof createOauthStore>
+
+/** Every query of the room. */
+export function createOauthStore(storage: Storage) {
+  const db = storage.tables<OauthTables>()
+  return {
+    save: async (row: RecordRow): Promise<void> => {
+      const { grant_ref, uid_ref, code_ref, account_id, payload, expires_at } = row
+      await db
+        .insertInto('oauth_record')
+        .values(row)
+        .onConflict((conflict) =>
+          conflict
+            .columns(['model', 'id'])
+            .doUpdateSet({ grant_ref, uid_ref, code_ref, account_id, payload, expires_at }),
+        )
+        .execute()
+    },
+    find: (model: string, by: 'id' | 'uid_ref' | 'code_ref', ref: string): Promise<RecordRow | undefined> =>
+      db.selectFrom('oauth_record').selectAll().where('model', '=', model).where(by, '=', ref).executeTakeFirst(),
+    /** True for the one who marks it first. */
+    consume: async (model: string, id: string, at: number): Promise<boolean> => {
+      const marked = await db
+        .updateTable('oauth_record')
+        .set({ consumed_at: at })
+        .where('model', '=', model)
+        .where('id', '=', id)
+        .where('consumed_at', 'is', null)
+        .executeTakeFirst()
+      return marked.numUpdatedRows > 0n
+    },
+    remove: async (model: string, id: string): Promise<void> => {
+      await db.deleteFrom('oauth_record').where('model', '=', model).where('id', '=', id).execute()
+    },
+    removeOfGrant: async (grantRef: string): Promise<void> => {
+      await db.deleteFrom('oauth_record').where('grant_ref', '=', grantRef).execute()
+    },
+    list: (model: string, limit: number): Promise<RecordRow[]> =>
+      db.selectFrom('oauth_record').selectAll().where('model', '=', model).orderBy('created_at').limit(limit).execute(),
+    ofAccount: (model: string, accountId: string): Promise<RecordRow[]> =>
+      db
+        .selectFrom('oauth_record')
+        .selectAll()
+        .where('model', '=', model)
+        .where('account_id', '=', accountId)
+        .orderBy('created_at')
+        .limit(1_000)
+        .execute(),
+    sweep: async (now: number, endedBefore: number): Promise<void> => {
+      await db.deleteFrom('oauth_record').where('expires_at', '<', now).execute()
+      await db.deleteFrom('oauth_ended_grant').where('ended_at', '<', endedBefore).execute()
+      await db.deleteFrom('oauth_replay').where('begun_at', '<', endedBefore).execute()
+    },
+    /** Stores a key for its slot unless another replica was faster; either way the slot's key is what `keys` gives. */
+    offerKey: async (row: KeyRow): Promise<void> => {
+      await db
+        .insertInto('oauth_key')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+    },
+    keys: (): Promise<KeyRow[]> => db.selectFrom('oauth_key').selectAll().orderBy('created_at').execute(),
+    endGrant: async (grantId: string, at: number): Promise<void> => {
+      await db
+        .insertInto('oauth_ended_grant')
+        .values({ grant_id: grantId, ended_at: at })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+    },
+    endedGrants: async (): Promise<string[]> =>
+      (await db.selectFrom('oauth_ended_grant').select('grant_id').execute()).map(({ grant_id }) => grant_id),
+    replay: createReplayStore(db),
+  }
+}
+
+function createReplayStore(db: Kysely<OauthTables>) {
+  return {
+    /** True for the one who begins; everybody else waits for the answer. */
+    begin: async (tokenRef: string, at: number): Promise<boolean> => {
+      const begun = await db
+        .insertInto('oauth_replay')
+        .values({ token_ref: tokenRef, answer: null, begun_at: at })
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst()
+      return (begun.numInsertedOrUpdatedRows ?? 0n) > 0n
+    },
+    find: (tokenRef: string) =>
+      db.selectFrom('oauth_replay').selectAll().where('token_ref', '=', tokenRef).executeTakeFirst(),
+    finish: async (tokenRef: string, answer: Uint8Array): Promise<void> => {
+      await db.updateTable('oauth_replay').set({ answer }).where('token_ref', '=', tokenRef).execute()
+    },
+    giveUp: async (tokenRef: string): Promise<void> => {
+      await db.deleteFrom('oauth_replay').where('token_ref', '=', tokenRef).execute()
+    },
+  }
+}

@@ -1,0 +1,145 @@
+import { createPublicKey, hash, verify, type KeyObject } from 'node:crypto'
+import { isJsonObject, Problem, type Clock, type JsonObject } from '#kernel'
+import type { Authentication, Directory, Member } from '#identity'
+import type { SigningKey } from './keys.ts'
+import { INSUFFICIENT_SCOPE, INVALID_TOKEN, NOT_LET_IN } from './problems.ts'
+
+/** What an access token of ours says, once its signature was found good. */
+export type TokenClaims = {
+  readonly accountId: string
+  readonly clientId: string
+  readonly grantId: string
+  readonly audience: string
+  readonly scopes: readonly string[]
+  readonly factor: string | null
+  readonly expiresAt: number
+}
+
+export type VerifierDeps = {
+  readonly clock: Clock
+  readonly keys: readonly SigningKey[]
+  readonly issuer: () => string
+  readonly directory: () => Directory
+  /** Grants that were revoked, on any replica. */
+  readonly isEnded: (grantId: string) => boolean
+  /** The login policy, asked anew at every use: why this account may not use this gateway now, or null. */
+  readonly whyNot: (asked: {
+    member: Member
+    claims: TokenClaims
+    gateway: string
+    address: string | null
+  }) => string | null
+}
+
+export type TokenCredentials = {
+  readonly authorization?: string | undefined
+  readonly userId?: string | undefined
+  readonly gateway: string
+  readonly remoteAddress?: string | undefined
+}
+
+export type Verifier = {
+  /** Whom an access token is used for, at once and without waiting; the same shape as for an API key. */
+  authenticate(credentials: TokenCredentials): Authentication
+  /** The claims of a token of ours that has not expired, whatever has become of its grant. */
+  read(token: string): TokenClaims | null
+}
+
+const MAX_TOKEN_CHARS = 4_096
+/** A signature is checked once in so long; whether it still counts, every time. */
+const TRUSTED_MS = 30_000
+const MAX_TRUSTED = 20_000
+
+/** RFC 9068 access tokens, and nothing else: our issuer, our keys, one algorithm, one type, one gateway. */
+export function createVerifier(deps: VerifierDeps): Verifier {
+  const keys = publicKeys(deps.keys)
+  let trusted = new Map<string, { claims: TokenClaims; until: number }>()
+  let older = new Map<string, { claims: TokenClaims; until: number }>()
+  const read = (token: string): TokenClaims | null => {
+    const now = deps.clock.now()
+    const id = hash('sha256', token, 'base64url')
+    const known = trusted.get(id) ?? older.get(id)
+    if (known !== undefined && known.until > now) return known.claims.expiresAt > now ? known.claims : null
+    const claims = parseToken(token, { keys, issuer: deps.issuer(), now })
+    if (claims === null) return null
+    if (trusted.size >= MAX_TRUSTED) [older, trusted] = [trusted, new Map()]
+    trusted.set(id, { claims, until: now + TRUSTED_MS })
+    return claims
+  }
+  return {
+    read,
+    authenticate: (credentials) => {
+      const token = (credentials.authorization ?? '').replace(/^bearer +/i, '').trim()
+      const claims = token.length <= MAX_TOKEN_CHARS ? read(token) : null
+      if (claims === null) return refuse(INVALID_TOKEN, 'The access token is not valid here or has expired.', null)
+      return admit(deps, claims, credentials)
+    },
+  }
+}
+
+function admit(deps: VerifierDeps, claims: TokenClaims, credentials: TokenCredentials): Authentication {
+  const { gateway, userId: named } = credentials
+  const { accountId, clientId, grantId, scopes } = claims
+  const member = deps.directory().findByAccountId(accountId)
+  if (claims.audience !== `${deps.issuer()}/mcp/${gateway}`)
+    return refuse(INVALID_TOKEN, 'The access token was made for another gateway; ask for one for this.', grantId)
+  if (member === null || !member.isActive || deps.isEnded(grantId))
+    return refuse(INVALID_TOKEN, 'The access token was revoked. Sign in again.', grantId)
+  if (!scopes.includes('mcp')) return refuse(INSUFFICIENT_SCOPE, 'The access token lacks the scope "mcp".', grantId)
+  if (named !== undefined && named !== '' && named !== member.userId)
+    return refuse(NOT_LET_IN, 'An access token may be used for its own user only; leave the user header out.', grantId)
+  const why = deps.whyNot({ member, claims, gateway, address: credentials.remoteAddress ?? null })
+  if (why !== null) return refuse(NOT_LET_IN, `The login policy does not let this account in here: ${why}`, grantId)
+  const { userId, kind, role, groups, claims: said } = member
+  const through = { keyId: grantId, clientId, scopes, gateways: [gateway] }
+  const principal = { userId, kind, accountId, role, groups, claims: said, ...through }
+  return { ok: true, userId, keyId: grantId, gateways: [gateway], principal }
+}
+
+function refuse(kind: Problem['kind'], detail: string, keyId: string | null): Authentication {
+  return { ok: false, problem: new Problem(kind, detail), keyId }
+}
+
+function publicKeys(keys: readonly SigningKey[]): ReadonlyMap<string, KeyObject> {
+  return new Map(
+    keys.filter(({ alg }) => alg === 'ES256').map(({ kid, privateKey }) => [kid, createPublicKey(privateKey)]),
+  )
+}
+
+function parseToken(
+  token: string,
+  by: { keys: ReadonlyMap<string, KeyObject>; issuer: string; now: number },
+): TokenClaims | null {
+  const [head = '', body = '', signature = '', ...more] = token.split('.')
+  const header = parsePart(head)
+  if (more.length > 0 || header === null) return null
+  // RFC 9068 §2.1; the header chooses among our keys and nothing else: no `jwk`, no `jku`, no other algorithm.
+  const isPlain = header['alg'] === 'ES256' && header['typ'] === 'at+jwt' && header['crit'] === undefined
+  const key = typeof header['kid'] === 'string' ? by.keys.get(header['kid']) : undefined
+  if (!isPlain || key === undefined) return null
+  const signed = Buffer.from(`${head}.${body}`)
+  const raw = Buffer.from(signature, 'base64url')
+  if (!verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, raw)) return null
+  const claims = parsePart(body)
+  return claims && toClaims(claims, by)
+}
+
+function toClaims(said: JsonObject, by: { issuer: string; now: number }): TokenClaims | null {
+  const { iss, sub, aud, exp, nbf, client_id, gid, scope, amr } = said
+  if (iss !== by.issuer || typeof exp !== 'number' || exp * 1_000 <= by.now) return null
+  if (typeof nbf === 'number' && nbf * 1_000 > by.now + 5_000) return null
+  if (typeof sub !== 'string' || typeof aud !== 'string' || typeof client_id !== 'string' || typeof gid !== 'string')
+    return null
+  const factor = Array.isArray(amr) && typeof amr[0] === 'string' ? amr[0] : null
+  const scopes = typeof scope === 'string' ? scope.split(' ') : []
+  return { accountId: sub, clientId: client_id, grantId: gid, audience: aud, scopes, factor, expiresAt: exp * 1_000 }
+}
+
+function parsePart(part: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
+    return isJsonObject(value) ? value : null
+  } catch {
+    return null
+  }
+}
