@@ -3,7 +3,8 @@ import { createEgress } from '#http'
 import type { Identity } from '#identity'
 import type { Clock } from '#kernel'
 import type { LoginFactor, LoginPolicy } from '#login'
-import { createOauth, type Oauth } from '#oauth'
+import { createOauth, type AuthServer, type Oauth } from '#oauth'
+import type { AuthorizationServer } from '#signin'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import type { House } from '#tools'
@@ -16,7 +17,7 @@ export type AuthenticationDeps = {
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly house: House
-  readonly issuer: () => string
+  readonly publicUrl: () => string
   readonly allowHosts: readonly string[]
 }
 
@@ -25,6 +26,7 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
   const { identity, loginPolicy, house, log } = deps
   return createOauth({
     ...deps,
+    issuer: () => deps.publicUrl().replace(/\/$/, ''),
     egress: createEgress({ log }),
     directory: () => identity.directory(),
     gateways: () =>
@@ -64,5 +66,24 @@ export function joinAuthentication(deps: { identity: Identity; oauth: Oauth; log
       const ends = [identity.onChange(listener), oauth.onChange(listener), loginPolicy.onChange(listener)]
       return () => ends.forEach((end) => end())
     },
+  }
+}
+
+/** The authorization server as the sign-in pages know it. */
+export function toAuthorizationServer(server: AuthServer): AuthorizationServer {
+  const cookieOf = (request: Request): string => request.headers.get('cookie') ?? ''
+  const by = ({ session }: { session: { accountId: string; factor: string; signedInAt: number } }) => session
+  return {
+    findInteraction: (request, uid) => server.findInteraction(cookieOf(request), uid),
+    allow: async (request, { uid, ...answer }) => ({
+      location: await server.allow(cookieOf(request), { uid, by: by(answer) }),
+      cookies: [],
+    }),
+    deny: async (request, uid) => ({ location: await server.deny(cookieOf(request), uid), cookies: [] }),
+    findDevice: (userCode) => server.findDevice(userCode),
+    allowDevice: ({ userCode, ...answer }) => server.allowDevice({ userCode, by: by(answer) }),
+    denyDevice: (userCode) => server.denyDevice(userCode),
+    grants: (accountId) => server.grants(accountId),
+    revokeGrant: (accountId, grantId) => server.revokeGrant(accountId, grantId),
   }
 }

@@ -5,7 +5,7 @@ import { createEgress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
-import { createOauth, OAUTH_MIGRATIONS, type Oauth } from '#oauth'
+import { OAUTH_MIGRATIONS, type Oauth } from '#oauth'
 import { createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type PolicyRoom } from '#policy'
 import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
@@ -31,7 +31,7 @@ import {
   type ToolsAdmin,
 } from '#tools'
 import { isLoopback, type GatehouseConfig } from './config.ts'
-import { joinAuthentication, openOauth } from './authentication.ts'
+import { joinAuthentication, openOauth, toAuthorizationServer } from './authentication.ts'
 import { createHouseApi } from './api.ts'
 import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
 import { HOUSE } from './version.ts'
@@ -104,23 +104,18 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   opened.defer(() => identity.close())
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
-  const doors = await openDoors({ ...ground, config, audit, identity, publicUrl })
-  opened.defer(() => doors.close())
+  const findMember = (userId: string) => identity.directory().findByUserId(userId)
+  const loginPolicy = await createLoginPolicy({ ...ground, audit, config: config.login_policy, findMember })
+  opened.defer(() => loginPolicy.close())
   const content = await createContent({ ...ground, audit, declared: config.content_rules })
   opened.defer(() => content.close())
-  const rooms = await openTools({
-    ...ground,
-    config,
-    audit,
-    identity,
-    loginPolicy,
-    replicas,
-    content,
-    timing,
-    issuer: () => (config.server.public_url ?? reached.url).replace(/\/$/, ''),
-  })
+  const common = { ...ground, config, audit, identity, loginPolicy, publicUrl }
+  const rooms = await openTools({ ...common, replicas, content, timing })
   opened.defer(() => rooms.close())
-  const seen = { ...ground, ...rooms, ...doors, config, audit, identity, content }
+  const server = toAuthorizationServer(rooms.oauth.server)
+  const signIn = await openSignIn({ ...common, sources: config.identity_sources, server })
+  opened.defer(() => signIn.close())
+  const seen = { ...ground, ...rooms, loginPolicy, signIn, config, audit, identity, content }
   const api = createHouseApi({ ...seen, publicUrl, adminToken })
   const closing = opened.move()
   return {
@@ -129,7 +124,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     adminToken: adminToken.reveal(),
     fetch: api,
     reload: async (next) => {
-      doors.loginPolicy.declare(next.login_policy)
+      loginPolicy.declare(next.login_policy)
       content.declare(next.content_rules)
       await rooms.policy.declarePolicies(readPolicyFiles(next.policy.files))
       await rooms.house.declare(declaredIn(next))
@@ -140,20 +135,6 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     },
     close: () => closing.disposeAsync(),
   }
-}
-
-type DoorsDeps = Ground & { config: GatehouseConfig; audit: Audit; identity: Identity; publicUrl: () => string }
-
-/** Who may sign in to what, and the pages on which they do. */
-async function openDoors({ config, ...deps }: DoorsDeps) {
-  const findMember = (userId: string) => deps.identity.directory().findByUserId(userId)
-  const loginPolicy = await createLoginPolicy({ ...deps, config: config.login_policy, findMember })
-  const signIn = await openSignIn({ ...deps, loginPolicy, sources: config.identity_sources })
-  const close = async (): Promise<void> => {
-    await signIn.close()
-    await loginPolicy.close()
-  }
-  return { loginPolicy, signIn, close }
 }
 
 const DAY_MS = 86_400_000
@@ -180,7 +161,7 @@ async function openTools(
     audit: Audit
     identity: Identity
     loginPolicy: LoginPolicy
-    issuer: () => string
+    publicUrl: () => string
     replicas: Replicas
     content: Content
     timing: HouseTiming | undefined
@@ -230,10 +211,7 @@ async function openTools(
     listDeadlineMs: config.limits.list_deadline_ms,
   })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
-  const close = async (): Promise<void> => {
-    await closeTools({ tools, policy, house, processes })
-    await oauth.close()
-  }
+  const close = (): Promise<void> => closeTools({ tools, policy, house, processes, oauth })
   return { house, policy, tools, toolsAdmin, oauth, close }
 }
 
@@ -258,11 +236,13 @@ async function closeTools(parts: {
   policy: PolicyRoom
   house: House
   processes: { close(): Promise<void> }
+  oauth: Oauth
 }): Promise<void> {
   parts.tools.closed()
   await parts.policy.close()
   await parts.house.close()
   await parts.processes.close()
+  await parts.oauth.close()
 }
 
 function openPolicy(

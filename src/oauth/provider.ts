@@ -17,7 +17,7 @@ export type ProviderDeps = AdapterDeps & {
 
 const MINUTE = 60
 const DAY = 86_400
-export const ACCESS_TOKEN_SECONDS = 10 * MINUTE
+const ACCESS_TOKEN_SECONDS = 10 * MINUTE
 
 /** The certified server under our port, told what this house is. Everything with a choice in it is decided here. */
 export function makeProvider(deps: ProviderDeps): Provider {

@@ -13,13 +13,16 @@ const UNSAFE = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss|view-sou
  */
 export function checkClientMetadata(metadata: ClientMetadata): void {
   const redirects = metadata.redirect_uris ?? []
-  if (redirects.length > MAX_REDIRECTS) throw new errors.InvalidRedirectUri()
-  for (const uri of redirects) if (!isSafeRedirect(uri)) throw new errors.InvalidRedirectUri()
+  if (redirects.length > MAX_REDIRECTS || !redirects.every(isSafeRedirect)) throw new errors.InvalidRedirectUri()
+  checkWords(metadata)
   for (const name of WEB_LINKS) {
     const link = metadata[name]
     if (link !== undefined && !isPublicLink(link))
       throw new errors.InvalidClientMetadata(`${name} must be an https address on the public web`)
   }
+}
+
+function checkWords(metadata: ClientMetadata): void {
   const name = metadata.client_name
   if (name !== undefined && (typeof name !== 'string' || name.length > 200 || /\p{Cc}|\p{Cf}/u.test(name)))
     throw new errors.InvalidClientMetadata('client_name must be a text of at most 200 printable characters')
@@ -27,7 +30,7 @@ export function checkClientMetadata(metadata: ClientMetadata): void {
     throw new errors.InvalidClientMetadata('an admin must make a client that acts by itself')
 }
 
-export function isSafeRedirect(uri: unknown): boolean {
+function isSafeRedirect(uri: unknown): boolean {
   if (typeof uri !== 'string' || uri.length > MAX_CHARS || uri.includes('#') || UNSAFE.test(uri)) return false
   const url = URL.canParse(uri) ? new URL(uri) : null
   if (url === null || url.username !== '' || url.password !== '') return false

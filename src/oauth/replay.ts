@@ -4,7 +4,7 @@ import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 
 /** So long after the first use the same refresh token gets the same answer; then its use is theft. */
-export const REPLAY_MS = 30_000
+const REPLAY_MS = 30_000
 const WAIT_MS = 10_000
 const POLL_MS = 25
 

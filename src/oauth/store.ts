@@ -74,6 +74,13 @@ export function createOauthStore(storage: Storage) {
       await db.deleteFrom('oauth_ended_grant').where('ended_at', '<', endedBefore).execute()
       await db.deleteFrom('oauth_replay').where('begun_at', '<', endedBefore).execute()
     },
+    ...createKeyStore(db),
+    replay: createReplayStore(db),
+  }
+}
+
+function createKeyStore(db: Kysely<OauthTables>) {
+  return {
     /** Stores a key for its slot unless another replica was faster; either way the slot's key is what `keys` gives. */
     offerKey: async (row: KeyRow): Promise<void> => {
       await db
@@ -92,7 +99,6 @@ export function createOauthStore(storage: Storage) {
     },
     endedGrants: async (): Promise<string[]> =>
       (await db.selectFrom('oauth_ended_grant').select('grant_id').execute()).map(({ grant_id }) => grant_id),
-    replay: createReplayStore(db),
   }
 }
 

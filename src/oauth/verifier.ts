@@ -1,4 +1,5 @@
 import { createPublicKey, hash, verify, type KeyObject } from 'node:crypto'
+import * as z from 'zod'
 import { isJsonObject, Problem, type Clock, type JsonObject } from '#kernel'
 import type { Authentication, Directory, Member } from '#identity'
 import type { SigningKey } from './keys.ts'
@@ -111,29 +112,51 @@ function parseToken(
   by: { keys: ReadonlyMap<string, KeyObject>; issuer: string; now: number },
 ): TokenClaims | null {
   const [head = '', body = '', signature = '', ...more] = token.split('.')
-  const header = parsePart(head)
-  if (more.length > 0 || header === null) return null
-  // RFC 9068 §2.1; the header chooses among our keys and nothing else: no `jwk`, no `jku`, no other algorithm.
-  const isPlain = header['alg'] === 'ES256' && header['typ'] === 'at+jwt' && header['crit'] === undefined
-  const key = typeof header['kid'] === 'string' ? by.keys.get(header['kid']) : undefined
-  if (!isPlain || key === undefined) return null
-  const signed = Buffer.from(`${head}.${body}`)
+  const key = more.length > 0 ? null : chooseKey(parsePart(head), by.keys)
+  if (key === null) return null
   const raw = Buffer.from(signature, 'base64url')
-  if (!verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, raw)) return null
+  if (!verify('sha256', Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' }, raw)) return null
   const claims = parsePart(body)
-  return claims && toClaims(claims, by)
+  return claims && isOfNow(claims, by) ? toClaims(claims) : null
 }
 
-function toClaims(said: JsonObject, by: { issuer: string; now: number }): TokenClaims | null {
-  const { iss, sub, aud, exp, nbf, client_id, gid, scope, amr } = said
-  if (iss !== by.issuer || typeof exp !== 'number' || exp * 1_000 <= by.now) return null
-  if (typeof nbf === 'number' && nbf * 1_000 > by.now + 5_000) return null
-  if (typeof sub !== 'string' || typeof aud !== 'string' || typeof client_id !== 'string' || typeof gid !== 'string')
-    return null
-  const factor = Array.isArray(amr) && typeof amr[0] === 'string' ? amr[0] : null
-  const scopes = typeof scope === 'string' ? scope.split(' ') : []
-  return { accountId: sub, clientId: client_id, grantId: gid, audience: aud, scopes, factor, expiresAt: exp * 1_000 }
+/** RFC 9068 §2.1; the header chooses among our keys and nothing else: no `jwk`, no `jku`, no other algorithm. */
+function chooseKey(header: JsonObject | null, keys: ReadonlyMap<string, KeyObject>): KeyObject | null {
+  if (header?.['alg'] !== 'ES256' || header['typ'] !== 'at+jwt' || header['crit'] !== undefined) return null
+  return keys.get(typeof header['kid'] === 'string' ? header['kid'] : '') ?? null
 }
+
+function isOfNow({ iss, exp, nbf }: JsonObject, by: { issuer: string; now: number }): boolean {
+  if (iss !== by.issuer || typeof exp !== 'number' || exp * 1_000 <= by.now) return false
+  return typeof nbf !== 'number' || nbf * 1_000 <= by.now + CLOCK_SKEW_MS
+}
+
+const CLOCK_SKEW_MS = 5_000
+
+function toClaims(said: JsonObject): TokenClaims | null {
+  const parsed = claimsOfOurs.safeParse(said)
+  if (!parsed.success) return null
+  const { sub, aud, exp, client_id, gid, scope, amr } = parsed.data
+  return {
+    accountId: sub,
+    clientId: client_id,
+    grantId: gid,
+    audience: aud,
+    scopes: scope.split(' '),
+    factor: amr[0] ?? null,
+    expiresAt: exp * 1_000,
+  }
+}
+
+const claimsOfOurs = z.object({
+  sub: z.string(),
+  aud: z.string(),
+  exp: z.number(),
+  client_id: z.string(),
+  gid: z.string(),
+  scope: z.string().default(''),
+  amr: z.array(z.string()).default([]),
+})
 
 function parsePart(part: string): JsonObject | null {
   try {

@@ -8,6 +8,7 @@
  * A person is somebody at a source by the issuer and a claim that never changes, and never by a name (`sources/claims.ts`).
  */
 export { openSignIn, type SignIn } from './open.ts'
+export type { AuthorizationServer } from './ports.ts'
 export { identitySourceConfig } from './sources/config.ts'
 export { SIGNIN_MIGRATIONS } from './migrations.ts'
 export { signInContract } from './contract.ts'

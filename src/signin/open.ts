@@ -13,7 +13,6 @@ import { createSeal } from './seal.ts'
 import type { IdentitySource } from './sources/config.ts'
 import { createSources, type Sources } from './sources/service.ts'
 import { createSignInStore } from './store.ts'
-import { WITHOUT_SERVER } from './without-server.ts'
 
 export type SignInOptions = {
   readonly storage: Storage
@@ -24,7 +23,7 @@ export type SignInOptions = {
   readonly loginPolicy: LoginPolicy
   readonly sources: readonly IdentitySource[]
   readonly publicUrl: () => string
-  readonly server?: AuthorizationServer
+  readonly server: AuthorizationServer
 }
 
 export type SignIn = {
@@ -36,7 +35,7 @@ export type SignIn = {
 
 /** The pages over the rooms of this house. Keys are shared by all replicas, so each answers what another began. */
 export async function openSignIn(options: SignInOptions): Promise<SignIn> {
-  const { storage, audit, clock, log, identity, loginPolicy, publicUrl, server = WITHOUT_SERVER } = options
+  const { storage, audit, clock, log, identity, loginPolicy, publicUrl, server } = options
   const accounts = accountsFrom(identity)
   const egress = createEgress({ log })
   const store = createSignInStore(storage)

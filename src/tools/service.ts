@@ -76,10 +76,7 @@ export function createTools(deps: {
       const answer = admit(deps, { ...request, face: 'mcp' })
       return 'gateway' in answer ? null : answer.problem
     },
-    takesTokens: (gateway) => {
-      const auth = house.snapshot().views.get(gateway)?.config.auth
-      return auth === 'oauth' || auth === 'both'
-    },
+    takesTokens: (gateway) => ['oauth', 'both'].includes(house.snapshot().views.get(gateway)?.config.auth ?? ''),
     onAccessChanged: (listener) => deps.identity.onChange(listener),
     describe: (admission) => describe(viewOf(admission), capabilitiesFor(policy, admission, viewOf(admission))),
     list: (admission, kind, session) =>
@@ -109,11 +106,10 @@ function admit(
   const view = deps.house.snapshot().views.get(request.gateway)
   if (view?.config.auth === 'none') return openAdmission(request)
   const { authorization } = request.credentials
-  const auth = view?.config.auth ?? 'both'
   if (authorization === undefined) return refused(new Problem(UNAUTHENTICATED, HOW[view?.config.auth ?? 'key']))
-  const isToken = isAccessToken(authorization)
-  if ((isToken && auth === 'key') || (!isToken && auth === 'oauth'))
-    return refused(new Problem(UNAUTHENTICATED, HOW[auth]))
+  // An unknown gateway takes both, so that nothing tells it from a known one before a credential is found good.
+  const auth = view?.config.auth ?? 'both'
+  if (!takes(auth, authorization)) return refused(new Problem(UNAUTHENTICATED, HOW[auth]))
   const answer = deps.identity.authenticate({ ...request.credentials, authorization, gateway: request.gateway })
   if (!answer.ok) return answer
   // Only somebody with a valid credential learns which gateways there are not.
@@ -136,8 +132,9 @@ const HOW = {
 } as const
 
 /** Access tokens are JSON Web Tokens, whose beginning is always the same; keys begin with "gh". */
-function isAccessToken(authorization: string): boolean {
-  return /^(?:bearer +)?eyJ/i.test(authorization)
+function takes(auth: keyof typeof HOW, authorization: string): boolean {
+  const isToken = /^(?:bearer +)?eyJ/i.test(authorization)
+  return isToken ? auth !== 'key' : auth !== 'oauth'
 }
 
 type Refused = { readonly problem: Problem; readonly keyId: string | null }

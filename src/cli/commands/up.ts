@@ -58,6 +58,18 @@ async function welcome(terminal: Terminal, house: RunningGatehouse, file: string
   const place = { url: house.url, publicUrl: house.publicUrl, dataDir: house.dataDir, file, slug }
   if (keys.length > 0 || slug === undefined) terminal.out(laterWelcome(place))
   else terminal.out(firstWelcome(place, { slug, ...(await firstKey(api)) }))
+  await offerFirstAdmin(terminal, house)
+}
+
+/** Until somebody can sign in as an admin, each start shows a link with which one sets up how. */
+async function offerFirstAdmin(terminal: Terminal, house: RunningGatehouse): Promise<void> {
+  const { links, passwords, factors } = house.identity
+  const canSignIn = async (accountId: string): Promise<boolean> =>
+    (await passwords.has(accountId)) || (await factors.list(accountId)).passkeys.length > 0
+  const link = await links.forFirstAdmin(canSignIn)
+  if (link === null) return
+  terminal.out(`Nobody can sign in as an admin yet. Set up "${link.userId}" within a day; the link works once:\n`)
+  terminal.out(`  ${house.publicUrl}/setup/${link.token}\n`)
 }
 
 async function firstKey(api: Api): Promise<{ key: string; user: string }> {
