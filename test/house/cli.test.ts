@@ -73,6 +73,16 @@ describe('accounts', () => {
 })
 
 describe('keys', () => {
+  test('account hand-over names the identity provider that writes an account from now on', async () => {
+    await json('account', 'add', 'handed@example.com')
+
+    expect(await json('account', 'hand-over', 'handed@example.com', '--to', 'scim:entra')).toMatchObject({
+      source: 'scim:entra',
+    })
+    expect((await cli('account', 'hand-over', 'handed@example.com', '--to', 'other')).err).toContain('scim:')
+    await json('account', 'remove', 'handed@example.com')
+  })
+
   test('create --scim makes a key that opens SCIM only', async () => {
     const made = await json('key', 'create', '--scim', '--name', 'entra')
     const wrong = await cli('key', 'create', '--scim', '--gateway', 'default')

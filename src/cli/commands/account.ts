@@ -33,6 +33,14 @@ export function addAccount(program: Command, { terminal }: Verb): void {
   dataCommand(account, 'activate <user>')
     .description('let it in again')
     .action((user: string, options: DataOptions) => change(terminal, options, { user, body: { isActive: true } }))
+  dataCommand(account, 'hand-over <user>')
+    .description('let the identity provider of a SCIM key write an account, or this house alone again')
+    .requiredOption('--to <source>', 'scim:NAME, after the name of its key, or local')
+    .action((user: string, options: DataOptions & { to: string }) =>
+      show(terminal, options, (api) =>
+        api.handOverAccount({ params: { account: user }, body: { source: options.to } }),
+      ),
+    )
   dataCommand(account, 'link <user>')
     .description('a one-time link to set up, or reset, how they sign in; it is shown once')
     .action((user: string, options: DataOptions) => makeLink(terminal, user, options))

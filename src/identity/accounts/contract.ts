@@ -11,6 +11,7 @@ import {
 } from '../problems.ts'
 import {
   account,
+  accountSource,
   accountPage,
   createAccountRequest,
   group,
@@ -72,6 +73,17 @@ export const accountsContract = defineContract({
     body: updateAccountRequest,
     reply: account,
     errors: [BAD_ACCOUNT, NO_SUCH_ACCOUNT, LAST_ADMIN],
+  },
+  handOverAccount: {
+    method: 'PUT',
+    path: '/api/v1/accounts/{account}/source',
+    summary: 'Let an identity provider write an account, or this house alone',
+    description: 'From then on, the SCIM client of this source changes, deactivates and removes the account.',
+    access: 'admin',
+    params: one,
+    body: z.strictObject({ source: accountSource }),
+    reply: account,
+    errors: [BAD_ACCOUNT, NO_SUCH_ACCOUNT],
   },
   removeAccount: {
     method: 'DELETE',

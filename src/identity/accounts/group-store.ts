@@ -50,6 +50,10 @@ export function createGroupStore(storage: Storage) {
         .onConflict((conflict) => conflict.doNothing())
         .execute()
     },
+    leaveAll: async (accountId: string, source: string): Promise<void> => {
+      const all = db.deleteFrom('identity_membership').where('account_id', '=', accountId)
+      await all.where('source', '=', source).execute()
+    },
     leave: async (groupId: string, accountId: string, source: string): Promise<void> => {
       await db
         .deleteFrom('identity_membership')

@@ -13,6 +13,7 @@ export function accountsRoutes({
     listAccounts: ({ query }) => accounts.list(query),
     showAccount: ({ params }) => accounts.get(params.account),
     updateAccount: ({ params, body }, { caller }) => accounts.update(params.account, body, caller),
+    handOverAccount: ({ params, body }, { caller }) => accounts.handOver(params.account, body.source, caller),
     removeAccount: ({ params }, { caller }) => accounts.remove(params.account, caller),
     createGroup: ({ body }, { caller }) => accounts.createGroup(body.name, caller),
     listGroups: async () => ({ groups: [...(await accounts.listGroups())] }),

@@ -8,6 +8,10 @@ const userId = z
 const role = z.enum(['admin', 'user', 'guest'])
 const name = z.string().min(1).max(200).nullable()
 const email = z.email().max(254).nullable()
+/** Of accounts that are written here, or by a SCIM client. */
+export const accountSource = z
+  .string()
+  .regex(/^(local|scim:.{1,200})$/, 'use "local", or "scim:" and the name of the key')
 export const groupName = z.string().max(200).refine(isUserId, 'use 1 to 200 printable characters')
 
 /** An account as it may be shown. */

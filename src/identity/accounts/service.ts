@@ -35,6 +35,8 @@ export type Accounts = {
   list(request?: ListAccountsRequest): Promise<AccountPage>
   /** An account that is made inactive is refused everywhere: its keys here at once, on every replica within a second. */
   update(account: string, change: UpdateAccountRequest, by: Actor, said?: Omit<Origin, 'source'>): Promise<Account>
+  /** Lets another source write this account from now on, or this house alone (`local`). What the one before said of it goes. */
+  handOver(account: string, source: string, by: Actor): Promise<Account>
   /** Ends an account for good. Its user id is never given away again, and its keys stay refused. */
   remove(account: string, by: Actor): Promise<void>
   createGroup(name: string, by: Actor, origin?: Origin): Promise<void>
@@ -77,6 +79,7 @@ export function createAccounts(deps: Deps): Accounts {
     get: (name) => getAccount(deps, name),
     list: (request = {}) => listAccounts(deps, request),
     update: (name, change, by, said = {}) => updateAccount(deps, { name, change, by, said }),
+    handOver: (name, source, by) => handOver(deps, { name, source }, by),
     remove: (name, by) => removeAccount(deps, name, by),
     createGroup: (name, by, origin = { source: LOCAL }) => createGroup(deps, { name, origin }, by),
     renameGroup: (name, change, by) => renameGroup(deps, { name, change }, by),
@@ -154,6 +157,21 @@ async function updateAccount(
   )
   await deps.announce(id)
   return after
+}
+
+async function handOver(deps: Deps, wish: { name: string; source: string }, by: Actor): Promise<Account> {
+  const { source } = wish
+  const before = await getAccount(deps, wish.name)
+  if (before.kind === 'system') throw new Problem(BAD_ACCOUNT, 'A system account belongs to this house alone.')
+  if (before.source === source) return before
+  const { id, userId } = before
+  const extra = { account: id, userId, from: before.source, to: source }
+  await audited(deps, { what: 'account.handed-over', by, extra }, async () => {
+    await deps.store.update({ ...before, source, changedAt: deps.clock.now() }, { externalId: null })
+    if (before.source !== LOCAL) await deps.groups.leaveAll(id, before.source)
+  })
+  await deps.announce(id)
+  return getAccount(deps, id)
 }
 
 function eventOf(before: Account, after: Account): { what: string } {

@@ -82,10 +82,10 @@ export function createAccountStore(storage: Storage) {
       return shown(await query.orderBy('id').limit(limit).execute())
     },
     update: async (changed: Account, said: Said = {}): Promise<void> => {
-      const { role, name, email, is_active, changed_at } = toRow(changed)
+      const { role, name, email, source, is_active, changed_at } = toRow(changed)
       await db
         .updateTable('identity_account')
-        .set({ role, name, email, is_active, changed_at, ...saidColumns(said) })
+        .set({ role, name, email, source, is_active, changed_at, ...saidColumns(said) })
         .where('id', '=', changed.id)
         .where('removed_at', 'is', null)
         .execute()

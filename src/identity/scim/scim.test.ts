@@ -204,3 +204,22 @@ it('a person who was made inactive is never active, not even for a moment', asyn
   const { records } = await house.audit.search({ face: 'scim' })
   expect(records.map(({ what }) => what)).toEqual(['account.created'])
 })
+
+it('an account of this house belongs to a client only after an administrator has handed it over', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const { accounts } = house.identity
+  const ask = await clientOf(house, 'entra')
+  const { id } = await accounts.create({ userId: anne.userName }, ADMIN)
+  expect((await ask('POST', 'Users', anne)).status).toBe(409)
+
+  await accounts.handOver(anne.userName, 'scim:entra', ADMIN)
+  const found = await ask('GET', `Users${search(`userName eq "${anne.userName}"`)}`)
+  await ask('POST', 'Groups', { displayName: 'support', members: [{ value: id }] })
+
+  expect(found.body).toMatchObject({ totalResults: 1, Resources: [{ id }] })
+  expect((await accounts.get(id)).groups).toEqual(['support'])
+  expect(await accounts.handOver(id, 'local', ADMIN)).toMatchObject({ source: 'local', groups: [] })
+  expect((await ask('GET', `Users/${id}`)).status).toBe(404)
+  await accounts.create({ userId: 'robot', kind: 'system' }, ADMIN)
+  await expect(accounts.handOver('robot', 'scim:entra', ADMIN)).rejects.toThrow('system account')
+})
