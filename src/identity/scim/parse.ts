@@ -14,8 +14,8 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   throw new Problem(SCIM_BAD_VALUE, `${words.join('; ')}.`)
 }
 
-/** The whole of a person, as POST and PUT send it. */
-export function userFrom(body: unknown): UserState {
+/** The whole of a person, as POST and PUT send it. Whoever is let in nowhere stays so until that is said. */
+export function userFrom(body: unknown, wasActive = true): UserState {
   const sent = parse(userBody, body)
   const { givenName = null, familyName = null, formatted = null } = sent.name ?? {}
   const inParts = [givenName, familyName].filter((part) => part !== null && part !== '').join(' ')
@@ -26,7 +26,7 @@ export function userFrom(body: unknown): UserState {
     givenName,
     familyName,
     email: chooseEmail(sent.emails),
-    isActive: sent.active ?? true,
+    isActive: sent.active ?? wasActive,
   }
 }
 

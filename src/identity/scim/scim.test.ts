@@ -198,9 +198,10 @@ it('a person who was made inactive is never active, not even for a moment', asyn
   await using house = await openTestIdentity('sqlite')
   const ask = await clientOf(house, 'entra')
 
-  await ask('POST', 'Users', { ...anne, active: false })
+  const { id } = (await ask('POST', 'Users', { ...anne, active: false })).body
 
   expect(house.identity.directory().findByUserId(anne.userName)?.isActive).toBe(false)
+  expect((await ask('PUT', `Users/${id}`, anne)).body['active']).toBe(false)
   const { records } = await house.audit.search({ face: 'scim' })
   expect(records.map(({ what }) => what)).toEqual(['account.created'])
 })

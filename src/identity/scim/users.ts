@@ -74,7 +74,7 @@ export function actor({ keyId }: Client) {
 
 export async function replaceUser(parts: Parts, client: Client, change: { id: string; body: unknown }) {
   const before = await findUser(parts, client, change.id)
-  return saveUser(parts, client, { before, after: userFrom(change.body) })
+  return saveUser(parts, client, { before, after: userFrom(change.body, before.isActive) })
 }
 
 export async function changeUser(parts: Parts, client: Client, change: { id: string; body: unknown }) {
