@@ -74,13 +74,23 @@ async function refreshOnce(ctx: Context, next: Next, deps: Deps): Promise<void> 
   const form = formOf(ctx)
   const token = form?.get('refresh_token') ?? ''
   if (ctx.path !== '/oauth/token' || form?.get('grant_type') !== 'refresh_token' || token === '') return next()
-  const answer = await answerOnce(deps, token, async () => {
+  const answer = await answerOnce(deps, sameRequest(ctx, form), async () => {
     await next()
     return { status: ctx.status, body: isJsonObject(ctx.body) ? ctx.body : {} }
   })
   ctx.status = answer.status
   ctx.set('cache-control', 'no-store')
   ctx.body = answer.body
+}
+
+/**
+ * What has to be the same for the same answer: the token, and all by which the client proved who it is and said what it
+ * wants. Whoever holds a used token without the client's secret gets to the library, which refuses it.
+ */
+function sameRequest(ctx: Context, form: URLSearchParams): string {
+  const said = new URLSearchParams(form)
+  said.sort()
+  return JSON.stringify([ctx.get('authorization'), said.toString()])
 }
 
 /** The form that the door has read already. */

@@ -3,7 +3,7 @@ import { isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 
-/** So long after the first use the same refresh token gets the same answer; then its use is theft. */
+/** So long after the first use the same request to refresh gets the same answer; then its use is theft. */
 const REPLAY_MS = 30_000
 const WAIT_MS = 10_000
 const POLL_MS = 25
@@ -16,11 +16,11 @@ export type TokenAnswer = { readonly status: number; readonly body: JsonObject }
  */
 export async function answerOnce(
   deps: { store: OauthStore; sealed: Sealed; clock: Clock },
-  refreshToken: string,
+  request: string,
   exchange: () => Promise<TokenAnswer>,
 ): Promise<TokenAnswer> {
   const { store, sealed, clock } = deps
-  const ref = sealed.refOf(`refresh ${refreshToken}`)
+  const ref = sealed.refOf(`refresh ${request}`)
   if (!(await store.replay.begin(ref, clock.now()))) {
     const earlier = await waitForAnswer(deps, ref)
     if (earlier !== null) return earlier

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { buffer } from 'node:stream/consumers'
 import type Provider from 'oidc-provider'
 import type { Audit } from '#audit'
 import type { Egress } from '#http'
@@ -17,6 +16,7 @@ import { createSealed } from './sealed.ts'
 import { createAuthServer, type AuthServer } from './server.ts'
 import { createOauthStore } from './store.ts'
 import { createVerifier, type Verifier, type VerifierDeps } from './verifier.ts'
+import { readFormOf } from './form.ts'
 
 export type OauthDeps = {
   readonly storage: Storage
@@ -50,7 +50,6 @@ export type Oauth = {
 
 const SWEEP_MS = 600_000
 const MEMORY_MS = 7 * 86_400_000
-const MAX_BODY_BYTES = 65_536
 
 /** Makes the authorization server. It is built with its first request, when the public address is known. */
 export async function createOauth(deps: OauthDeps): Promise<Oauth> {
@@ -96,7 +95,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       const document = metadataPath(path)
       if (document?.kind === 'resource') return answerResource(res, resources.describe(document.slug))
       if (document?.kind === 'server') req.url = document.path
-      await readFormOf(req, path)
+      if (!(await readFormOf(req, res, path))) return
       asSeenFromOutside(req, issuer())
       await built().answer(req, res)
     },
@@ -128,14 +127,6 @@ function answerResource(res: ServerResponse, document: JsonObject | null): void 
     'cache-control': document === null ? 'no-store' : 'public, max-age=300',
   })
   res.end(body)
-}
-
-/** The rules of the house look at forms before the library does, so they are read here, once. */
-async function readFormOf(req: IncomingMessage, path: string): Promise<void> {
-  const isForm = (req.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
-  if (req.method !== 'POST' || !isForm || !['/oauth/token', '/oauth/revoke'].includes(path)) return
-  if (Number(req.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return
-  Object.assign(req, { body: (await buffer(req)).toString('utf8') })
 }
 
 /** The library writes addresses from what the request says; it shall say the public address, whoever asked how. */
