@@ -73,6 +73,8 @@ export type Identity = {
   authenticate(credentials: Credentials): Authentication
   /** Who may use the admin API: the admin token of this machine, or a key with the role "admin". */
   authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
+  /** Stores what is still in memory only: when keys were last used. */
+  settle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -134,6 +136,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
       deps.adminToken?.matches(credentials.authorization)
         ? { ok: true, keyId: null, userId: null }
         : live.current.keyring.authenticateAdmin(credentials),
+    settle: () => lastUse.flush(),
     close: async () => {
       clearInterval(sweep)
       await live.close()

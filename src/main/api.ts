@@ -132,11 +132,12 @@ function health({ toolsAdmin }: HouseApiDeps) {
   }
 }
 
-async function backup({ storage, audit, dataDir }: HouseApiDeps, by: AdminCaller) {
+async function backup({ storage, audit, identity, dataDir }: HouseApiDeps, by: AdminCaller) {
   const folder = join(dataDir, 'backups')
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, `${newId('backup')}.jsonl`)
   await audit.record({ what: 'backup.made', decision: 'allowed', userId: by.userId, keyId: by.keyId, face: by.face })
+  await identity.settle()
   await storage.backup(path)
   return { path, bytes: (await stat(path)).size }
 }
