@@ -104,13 +104,9 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     guesses,
     onAttempt: (factor, outcome) => deps.metrics?.signIn(factor, outcome),
   })
-  const people = createAccounts({
-    ...deps,
-    store: accounts,
-    groups: createGroupStore(deps.storage),
-    directory,
-    announce: (id) => live.announce(id),
-  })
+  const groups = createGroupStore(deps.storage)
+  const announce = (id: string): Promise<void> => live.announce(id)
+  const people = createAccounts({ ...deps, store: accounts, groups, directory, announce })
   const sweep = sweepOften(() => guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS))
   return {
     createKey: (request, by) => createKey(parts, request, by),
