@@ -43,6 +43,7 @@ export const rooms = {
     'identity',
     'login',
     'signin',
+    'policy',
     'content',
     'tools',
     'gateway',

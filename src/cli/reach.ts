@@ -14,6 +14,7 @@ const ALL = {
   ...contracts.login,
   ...contracts.signIn,
   ...contracts.policy,
+  ...contracts.hooks,
   ...contracts.tools,
   ...contracts.audit,
   ...contracts.content,

@@ -10,6 +10,7 @@ import { addGateway } from './commands/gateway.ts'
 import { addGrant } from './commands/grant.ts'
 import { addAccount } from './commands/account.ts'
 import { addGroup } from './commands/group.ts'
+import { addHook } from './commands/hook.ts'
 import { addIdentitySource } from './commands/identity-source.ts'
 import { addKey } from './commands/key.ts'
 import { addLoginPolicy } from './commands/login-policy.ts'
@@ -34,6 +35,7 @@ const NOUNS = [
   addServer,
   addGateway,
   addRule,
+  addHook,
   addTools,
   addCall,
   addChanges,

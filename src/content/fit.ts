@@ -142,6 +142,12 @@ function edited(value: Json, edits: Edits): Json | undefined {
   return Object.fromEntries(Object.entries(copy).filter(([, member]) => member !== undefined))
 }
 
+/** Whether a value is valid under a schema; null for a schema that cannot be compiled. */
+export function validatorFor(schema: JsonObject): ((value: Json) => boolean) | null {
+  const validate = validatorOf(schema)
+  return validate && ((value) => validate(value))
+}
+
 const validators = new WeakMap<JsonObject, { readonly validate: ValidateFunction | null }>()
 
 /** Compiled once per schema; null for one that cannot be. A server's own `pattern` runs in linear time as well. */

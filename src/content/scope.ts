@@ -1,3 +1,4 @@
+import { wildcard } from '#kernel'
 import type { ContentRule } from './schema.ts'
 
 /** What a message belongs to. */
@@ -32,21 +33,4 @@ function compilePattern(pattern: string): (subject: Pick<Subject, 'server' | 'th
   const isServer = wildcard(pattern.slice(0, slash))
   const isThing = wildcard(pattern.slice(slash + 1))
   return ({ server, thing }) => isServer(server.name) && (thing === null || isThing(thing))
-}
-
-/** `*` stands for any characters. Greedy from the left, so its cost is linear in the text. */
-function wildcard(pattern: string): (text: string) => boolean {
-  const [first = '', ...rest] = pattern.split('*')
-  const last = rest.pop()
-  if (last === undefined) return (text) => text === first
-  return (text) => {
-    if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
-    let at = first.length
-    for (const part of rest) {
-      const found = text.indexOf(part, at)
-      if (found < 0 || found + part.length > text.length - last.length) return false
-      at = found + part.length
-    }
-    return true
-  }
 }

@@ -1,6 +1,6 @@
 /**
  * What every room stands on and what stands on nothing: problems a caller can fix, secrets that cannot leak
- * by accident, ids, the clock, the shape of JSON, codes of system errors, and files that are made once.
+ * by accident, ids, the clock, the shape of JSON, codes of system errors, texts with `*`, and files that are made once.
  */
 export { Problem, isProblem, type ProblemKind } from './problem.ts'
 export { Secret } from './secret.ts'
@@ -10,3 +10,4 @@ export { isJsonObject, type Json, type JsonObject } from './json.ts'
 export { errorCode, unlessCode } from './error-code.ts'
 export { canonicalJson } from './canonical-json.ts'
 export { keepFile } from './kept-file.ts'
+export { matchSegments, wildcard } from './wildcard.ts'

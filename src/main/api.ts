@@ -15,7 +15,7 @@ import {
 } from '#identity'
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
-import { policyContract, policyRoutes, type PolicyRoom } from '#policy'
+import { hooksContract, hooksRoutes, policyContract, policyRoutes, type Hooks, type PolicyRoom } from '#policy'
 import { signInApiRoutes, signInContract, type SignIn } from '#signin'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
@@ -30,6 +30,7 @@ export const contracts = {
   login: loginContract,
   signIn: signInContract,
   policy: policyContract,
+  hooks: hooksContract,
   tools: toolsContract,
   audit: auditContract,
   content: contentContract,
@@ -53,6 +54,7 @@ export type HouseApiDeps = {
   readonly adminToken: AdminToken
   readonly house: House
   readonly policy: PolicyRoom
+  readonly hooks: Hooks
   readonly tools: Tools
   readonly toolsAdmin: ToolsAdmin
 }
@@ -78,6 +80,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   for (const path of ['/signin', '/setup', '/device', '/account'])
     for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
+  mountContract(app, hooksContract, hooksRoutes(deps.hooks), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
   mountContract(app, contentContract, contentRoutes(deps.content), options)
   mountContract(app, auditContract, auditRoutes(deps.audit), options)
@@ -115,7 +118,7 @@ async function notReady({ storage, audit }: HouseApiDeps): Promise<string[]> {
   return [trouble, isMute ? 'the audit trail cannot be written' : ''].filter((reason) => reason !== '')
 }
 
-function health({ toolsAdmin }: HouseApiDeps) {
+function health({ toolsAdmin, hooks }: HouseApiDeps) {
   const servers = toolsAdmin.listServers().filter(({ enabled }) => enabled)
   const gateways = toolsAdmin.listGateways()
   return {
@@ -128,6 +131,7 @@ function health({ toolsAdmin }: HouseApiDeps) {
       tools,
       retryAt,
     })),
+    hooks: hooks.listHooks().map(({ name, state, reason }) => ({ name, state, reason })),
     gateways: gateways.map(({ slug, auth, toolCount }) => ({ slug, auth, tools: toolCount })),
   }
 }

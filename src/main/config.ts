@@ -5,6 +5,7 @@ import { loadConfig, type HostPort, hostPort } from '#config'
 import { contentRule, type ContentRule } from '#content'
 import { Problem } from '#kernel'
 import { loginPolicyConfig } from '#login'
+import { hookConfig, type HookConfig } from '#policy'
 import { identitySourceConfig } from '#signin'
 import { gatewayConfig, payloadRule, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
 import { CONFIG_CONTRADICTION } from './problems.ts'
@@ -89,6 +90,7 @@ export const fileSchema = z.strictObject({
   servers: z.array(serverConfig).max(1_000).default([]),
   gateways: z.array(gatewayConfig).max(1_000).default([]),
   content_rules: z.array(contentRule).max(1_000).default([]),
+  hooks: z.array(hookConfig).max(100).default([]),
 })
 
 export type GatehouseConfig = z.output<typeof fileSchema>
@@ -166,6 +168,10 @@ function refuseContradictions(config: GatehouseConfig): void {
   refuseTwice(
     'content rule',
     config.content_rules.map(({ name }: ContentRule) => name),
+  )
+  refuseTwice(
+    'hook',
+    config.hooks.map(({ name }: HookConfig) => name),
   )
 }
 

@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
 import { CONTENT_MIGRATIONS, createContent, type Content } from '#content'
-import { createEgress } from '#http'
+import { createEgress, type Egress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
 import { OAUTH_MIGRATIONS, type Oauth } from '#oauth'
-import { createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type PolicyRoom } from '#policy'
+import { createHooks, createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type Hooks, type PolicyRoom } from '#policy'
 import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
@@ -47,6 +47,7 @@ export type Gatehouse = {
   readonly toolsAdmin: ToolsAdmin
   readonly house: House
   readonly policy: PolicyRoom
+  readonly hooks: Hooks
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly oauth: Oauth
@@ -126,6 +127,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     reload: async (next) => {
       loginPolicy.declare(next.login_policy)
       content.declare(next.content_rules)
+      rooms.hooks.declare(next.hooks)
       await rooms.policy.declarePolicies(readPolicyFiles(next.policy.files))
       await rooms.house.declare(declaredIn(next))
     },
@@ -185,10 +187,13 @@ async function openTools(
     onGone: (server) => metrics.forgetServer(server),
     onHealth: (server, { state }) => metrics.upstreamState(server, measured(state)),
   })
+  const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
+  const { policy, hooks } = await openPolicy({ ...deps, egress, house, findMember })
   const call = {
     clock,
     audit,
     content,
+    hooks,
     keepPayload: createPayloadKeeper(config.audit.payloads),
     metrics,
     log,
@@ -199,8 +204,6 @@ async function openTools(
     running: new Map(),
     isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
-  const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
-  const policy = await openPolicy({ storage, clock, log, audit, house, config, findMember })
   const oauth = await openOauth({ ...deps, house, allowHosts: config.oauth.allow_hosts })
   const tools = createTools({
     house,
@@ -211,8 +214,8 @@ async function openTools(
     listDeadlineMs: config.limits.list_deadline_ms,
   })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
-  const close = (): Promise<void> => closeTools({ tools, policy, house, processes, oauth })
-  return { house, policy, tools, toolsAdmin, oauth, close }
+  const close = (): Promise<void> => closeTools({ tools, policy, hooks, house, processes, oauth })
+  return { house, policy, hooks, tools, toolsAdmin, oauth, close }
 }
 
 /** A server's state as the metrics have it. */
@@ -234,28 +237,34 @@ function measured(
 async function closeTools(parts: {
   tools: ToolsOfProcess
   policy: PolicyRoom
+  hooks: Hooks
   house: House
   processes: { close(): Promise<void> }
   oauth: Oauth
 }): Promise<void> {
   parts.tools.closed()
+  await parts.hooks.close()
   await parts.policy.close()
   await parts.house.close()
   await parts.processes.close()
   await parts.oauth.close()
 }
 
-function openPolicy(
-  deps: Pick<Ground, 'storage' | 'clock' | 'log'> & {
+async function openPolicy(
+  deps: Ground & {
     audit: Audit
+    egress: Egress
     house: House
     config: GatehouseConfig
     findMember: (userId: string) => Member | null
   },
 ) {
-  const { house, config, findMember, ...ground } = deps
+  const { house, config, findMember, storage } = deps
   const world = worldOf(house, findMember)
-  return createPolicy({ ...ground, world, files: readPolicyFiles(config.policy.files) })
+  const policy = await createPolicy({ ...deps, world, files: readPolicyFiles(config.policy.files) })
+  const seal = createSeal(await storage.sharedKey('policy.hooks'))
+  const hooks = await createHooks({ ...deps, seal, world, declared: config.hooks })
+  return { policy, hooks }
 }
 
 function declaredIn({ servers, gateways }: GatehouseConfig): Declared {

@@ -7,6 +7,9 @@
  * change builds the next one on every replica (`live.ts`). Principals whom no policy tells apart are one *caste*
  * (`caste.ts`), which remembers what was decided: a warm call costs a look-up, and whoever a change does not touch keeps
  * what they had.
+ *
+ * *Hooks* (`hooks/`) are services of the operator that are asked as well: which tools a user may see, before a call goes
+ * out, and after its answer came.
  */
 export { createPolicy, type Policy, type PolicyRoom } from './service.ts'
 export type { Question, Verdict } from './decide.ts'
@@ -16,3 +19,9 @@ export { POLICY_MIGRATIONS } from './migrations.ts'
 export { policyContract } from './contract.ts'
 export { policyRoutes } from './routes.ts'
 export type { World } from './world.ts'
+export { createHooks, type Hooks } from './hooks/service.ts'
+export type { AskedHook, HookedCall } from './hooks/chain.ts'
+export { hookConfig, type HookConfig } from './hooks/schema.ts'
+export { HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED } from './hooks/problems.ts'
+export { hooksContract } from './hooks/contract.ts'
+export { hooksRoutes } from './hooks/routes.ts'

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { Migrations } from '#storage'
+import { HOOKS_MIGRATIONS } from './hooks/migrations.ts'
 
 export const POLICY_MIGRATIONS: Migrations = {
+  ...HOOKS_MIGRATIONS,
   '2026-11-25_policy_grant': {
     async up(db) {
       await sql`create table policy_grant (

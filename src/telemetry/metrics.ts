@@ -23,6 +23,8 @@ export type Metrics = {
   upstreamState(server: string, state: UpstreamState): void
   /** A content rule found something: which rule, what it does, how often. */
   contentRule(found: { rule: string; effect: string; found: number }): void
+  /** A hook was asked: which, when, and what came of it. */
+  hook(asked: { hook: string; point: string; outcome: string }): void
   /** One attempt to prove who somebody is. */
   signIn(factor: string, outcome: 'right' | 'wrong' | 'locked'): void
   /** Removes a server that is no longer configured. */
@@ -51,6 +53,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     upstreamState: states.set,
     forgetServer: states.forget,
     contentRule: createContentMeter(registry, maxNames),
+    hook: createHookMeter(registry, maxNames),
     signIn: createSignInMeter(registry),
     auditCommit: createAuditMeter(registry),
     auditMoved: createMovedMeter(registry),
@@ -112,6 +115,20 @@ function createContentMeter(registry: Registry, maxRules: number): Metrics['cont
   return ({ rule, effect, found }) => {
     if (rules.size < maxRules) rules.add(rule)
     findings.inc({ rule: rules.has(rule) ? rule : 'other', effect }, found)
+  }
+}
+
+function createHookMeter(registry: Registry, maxHooks: number): Metrics['hook'] {
+  const hooks = new Set<string>()
+  const asked = new Counter({
+    name: 'gatehouse_hook_requests_total',
+    help: 'How often hooks were asked, by point and outcome.',
+    labelNames: ['hook', 'point', 'outcome'],
+    registers: [registry],
+  })
+  return ({ hook, point, outcome }) => {
+    if (hooks.size < maxHooks) hooks.add(hook)
+    asked.inc({ hook: hooks.has(hook) ? hook : 'other', point, outcome })
   }
 }
 

@@ -1,7 +1,7 @@
 import { Problem, type JsonObject } from '#kernel'
 import { isLoopbackAddress } from '#http'
 import type { Authentication, Identity, Member } from '#identity'
-import type { Policy } from '#policy'
+import type { Hooks, Policy, Thing } from '#policy'
 import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
 import type { CallDeps } from './call/deps.ts'
@@ -43,13 +43,15 @@ export function createTools(deps: {
   policy: Policy
   /** Who that is by now, where the house knows them. */
   findMember: (userId: string) => Member | null
-  call: Omit<CallDeps, 'lookup' | 'policy'>
+  call: Omit<CallDeps, 'lookup' | 'policy'> & { readonly hooks: Pick<Hooks, 'narrow'> }
   listDeadlineMs?: number
 }): Tools & ToolsOfProcess {
-  const { house, policy } = deps
+  const { house } = deps
+  // Lists and calls alike are narrowed by what hooks do not let somebody see.
+  const policy = deps.call.hooks.narrow(deps.policy)
   const flight = new Flight()
   const noteRefusal = createRefusals(deps.call)
-  const watchers = watchLists({ ...deps, log: deps.call.log })
+  const watchers = watchLists({ ...deps, policy, log: deps.call.log })
   const viewOf = (admission: Admission): GatewayView => {
     const view = house.snapshot().views.get(admission.gateway)
     if (!view) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${admission.gateway}" here (any more).`)
@@ -80,11 +82,11 @@ export function createTools(deps: {
     onAccessChanged: (listener) => deps.identity.onChange(listener),
     describe: (admission) => describe(viewOf(admission), capabilitiesFor(policy, admission, viewOf(admission))),
     list: (admission, kind, session) =>
-      list({ ...deps, now: () => deps.call.clock.now() }, admission, { kind, session, view: () => viewOf(admission) }),
-    find: (admission, name) => findTool(policy, admission, { view: viewOf(admission), name }),
+      list({ ...deps, policy }, admission, { kind, session, view: () => viewOf(admission) }),
+    find: (admission, name) => find({ ...deps.call, policy }, admission, { view: viewOf(admission), name }),
     call: (request) => flight.track(() => call(callDeps, request)),
     subscribe: (subscription) =>
-      subscribe({ ...deps, content: deps.call.content }, viewOf(subscription.admission), subscription),
+      subscribe({ ...deps, policy, content: deps.call.content }, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) => watchers.add(admission, listener),
     announce: async (session, method, params) => {
       await Promise.all(house.servers().map(async ({ source }) => source.announce?.(session, method, params)))
@@ -169,20 +171,38 @@ function describe(view: GatewayView, capabilities: JsonObject): GatewayFace {
   }
 }
 
+function find(
+  { policy, hooks }: { policy: Policy; hooks: CallDeps['hooks'] },
+  admission: Admission,
+  wanted: { view: GatewayView; name: string },
+): ReturnType<Tools['find']> {
+  const thing = wanted.view.toolByName.get(wanted.name)?.thing
+  const known = thing === undefined ? null : hooks.accessKnown(admission, [thing])
+  return known ? known.then(() => findTool(policy, admission, wanted)) : findTool(policy, admission, wanted)
+}
+
 /** What there is, at the latest at the deadline: servers that have never been listed are waited for, others not. */
 async function list(
-  deps: { house: House; policy: Policy; listDeadlineMs?: number; now(): number },
+  deps: { house: House; policy: Policy; call: Pick<CallDeps, 'hooks' | 'clock'>; listDeadlineMs?: number },
   admission: Admission,
   wanted: { kind: ListKind; session: CallerSession; view: () => GatewayView },
 ): Promise<Listing> {
   const { catalog } = deps.house.snapshot()
   const servers = wanted.view().config.tools.length > 0 ? keptServers(deps.house, wanted.view()) : []
   const unknown = servers.filter((server) => !catalog.has(server.config.name) && server.health().state === 'starting')
-  const patienceMs = remainingPatience(unknown, { now: deps.now(), deadlineMs: deps.listDeadlineMs ?? 3_000 })
+  const patienceMs = remainingPatience(unknown, {
+    now: deps.call.clock.now(),
+    deadlineMs: deps.listDeadlineMs ?? 3_000,
+  })
   if (patienceMs > 0) await atMost(patienceMs, Promise.all(unknown.map((server) => server.firstListing)))
-  const view = wanted.view()
   const { kind, session } = wanted
+  if (kind === 'tools') await deps.call.hooks.accessKnown(admission, thingsIn(wanted.view()))
+  const view = wanted.view()
   return { items: visible(deps.policy, admission, { view, kind, session }), missing: servers.flatMap(troubleOf) }
+}
+
+function thingsIn({ toolByName }: GatewayView): Thing[] {
+  return [...toolByName.values()].map(({ thing }) => thing)
 }
 
 /** The deadline runs from a server's start: one that hangs delays those who ask first, and nobody after them. */

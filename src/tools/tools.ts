@@ -23,8 +23,8 @@ export type Tools = {
   describe(admission: Admission): GatewayFace
   /** What this caller may use, in a stable order, always within the list deadline. */
   list(admission: Admission, kind: ListKind, session: CallerSession): Promise<Listing>
-  /** One tool as `list` would show it to this caller; null where it would not. */
-  find(admission: Admission, name: string): Definition | null
+  /** One tool as `list` would show it to this caller; null where it would not. At once, unless hooks have to be asked. */
+  find(admission: Admission, name: string): Definition | null | Promise<Definition | null>
   /** The one path of every call. Resolves with an outcome for everything that a protocol can carry; throws only bugs. */
   call(request: CallRequest): Promise<CallOutcome>
   /** Follows one resource; the returned function ends it. Throws a Problem when it may not be read. */

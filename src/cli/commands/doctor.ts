@@ -97,7 +97,13 @@ async function checkHouse(terminal: Terminal, options: DataOptions): Promise<Fin
   if (!opened.reached) return [opened.finding]
   await using reached = opened.reached
   const { api } = reached
-  return [opened.finding, ...(await checkServers(api)), ...(await checkGateways(api)), await checkAudit(api)]
+  return [
+    opened.finding,
+    ...(await checkServers(api)),
+    ...(await checkHooks(api)),
+    ...(await checkGateways(api)),
+    await checkAudit(api),
+  ]
 }
 
 async function tryReach(
@@ -142,6 +148,17 @@ function describeHealth({ name, health }: ServerInfo): Finding {
   if (health.state === 'healthy') return { level: 'ok', what, detail: count(health.tools, 'tool') }
   const level = health.state === 'degraded' ? 'warn' : 'fail'
   return { level, what, detail: `${health.state}: ${health.reason}`, advice: `./gatehouse server check ${name}` }
+}
+
+async function checkHooks(api: Api): Promise<Finding[]> {
+  const { hooks } = await api.checkHooks({ body: {} })
+  return hooks.map(({ name, state, reason, failure }): Finding => {
+    const what = `hook ${name}`
+    if (state === 'healthy') return { level: 'ok', what, detail: 'agrees to be asked' }
+    const effect = failure === 'closed' ? 'what it is for is refused' : 'calls go on without it'
+    const level = failure === 'closed' && state === 'unreachable' ? 'fail' : 'warn'
+    return { level, what, detail: `${state}: ${reason}; ${effect}`, advice: `./gatehouse hook check ${name}` }
+  })
 }
 
 async function checkGateways(api: Api): Promise<Finding[]> {

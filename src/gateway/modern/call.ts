@@ -16,7 +16,7 @@ import type { ModernRequest } from './session.ts'
 /** Makes one call for a stateless client: one leg in, one outcome out. Throws Problems before the call is begun. */
 export async function answerCall(request: ModernRequest, method: CallMethod): Promise<void> {
   requireTasks(request, method)
-  checkHeaders(request, method)
+  await checkHeaders(request, method)
   const answer = openAnswer(request)
   const call = callRequest(request, method, answer)
   try {
@@ -155,9 +155,11 @@ function lacksCapability(requiredCapabilities: JsonObject, why: string): Problem
   return new Problem(MISSING_CAPABILITY, `${why} Declare the capability with the request.`, { requiredCapabilities })
 }
 
-function checkHeaders({ face, exchange, message }: ModernRequest, method: CallMethod): void {
+async function checkHeaders({ face, exchange, message }: ModernRequest, method: CallMethod): Promise<void> {
   const { name } = message.params
-  const tool = method === 'tools/call' && typeof name === 'string' ? face.tools.find(exchange.admission, name) : null
+  if (method !== 'tools/call' || typeof name !== 'string') return
+  const found = face.tools.find(exchange.admission, name)
+  const tool = found instanceof Promise ? await found : found
   if (tool === null) return
   checkParamHeaders(tool, {
     args: message.params.arguments,

@@ -10,6 +10,12 @@ const serverState = z.object({
   retryAt: z.int().nullable().meta({ description: 'Milliseconds since 1970: when it is tried again.' }),
 })
 
+const hookState = z.object({
+  name: z.string(),
+  state: z.enum(['unknown', 'healthy', 'degraded', 'unhealthy', 'unreachable']),
+  reason: z.string().meta({ description: 'As it was when it was asked last; empty when healthy.' }),
+})
+
 const healthReport = z.object({
   status: z.enum(['ok', 'degraded', 'not-ready']),
   version: z.string(),
@@ -17,6 +23,7 @@ const healthReport = z.object({
   toolCount: z.int().optional(),
   transports: z.array(z.string()).optional().meta({ description: 'How MCP clients may connect.' }),
   servers: z.array(serverState).optional(),
+  hooks: z.array(hookState).optional(),
   gateways: z
     .array(z.object({ slug: z.string(), auth: z.enum(['key', 'oauth', 'both', 'none']), tools: z.int() }))
     .optional(),

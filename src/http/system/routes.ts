@@ -18,7 +18,7 @@ export type SystemDeps = {
 }
 
 type HealthDetails = {
-  readonly [K in 'toolCount' | 'transports' | 'servers' | 'gateways']-?: NonNullable<HealthReport[K]>
+  readonly [K in 'toolCount' | 'transports' | 'servers' | 'hooks' | 'gateways']-?: NonNullable<HealthReport[K]>
 }
 
 /** What a house says about itself: probes, health, metrics, its own description, and the front page. */
@@ -48,7 +48,10 @@ async function health(deps: SystemDeps, context: HandlerContext): Promise<Health
   const { version } = deps
   const reasons = [...(await deps.notReady())]
   const details = deps.health()
-  const isWell = details.servers.every(({ state }) => state === 'healthy')
+  const isWell =
+    details.servers.every(({ state }) => state === 'healthy') &&
+    // One that was not asked yet has not failed.
+    details.hooks.every(({ state }) => state === 'healthy' || state === 'unknown')
   const status = reasons.length > 0 ? 'not-ready' : isWell ? 'ok' : 'degraded'
   return maySeeInside(context) ? { status, version, reasons, ...details } : { status, version }
 }

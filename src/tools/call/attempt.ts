@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Applied, Screened } from '#content'
 import { canonicalJson, type JsonObject } from '#kernel'
-import type { Thing, Verdict } from '#policy'
+import type { AskedHook, Thing, Verdict } from '#policy'
 import type { Trace } from '#telemetry'
 import type { GatewayView, ToolBinding } from '../view.ts'
 import type { KeptServer } from '../servers.ts'
@@ -24,6 +24,10 @@ export type Attempt = {
   readonly rules: (Applied & { found: number })[]
   /** The content rule that wants a person to approve this call first. */
   needsApproval: NeedsApproval | null
+  /** The hooks that were asked, with what came of it. */
+  readonly hooks: AskedHook[]
+  /** How hooks know this call before and after; set when the first one is asked. */
+  executionId: string | null
   /** True once the server may have begun to work on it. */
   isSent: boolean
 }

@@ -19,6 +19,8 @@ export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Atte
     passed: null,
     rules: [],
     needsApproval: null,
+    hooks: [],
+    executionId: null,
     isSent: false,
   }
 }

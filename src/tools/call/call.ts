@@ -3,6 +3,7 @@ import type { Attempt } from './attempt.ts'
 import { authorize } from './authorize.ts'
 import { begin } from './begin.ts'
 import { requireApproval } from './approval.ts'
+import { askHooksAfter, askHooksBefore } from './ask-hooks.ts'
 import { checkInput } from './check-input.ts'
 import { checkOutput } from './check-output.ts'
 import { screenReply } from './content.ts'
@@ -19,6 +20,8 @@ import { screenFailure } from './screen-failure.ts'
 /**
  * The one path of every call, whoever makes it. Read it from top to bottom: each stage either lets the call go on or
  * throws the reason why not, and whatever happens is recorded, durably, before anybody hears of it.
+ * Hooks are asked on both sides inside of the content rules: they see only what those have passed, and what they change
+ * is screened again. An approval comes after them, so that it is of what will really go out.
  * The caller was authenticated by `admit`, without whose admission no request can be made.
  */
 export async function call(deps: CallDeps, request: CallRequest): Promise<CallOutcome> {
@@ -34,14 +37,18 @@ export async function call(deps: CallDeps, request: CallRequest): Promise<CallOu
 
 async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const target = (attempt.target = resolve(deps.lookup(attempt.request), attempt.request))
+  const known = deps.hooks.accessKnown(attempt.request.admission, target.things)
+  if (known) await known
   const verdict = authorize(deps, attempt, target)
-  const params = await checkInput(deps, attempt, target)
+  const passed = await checkInput(deps, attempt, target)
+  const params = await askHooksBefore(deps, { attempt, target }, passed)
   requireApproval(attempt)
   return once(deps, attempt, target, async () => {
     checkLimits(deps, attempt, target)
     const credential = chooseCredential(target)
     const answered = await dispatch(deps, attempt, { target, params, credential })
-    const reply = await screenReply(deps, { attempt, target }, answered)
+    const screened = await screenReply(deps, { attempt, target }, answered)
+    const reply = await askHooksAfter(deps, { attempt, target }, screened)
     return checkOutput(deps, attempt, { target, reply, verdict })
   })
 }

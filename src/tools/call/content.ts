@@ -16,15 +16,26 @@ export type ScreenedParams = { readonly sent: JsonObject; readonly going: JsonOb
 
 /** The caller's parameters; throws `content/blocked-input`, and notes on the attempt whether a person has to approve. */
 export function screenParams(deps: ContentDeps, at: Place): ScreenedParams | Promise<ScreenedParams> {
-  const { params } = at.attempt.request
+  return screenOverridden(deps, at, at.attempt.request.params)
+}
+
+/** The same for parameters that took the place of the caller's. */
+export function screenOverridden(
+  deps: ContentDeps,
+  at: Place,
+  params: JsonObject,
+): ScreenedParams | Promise<ScreenedParams> {
   const subject = subjectOf(at)
   const revealed = deps.content.reveal(subject, params)
   if (revealed === params && !deps.content.concerns('input', subject)) return { sent: params, going: params }
-  return screenRevealed(deps, at, revealed)
+  return screenRevealed(deps, at, { params, revealed })
 }
 
-function screenRevealed(deps: ContentDeps, at: Place, revealed: JsonObject): ScreenedParams | Promise<ScreenedParams> {
-  const { params } = at.attempt.request
+function screenRevealed(
+  deps: ContentDeps,
+  at: Place,
+  { params, revealed }: { params: JsonObject; revealed: JsonObject },
+): ScreenedParams | Promise<ScreenedParams> {
   const schema = schemaOf(at.target, 'inputSchema')
   const passed = passInput(deps, at, { kind: 'params', value: revealed, schema })
   if (revealed === params) return after(passed, (going) => ({ sent: going, going }))
@@ -166,7 +177,8 @@ function note({ metrics }: ContentDeps, attempt: Attempt, { applied }: Screened)
   }
 }
 
-function schemaOf(target: Target, key: 'inputSchema' | 'outputSchema'): JsonObject | undefined {
+/** What the tool says of its arguments or results. */
+export function schemaOf(target: Target, key: 'inputSchema' | 'outputSchema'): JsonObject | undefined {
   const schema = (target.binding ?? bindingOf(target))?.definition[key]
   return isJsonObject(schema) ? schema : undefined
 }

@@ -1,7 +1,7 @@
 import type { Audit } from '#audit'
 import type { Content } from '#content'
 import type { Clock } from '#kernel'
-import type { Policy } from '#policy'
+import type { Hooks, Policy } from '#policy'
 import type { Log, Metrics } from '#telemetry'
 import type { Buckets } from '../rate.ts'
 import type { Seal } from '../seal.ts'
@@ -15,6 +15,7 @@ export type CallDeps = {
   readonly clock: Clock
   readonly policy: Policy
   readonly content: Pick<Content, 'concerns' | 'screen' | 'screenResult' | 'reveal'>
+  readonly hooks: Pick<Hooks, 'concern' | 'before' | 'after' | 'accessKnown'>
   readonly audit: Pick<Audit, 'record' | 'state'>
   /** What is kept of a call beside its record. */
   readonly keepPayload: PayloadKeeper

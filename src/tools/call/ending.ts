@@ -1,5 +1,6 @@
 import { BLOCKED_INPUT, WITHHELD_OUTPUT } from '#content'
 import { isProblem, type Json, type Problem } from '#kernel'
+import { HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED } from '#policy'
 import { Payload } from '../payload.ts'
 import { CANCELLED, CIRCUIT_OPEN, INPUT_EXPIRED, OVERLOADED, RATE_LIMITED } from '../problems.ts'
 import { reasonOf } from '../reason.ts'
@@ -19,8 +20,8 @@ export type Ending = {
 }
 
 /** Refused by a rule, not by trouble. */
-const DENIED = [RATE_LIMITED, BLOCKED_INPUT, WITHHELD_OUTPUT] as const
-const SHED = [OVERLOADED, CIRCUIT_OPEN, RATE_LIMITED] as const
+const DENIED = [RATE_LIMITED, BLOCKED_INPUT, WITHHELD_OUTPUT, HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED] as const
+const SHED = [OVERLOADED, CIRCUIT_OPEN, RATE_LIMITED, HOOK_RATE_LIMITED] as const
 
 /** The ending of a call that threw: a refusal, a Problem on the way to the server, or an outage. */
 export function endingOf(error: unknown, attempt: Attempt): Ending {
@@ -51,9 +52,10 @@ function failed(error: unknown, attempt: Attempt): Ending {
   }
 }
 
-/** The content rule that refused, for the audit. */
+/** The content rule or the hook that refused, for the audit. */
 function ruleOf(problem: Problem | null): Pick<Ending, 'rule'> {
-  const rule = problem?.extra['rule']
+  const { rule, hook } = problem?.extra ?? {}
+  if (typeof hook === 'string') return { rule: `hook:${hook}` }
   return typeof rule === 'string' ? { rule: `content:${rule}` } : {}
 }
 
@@ -71,12 +73,13 @@ function failedOutcome(attempt: Attempt, text: string, problem: Problem | null):
   if (problem?.kind.code === INPUT_EXPIRED.code)
     return { kind: 'error', error: { code: INVALID_PARAMS, message: text } }
   const code = problem?.kind.code ?? 'tools/upstream-failed'
-  const retryAt = problem?.extra['retryAt']
-  const rule = problem?.extra['rule']
+  const { retryAt, rule, hook, kind } = problem?.extra ?? {}
   const details: Json = {
     code,
     ...(typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}),
     ...(typeof rule === 'string' ? { rule } : {}),
+    ...(typeof hook === 'string' ? { hook } : {}),
+    ...(typeof kind === 'string' ? { kind } : {}),
   }
   if (attempt.request.method !== 'tools/call') {
     return { kind: 'error', error: { code: INTERNAL_ERROR, message: text, data: details } }

@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import { isJsonObject, type Json, type JsonObject } from '#kernel'
+import { isJsonObject, wildcard, type Json, type JsonObject } from '#kernel'
 import { isSecretName } from '#telemetry'
 import { pattern } from '../config.ts'
-import { compilePick, wildcard } from '../patterns.ts'
+import { compilePick } from '../patterns.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { Ending } from './ending.ts'
 

@@ -1,0 +1,148 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { ZodType } from 'zod'
+import type { Egress, EgressClient } from '#http'
+import { Secret, type Clock } from '#kernel'
+import { hookScope, type HookScope } from './scope.ts'
+import type { HookConfig } from './schema.ts'
+import { SIGNATURE_HEADER, signBody } from './sign.ts'
+import { healthAnswer } from './wire.ts'
+
+const MAX_ANSWER_BYTES = 33_554_432
+const RETRY_PAUSE_MS = 50
+
+export type HookState = {
+  readonly state: 'unknown' | 'healthy' | 'degraded' | 'unhealthy' | 'unreachable'
+  /** In words; empty when all is well. */
+  readonly reason: string
+}
+
+export type HookDeps = { readonly egress: Egress; readonly clock: Clock }
+
+/** A hook that can be asked: its connections, its scope and how it was when it was asked last. */
+export class Hook {
+  readonly config: HookConfig
+  readonly covers: HookScope
+  readonly #clock: Clock
+  readonly #client: EgressClient
+  readonly #token: Secret | null
+  readonly #signingSecret: Secret | null
+  #state: HookState = { state: 'unknown', reason: 'it was not asked yet' }
+
+  constructor(deps: HookDeps, config: HookConfig, { isTrusted }: { isTrusted: boolean }) {
+    const { token, signing_secret: secret, ...rest } = config
+    this.config = rest
+    this.covers = hookScope(config)
+    this.#clock = deps.clock
+    this.#token = token === undefined ? null : new Secret(token)
+    this.#signingSecret = secret === undefined ? null : new Secret(secret)
+    this.#client = deps.egress.open({ trusted: isTrusted, allow: config.allow_addresses })
+  }
+
+  get isSigned(): boolean {
+    return this.#signingSecret !== null
+  }
+
+  get state(): HookState {
+    return this.#state
+  }
+
+  /** What it says to this; rejects when it cannot be asked, or says something else than the contract knows. */
+  async ask<Answer>(point: string, body: object, as: ZodType<Answer>, signal?: AbortSignal): Promise<Answer> {
+    const text = JSON.stringify(body)
+    try {
+      const answer = await this.#send({ method: 'POST', path: point, text, signal })
+      const said = as.parse(answer)
+      this.#state = { state: 'healthy', reason: '' }
+      return said
+    } catch (error) {
+      // Whoever gave up waiting says nothing about the hook.
+      if (!signal?.aborted) this.#state = { state: 'unreachable', reason: whyNot(error) }
+      throw error
+    }
+  }
+
+  /** Asks how it is; never rejects. */
+  async check(): Promise<HookState> {
+    try {
+      const { status } = healthAnswer.parse(await this.#send({ method: 'GET', path: 'health' }))
+      this.#state = { state: status, reason: status === 'healthy' ? '' : `it says of itself that it is ${status}` }
+    } catch (error) {
+      this.#state = { state: 'unreachable', reason: whyNot(error) }
+    }
+    return this.#state
+  }
+
+  close(): Promise<void> {
+    return this.#client.close()
+  }
+
+  async #send(sent: Sent): Promise<unknown> {
+    for (let tries = 0; ; tries++) {
+      const outcome = await this.#sendOnce(sent).catch((error: unknown) => new Unanswered(whyNot(error), error))
+      if (!(outcome instanceof Unanswered)) return outcome
+      if (tries >= this.config.retries || sent.signal?.aborted || !outcome.mayRetry) throw outcome
+      await pause(RETRY_PAUSE_MS * 2 ** tries)
+    }
+  }
+
+  async #sendOnce({ method, path, text = '', signal }: Sent): Promise<unknown> {
+    const late = AbortSignal.timeout(this.config.timeout_ms)
+    const { status, body } = await this.#client.request({
+      url: `${this.config.url.replace(/\/+$/, '')}/${path}`,
+      method,
+      headers: { accept: 'application/json', ...(method === 'POST' ? { 'content-type': 'application/json' } : {}) },
+      credentials: this.#credentials(text),
+      ...(method === 'POST' ? { body: text } : {}),
+      signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+      maxBytes: MAX_ANSWER_BYTES,
+    })
+    if (status >= 500) throw new Unanswered(`it answered with status ${status}`)
+    if (status !== 200) throw new Unanswered(`it answered with status ${status}`, undefined, { mayRetry: false })
+    return parseAnswer(body)
+  }
+
+  #credentials(body: string): Record<string, string> {
+    const token = this.#token
+    const secret = this.#signingSecret
+    return {
+      ...(token === null ? {} : { authorization: `Bearer ${token.reveal()}` }),
+      ...(secret === null ? {} : { [SIGNATURE_HEADER]: signBody(secret, body, this.#clock.now()) }),
+    }
+  }
+}
+
+type Sent = { method: 'GET' | 'POST'; path: string; text?: string; signal?: AbortSignal | undefined }
+
+/** No answer that counts. Its words may be shown to admins, and hold nothing of the body. */
+class Unanswered extends Error {
+  override readonly name = 'Unanswered'
+  readonly mayRetry: boolean
+
+  constructor(message: string, cause?: unknown, { mayRetry = true }: { mayRetry?: boolean } = {}) {
+    super(message, { cause })
+    this.mayRetry = cause instanceof Unanswered ? cause.mayRetry : mayRetry
+  }
+}
+
+function parseAnswer(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch (cause) {
+    throw new Unanswered('it answered with something that is not JSON', cause, { mayRetry: false })
+  }
+}
+
+function whyNot(error: unknown): string {
+  if (!(error instanceof Error)) return 'it could not be asked'
+  switch (error.name) {
+    case 'Unanswered':
+    case 'Problem':
+      return error.message
+    case 'TimeoutError':
+      return 'it did not answer in time'
+    case 'ZodError':
+      return 'its answer is not what the contract says'
+    default:
+      return `it could not be reached (${'code' in error ? String(error.code) : error.name})`
+  }
+}
