@@ -27,6 +27,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   gateway: 'MCP requests',
   policy: 'Grants and rules',
   tools: 'Servers, tools and calls',
+  approvals: 'Approvals',
   content: 'What may pass',
   http: 'The admin API and outgoing requests',
   audit: 'The audit trail',

@@ -15,6 +15,7 @@ const ALL = {
   ...contracts.signIn,
   ...contracts.policy,
   ...contracts.hooks,
+  ...contracts.approvals,
   ...contracts.tools,
   ...contracts.audit,
   ...contracts.content,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { HOUSE } from '#main'
+import { addApproval } from './commands/approval.ts'
 import { addAudit } from './commands/audit.ts'
 import { addBackup } from './commands/backup.ts'
 import { addCall } from './commands/call.ts'
@@ -36,6 +37,7 @@ const NOUNS = [
   addGateway,
   addRule,
   addHook,
+  addApproval,
   addTools,
   addCall,
   addChanges,

@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { approvalsContract, approvalsRoutes, type Approvals } from '#approvals'
 import { auditContract, auditRoutes, createWitness, type Audit } from '#audit'
 import { contentContract, contentRoutes, type Content } from '#content'
 import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
@@ -31,6 +32,7 @@ export const contracts = {
   signIn: signInContract,
   policy: policyContract,
   hooks: hooksContract,
+  approvals: approvalsContract,
   tools: toolsContract,
   audit: auditContract,
   content: contentContract,
@@ -55,6 +57,7 @@ export type HouseApiDeps = {
   readonly house: House
   readonly policy: PolicyRoom
   readonly hooks: Hooks
+  readonly approvals: Approvals
   readonly tools: Tools
   readonly toolsAdmin: ToolsAdmin
 }
@@ -77,10 +80,11 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   app.all('/scim/v2/*', ({ req }) => scim(req.raw))
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, signInContract, signInApiRoutes({ ...deps.signIn, publicUrl: deps.publicUrl }), options)
-  for (const path of ['/signin', '/setup', '/device', '/account'])
+  for (const path of ['/signin', '/setup', '/device', '/account', '/approve'])
     for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, hooksContract, hooksRoutes(deps.hooks), options)
+  mountContract(app, approvalsContract, approvalsRoutes(deps.approvals), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)
   mountContract(app, contentContract, contentRoutes(deps.content), options)
   mountContract(app, auditContract, auditRoutes(deps.audit), options)

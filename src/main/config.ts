@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import * as z from 'zod'
+import { approvalsConfig } from '#approvals'
 import { loadConfig, type HostPort, hostPort } from '#config'
 import { contentRule, type ContentRule } from '#content'
 import { Problem } from '#kernel'
@@ -91,6 +92,7 @@ export const fileSchema = z.strictObject({
   gateways: z.array(gatewayConfig).max(1_000).default([]),
   content_rules: z.array(contentRule).max(1_000).default([]),
   hooks: z.array(hookConfig).max(100).default([]),
+  approvals: approvalsConfig.prefault({}),
 })
 
 export type GatehouseConfig = z.output<typeof fileSchema>

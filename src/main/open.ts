@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { APPROVALS_MIGRATIONS, createApprovals, type Approvals } from '#approvals'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
 import { CONTENT_MIGRATIONS, createContent, type Content } from '#content'
 import { createEgress, type Egress } from '#http'
@@ -48,6 +49,7 @@ export type Gatehouse = {
   readonly house: House
   readonly policy: PolicyRoom
   readonly hooks: Hooks
+  readonly approvals: Approvals
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly oauth: Oauth
@@ -76,6 +78,7 @@ export type OpenOptions = {
 
 /** The migrations of all rooms. */
 export const MIGRATIONS = {
+  ...APPROVALS_MIGRATIONS,
   ...AUDIT_MIGRATIONS,
   ...IDENTITY_MIGRATIONS,
   ...LOGIN_MIGRATIONS,
@@ -110,13 +113,14 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   opened.defer(() => loginPolicy.close())
   const content = await createContent({ ...ground, audit, declared: config.content_rules })
   opened.defer(() => content.close())
-  const common = { ...ground, config, audit, identity, loginPolicy, publicUrl }
+  const approvals = await openApprovals({ ...ground, config, audit, publicUrl, findMember }, opened)
+  const common = { ...ground, config, audit, identity, loginPolicy, publicUrl, approvals }
   const rooms = await openTools({ ...common, replicas, content, timing })
   opened.defer(() => rooms.close())
   const server = toAuthorizationServer(rooms.oauth.server)
   const signIn = await openSignIn({ ...common, sources: config.identity_sources, server })
   opened.defer(() => signIn.close())
-  const seen = { ...ground, ...rooms, loginPolicy, signIn, config, audit, identity, content }
+  const seen = { ...ground, ...rooms, approvals, loginPolicy, signIn, config, audit, identity, content }
   const api = createHouseApi({ ...seen, publicUrl, adminToken })
   const closing = opened.move()
   return {
@@ -137,6 +141,23 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     },
     close: () => closing.disposeAsync(),
   }
+}
+
+type ApprovalsOptions = Ground & {
+  config: GatehouseConfig
+  audit: Audit
+  publicUrl: () => string
+  findMember: (userId: string) => Member | null
+}
+
+/** The webhook is declared in the file, so its address is trusted. */
+async function openApprovals(deps: ApprovalsOptions, opened: AsyncDisposableStack): Promise<Approvals> {
+  const client = createEgress({ log: deps.log }).open({ trusted: true, allow: [], connections: 4 })
+  opened.defer(() => client.close())
+  const seal = createSeal(await deps.storage.sharedKey('approvals.seal'))
+  const approvals = createApprovals({ ...deps, client, seal, config: deps.config.approvals })
+  opened.defer(() => approvals.close())
+  return approvals
 }
 
 const DAY_MS = 86_400_000
@@ -166,27 +187,16 @@ async function openTools(
     publicUrl: () => string
     replicas: Replicas
     content: Content
+    approvals: Approvals
     timing: HouseTiming | undefined
   },
 ) {
-  const { storage, clock, log, metrics, audit, identity, replicas, config, content } = deps
+  const { storage, clock, log, metrics, audit, identity, replicas, config, content, approvals } = deps
   const seal = createSeal(await storage.sharedKey('tools.seal'))
   const egress = createEgress({ log })
   const processes = createSupervisor({ clock, log })
   const db = toolsDb(storage)
-  const house = await openHouse({
-    storage,
-    clock,
-    log,
-    declared: declaredIn(config),
-    mayBeOpen: isLoopback(config.server.listen.host),
-    programsFrom: config.server.programs_from,
-    ...(deps.timing === undefined ? {} : { timing: deps.timing }),
-    openConfig: (sealed) => openServerConfig(seal, sealed),
-    makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),
-    onGone: (server) => metrics.forgetServer(server),
-    onHealth: (server, { state }) => metrics.upstreamState(server, measured(state)),
-  })
+  const house = await openHouseOf(deps, { seal, egress, processes })
   const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
   const { policy, hooks } = await openPolicy({ ...deps, egress, house, findMember })
   const call = {
@@ -194,6 +204,7 @@ async function openTools(
     audit,
     content,
     hooks,
+    approvals,
     keepPayload: createPayloadKeeper(config.audit.payloads),
     metrics,
     log,
@@ -216,6 +227,28 @@ async function openTools(
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
   const close = (): Promise<void> => closeTools({ tools, policy, hooks, house, processes, oauth })
   return { house, policy, hooks, tools, toolsAdmin, oauth, close }
+}
+
+type Reaching = { seal: ReturnType<typeof createSeal>; egress: Egress; processes: ReturnType<typeof createSupervisor> }
+
+function openHouseOf(
+  deps: Ground & { config: GatehouseConfig; timing: HouseTiming | undefined },
+  { seal, egress, processes }: Reaching,
+): Promise<House> {
+  const { storage, clock, log, metrics, config } = deps
+  return openHouse({
+    storage,
+    clock,
+    log,
+    declared: declaredIn(config),
+    mayBeOpen: isLoopback(config.server.listen.host),
+    programsFrom: config.server.programs_from,
+    ...(deps.timing === undefined ? {} : { timing: deps.timing }),
+    openConfig: (sealed) => openServerConfig(seal, sealed),
+    makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),
+    onGone: (server) => metrics.forgetServer(server),
+    onHealth: (server, { state }) => metrics.upstreamState(server, measured(state)),
+  })
 }
 
 /** A server's state as the metrics have it. */

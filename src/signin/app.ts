@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { isProblem, newId, Problem } from '#kernel'
 import { accountRoutes } from './account-routes.ts'
+import { approveRoutes } from './approve-routes.ts'
 import { ASSETS } from './assets.ts'
 import { deviceRoutes } from './device-routes.ts'
 import { interactionRoutes } from './interaction-routes.ts'
@@ -36,6 +37,7 @@ export function createSignInPages(deps: SignInDeps): Hono {
   deviceRoutes(app, deps)
   accountRoutes(app, deps)
   policyRoutes(app, deps)
+  approveRoutes(app, deps)
   interactionRoutes(app, deps) // last: `/signin/{uid}` takes what is left
   app.onError((error, context) => answerTrouble(deps, error, context))
   return app

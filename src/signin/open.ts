@@ -1,4 +1,5 @@
 import type { Hono } from 'hono'
+import type { Approvals } from '#approvals'
 import type { Audit } from '#audit'
 import { createEgress } from '#http'
 import type { Identity } from '#identity'
@@ -20,6 +21,7 @@ export type SignInOptions = {
   readonly clock: Clock
   readonly log: Log
   readonly identity: Identity
+  readonly approvals: Approvals
   readonly loginPolicy: LoginPolicy
   readonly sources: readonly IdentitySource[]
   readonly publicUrl: () => string
@@ -35,14 +37,14 @@ export type SignIn = {
 
 /** The pages over the rooms of this house. Keys are shared by all replicas, so each answers what another began. */
 export async function openSignIn(options: SignInOptions): Promise<SignIn> {
-  const { storage, audit, clock, log, identity, loginPolicy, publicUrl, server } = options
+  const { storage, audit, clock, log, identity, approvals, loginPolicy, publicUrl, server } = options
   const accounts = accountsFrom(identity)
   const egress = createEgress({ log })
   const store = createSignInStore(storage)
   const sources = createSources({ sources: options.sources, accounts, store, egress, audit, clock })
   const seal = createSeal(await storage.sharedKey('signin.seal'))
   const csrfKey = await storage.sharedKey('signin.forms')
-  const ground = { audit, clock, log, loginPolicy, publicUrl, seal, csrfKey }
+  const ground = { approvals, audit, clock, log, loginPolicy, publicUrl, seal, csrfKey }
   const pages = createSignInPages({ ...ground, accounts, sessions: sessionsFrom(identity), server, sources })
   return { pages, sources, close: () => sources.close() }
 }

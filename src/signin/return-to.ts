@@ -1,5 +1,5 @@
 /** Where people may be sent after they have signed in. */
-const PATHS = /^\/(account|device|signin\/[\w-]{1,200}|oauth\/[\w/-]{1,200})(\/[\w-]{1,64}){0,2}$/
+const PATHS = /^\/(account|device|approve|signin\/[\w-]{1,200}|oauth\/[\w/-]{1,200})(\/[\w-]{1,64}){0,2}$/
 const HOME = '/account'
 
 /**

@@ -1,3 +1,4 @@
+import type { Approvals } from '#approvals'
 import type { Audit } from '#audit'
 import type { LoginPolicy } from '#login'
 import type { Clock } from '#kernel'
@@ -13,6 +14,7 @@ export type SignInDeps = {
   readonly server: AuthorizationServer
   readonly sources: Sources
   readonly loginPolicy: Pick<LoginPolicy, 'mayEnter' | 'test'>
+  readonly approvals: Pick<Approvals, 'show' | 'mayAnswer' | 'answer' | 'findByLink'>
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
   readonly log: Log

@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Secret as TotpSecret, TOTP } from 'otpauth'
+import { APPROVALS_MIGRATIONS, approvalsConfig, createApprovals } from '#approvals'
 import { AUDIT_MIGRATIONS, createAudit, type Audit } from '#audit'
 import { createEgress, PEER_HEADER } from '#http'
 import { createIdentity, IDENTITY_MIGRATIONS, type Identity, type Member, type Role } from '#identity'
 import { Secret } from '#kernel'
+import { createMetrics } from '#telemetry'
 import { SILENT } from '../audit/testing.ts'
 import { openTestStorage } from '../storage/testing.ts'
 import type { LoginDecision } from '#login'
@@ -31,7 +33,7 @@ export async function openTestPages(
 ) {
   const place = await openTestStorage({
     engine: 'sqlite',
-    migrations: { ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...SIGNIN_MIGRATIONS },
+    migrations: { ...APPROVALS_MIGRATIONS, ...AUDIT_MIGRATIONS, ...IDENTITY_MIGRATIONS, ...SIGNIN_MIGRATIONS },
   })
   const clock = { skippedMs: 0, now: () => Date.now() + clock.skippedMs }
   const audit: Audit = await createAudit({ storage: place.storage, clock, log: SILENT, dataDir: place.place.dataDir })
@@ -51,20 +53,15 @@ export async function openTestPages(
   })
   const loginPolicy = policyOf(options.mayEnter ?? (() => 'allow'))
   const seal = createSeal(randomBytes(32))
-  const ground = { audit, clock, log: SILENT, seal, csrfKey: randomBytes(32), publicUrl }
-  const pages = createSignInPages({
-    ...ground,
-    accounts,
-    sessions,
-    server,
-    sources,
-    loginPolicy,
-  })
+  const approvals = openApprovals({ storage: place.storage, clock, audit, publicUrl })
+  const ground = { approvals, audit, clock, log: SILENT, seal, csrfKey: randomBytes(32), publicUrl }
+  const pages = createSignInPages({ ...ground, accounts, sessions, server, sources, loginPolicy })
   const { listener, url } = await listenWith(pages)
   reached.url ||= url
   const close = async (): Promise<void> => {
     listener.close()
     listener.closeAllConnections()
+    approvals.close()
     await sources.close()
     await identity.close()
     await audit.close()
@@ -81,6 +78,21 @@ export async function openTestPages(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** Nothing waits for anybody here. */
+function openApprovals(
+  ground: Pick<Parameters<typeof createApprovals>[0], 'storage' | 'clock' | 'audit' | 'publicUrl'>,
+) {
+  return createApprovals({
+    ...ground,
+    log: SILENT,
+    metrics: createMetrics(),
+    client: createEgress().open({ trusted: false, allow: [] }),
+    seal: { seal: () => '', open: () => null },
+    config: approvalsConfig.parse({}),
+    findMember: () => null,
+  })
 }
 
 /** A policy of one rule. */

@@ -13,6 +13,8 @@ export type WatchedGauge =
   | 'parked-calls'
   | 'processes'
   | 'subscriptions'
+  | 'approvals-waiting'
+  | 'approvals-pending'
   | 'audit-queue'
   | 'audit-unforwarded'
 
@@ -25,6 +27,8 @@ export type Metrics = {
   contentRule(found: { rule: string; effect: string; found: number }): void
   /** A hook was asked: which, when, and what came of it. */
   hook(asked: { hook: string; point: string; outcome: string }): void
+  /** Something became of an approval. */
+  approval(outcome: 'requested' | 'approved' | 'denied' | 'expired'): void
   /** One attempt to prove who somebody is. */
   signIn(factor: string, outcome: 'right' | 'wrong' | 'locked'): void
   /** Removes a server that is no longer configured. */
@@ -54,6 +58,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     forgetServer: states.forget,
     contentRule: createContentMeter(registry, maxNames),
     hook: createHookMeter(registry, maxNames),
+    approval: createApprovalMeter(registry),
     signIn: createSignInMeter(registry),
     auditCommit: createAuditMeter(registry),
     auditMoved: createMovedMeter(registry),
@@ -132,6 +137,16 @@ function createHookMeter(registry: Registry, maxHooks: number): Metrics['hook'] 
   }
 }
 
+function createApprovalMeter(registry: Registry): Metrics['approval'] {
+  const approvals = new Counter({
+    name: 'gatehouse_approvals_total',
+    help: 'Approvals, by what became of them.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
+  return (outcome) => approvals.inc({ outcome })
+}
+
 function createSignInMeter(registry: Registry): Metrics['signIn'] {
   const attempts = new Counter({
     name: 'gatehouse_sign_in_attempts_total',
@@ -164,6 +179,8 @@ const WATCHED: Readonly<Record<WatchedGauge, { name: string; help: string }>> = 
   'parked-calls': { name: 'gatehouse_parked_calls', help: 'Calls that wait for an answer of their user.' },
   processes: { name: 'gatehouse_processes', help: 'Child processes of stdio servers.' },
   subscriptions: { name: 'gatehouse_subscriptions', help: 'Resources that are followed.' },
+  'approvals-waiting': { name: 'gatehouse_approvals_waiting_calls', help: 'Calls that wait here for an approval.' },
+  'approvals-pending': { name: 'gatehouse_approvals_pending', help: 'Approvals that nobody has answered yet.' },
   'audit-queue': { name: 'gatehouse_audit_queue', help: 'Audit records that wait to be made durable.' },
   'audit-unforwarded': { name: 'gatehouse_audit_unforwarded', help: 'Audit records that wait for the collector.' },
 }

@@ -126,6 +126,11 @@ export const gatewayConfig = z.strictObject({
   prompts: z.array(pattern).max(1_000).optional(),
   overrides: z.array(override).max(1_000).default([]),
   rate_limits: z.array(rateLimit).max(20).default([]),
+  /** Calls of these tools need a person's approval; `destructive`: of all that do not say that they destroy nothing. */
+  approve: z
+    .array(z.union([z.literal('destructive'), pattern]))
+    .max(100)
+    .default([]),
 })
 export type GatewayConfig = z.output<typeof gatewayConfig>
 export type GatewayConfigInput = z.input<typeof gatewayConfig>

@@ -14,6 +14,8 @@ import type { Definition } from './source.ts'
 export type GatewayView = {
   readonly config: GatewayConfig
   readonly rateLimits: readonly CompiledRateLimit[]
+  /** Which calls need an approval; null: none. */
+  readonly approve: { readonly names: Picks; readonly destructive: boolean } | null
   readonly servers: readonly string[]
   readonly tools: readonly Definition[]
   readonly resources: readonly Definition[]
@@ -93,6 +95,12 @@ function pickOthers(
   return all.filter((definition) => own.matches(rule.server, keyOf(definition)))
 }
 
+function compileApprove(approve: GatewayConfig['approve']): GatewayView['approve'] {
+  if (approve.length === 0) return null
+  const names = approve.filter((pattern) => pattern !== 'destructive')
+  return { names: compilePick(names), destructive: names.length < approve.length }
+}
+
 /** Compiles what a gateway shows. `names` must hold an assignment for every picked tool and prompt. */
 export function buildView(input: ViewInput): GatewayView {
   const picked = pickFrom(input.config, input.servers)
@@ -107,6 +115,7 @@ export function buildView(input: ViewInput): GatewayView {
   )
   return {
     config: input.config,
+    approve: compileApprove(input.config.approve),
     rateLimits: input.config.rate_limits.map((limit) => ({
       ...limit,
       picks: limit.tools ? compilePick(limit.tools) : null,

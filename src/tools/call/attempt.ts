@@ -9,7 +9,8 @@ import type { CallRequest } from '../tools.ts'
 
 /** One attempt to call, as it is known so far; the stages fill it from top to bottom and `record` writes it down. */
 export type Attempt = {
-  readonly request: CallRequest
+  /** As it was sent; less the answer to a question of ours, once that was taken out. */
+  request: CallRequest
   readonly startedAt: number
   readonly traceId: string
   readonly trace: Trace
@@ -24,6 +25,8 @@ export type Attempt = {
   readonly rules: (Applied & { found: number })[]
   /** The content rule that wants a person to approve this call first. */
   needsApproval: NeedsApproval | null
+  /** The approval that was presented for it, and how many rounds were made with it. */
+  approval: { readonly id: string; readonly round: number } | null
   /** The hooks that were asked, with what came of it. */
   readonly hooks: AskedHook[]
   /** How hooks know this call before and after; set when the first one is asked. */

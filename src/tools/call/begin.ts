@@ -19,6 +19,7 @@ export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Atte
     passed: null,
     rules: [],
     needsApproval: null,
+    approval: null,
     hooks: [],
     executionId: null,
     isSent: false,

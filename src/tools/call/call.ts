@@ -2,7 +2,7 @@ import type { CallOutcome, CallRequest } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
 import { authorize } from './authorize.ts'
 import { begin } from './begin.ts'
-import { requireApproval } from './approval.ts'
+import { onceApproved } from './approve.ts'
 import { askHooksAfter, askHooksBefore } from './ask-hooks.ts'
 import { checkInput } from './check-input.ts'
 import { checkOutput } from './check-output.ts'
@@ -21,7 +21,8 @@ import { screenFailure } from './screen-failure.ts'
  * The one path of every call, whoever makes it. Read it from top to bottom: each stage either lets the call go on or
  * throws the reason why not, and whatever happens is recorded, durably, before anybody hears of it.
  * Hooks are asked on both sides inside of the content rules: they see only what those have passed, and what they change
- * is screened again. An approval comes after them, so that it is of what will really go out.
+ * is screened again. An approval comes after them, so that it is of what will really go out, and inside of idempotency,
+ * so that the repeat of a finished call gets its outcome and asks nobody.
  * The caller was authenticated by `admit`, without whose admission no request can be made.
  */
 export async function call(deps: CallDeps, request: CallRequest): Promise<CallOutcome> {
@@ -42,13 +43,13 @@ async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const verdict = authorize(deps, attempt, target)
   const passed = await checkInput(deps, attempt, target)
   const params = await askHooksBefore(deps, { attempt, target }, passed)
-  requireApproval(attempt)
-  return once(deps, attempt, target, async () => {
+  const make = async (): Promise<Ending> => {
     checkLimits(deps, attempt, target)
     const credential = chooseCredential(target)
     const answered = await dispatch(deps, attempt, { target, params, credential })
     const screened = await screenReply(deps, { attempt, target }, answered)
     const reply = await askHooksAfter(deps, { attempt, target }, screened)
     return checkOutput(deps, attempt, { target, reply, verdict })
-  })
+  }
+  return once(deps, attempt, target, () => onceApproved(deps, { attempt, target }, make))
 }

@@ -1,3 +1,4 @@
+import type { Approvals } from '#approvals'
 import type { Audit } from '#audit'
 import type { Content } from '#content'
 import type { Clock } from '#kernel'
@@ -16,6 +17,7 @@ export type CallDeps = {
   readonly policy: Policy
   readonly content: Pick<Content, 'concerns' | 'screen' | 'screenResult' | 'reveal'>
   readonly hooks: Pick<Hooks, 'concern' | 'before' | 'after' | 'accessKnown'>
+  readonly approvals: Pick<Approvals, 'config' | 'present' | 'wait' | 'useRound' | 'giveBack' | 'answer'>
   readonly audit: Pick<Audit, 'record' | 'state'>
   /** What is kept of a call beside its record. */
   readonly keepPayload: PayloadKeeper

@@ -1,3 +1,4 @@
+import { APPROVAL_DENIED, APPROVAL_EXPIRED, APPROVAL_PENDING } from '#approvals'
 import { BLOCKED_INPUT, WITHHELD_OUTPUT } from '#content'
 import { isProblem, type Json, type Problem } from '#kernel'
 import { HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED } from '#policy'
@@ -20,7 +21,17 @@ export type Ending = {
 }
 
 /** Refused by a rule, not by trouble. */
-const DENIED = [RATE_LIMITED, BLOCKED_INPUT, WITHHELD_OUTPUT, HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED] as const
+const DENIED = [
+  RATE_LIMITED,
+  BLOCKED_INPUT,
+  WITHHELD_OUTPUT,
+  HOOK_DENIED,
+  HOOK_FAILED,
+  HOOK_RATE_LIMITED,
+  APPROVAL_DENIED,
+  APPROVAL_EXPIRED,
+  APPROVAL_PENDING,
+] as const
 const SHED = [OVERLOADED, CIRCUIT_OPEN, RATE_LIMITED, HOOK_RATE_LIMITED] as const
 
 /** The ending of a call that threw: a refusal, a Problem on the way to the server, or an outage. */
@@ -54,7 +65,8 @@ function failed(error: unknown, attempt: Attempt): Ending {
 
 /** The content rule or the hook that refused, for the audit. */
 function ruleOf(problem: Problem | null): Pick<Ending, 'rule'> {
-  const { rule, hook } = problem?.extra ?? {}
+  const { rule, hook, asked } = problem?.extra ?? {}
+  if (typeof asked === 'string') return { rule: asked }
   if (typeof hook === 'string') return { rule: `hook:${hook}` }
   return typeof rule === 'string' ? { rule: `content:${rule}` } : {}
 }
@@ -67,20 +79,26 @@ function cancelled({ request: { signal } }: Attempt): Ending {
   return { outcome: { kind: 'error', error }, decision: 'cancelled', reason, responseBytes: 0 }
 }
 
+const TOLD = ['rule', 'hook', 'kind', 'approval'] as const
+
+/** What a client may want to act upon, beside the words. */
+function detailsOf(extra: Problem['extra']): Readonly<Record<string, string>> {
+  const { retryAt } = extra
+  const told = TOLD.flatMap((key) => {
+    const value = extra[key]
+    return typeof value === 'string' ? [[key, value] as const] : []
+  })
+  const when = typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}
+  return { ...when, ...Object.fromEntries(told) }
+}
+
 /** A tool's failure is a result that the model can read; everything else fails as a JSON-RPC error. */
 function failedOutcome(attempt: Attempt, text: string, problem: Problem | null): CallOutcome {
   // A state that is not valid is the client's mistake, not the tool's: no model should read it.
   if (problem?.kind.code === INPUT_EXPIRED.code)
     return { kind: 'error', error: { code: INVALID_PARAMS, message: text } }
   const code = problem?.kind.code ?? 'tools/upstream-failed'
-  const { retryAt, rule, hook, kind } = problem?.extra ?? {}
-  const details: Json = {
-    code,
-    ...(typeof retryAt === 'number' ? { retryAt: new Date(retryAt).toISOString() } : {}),
-    ...(typeof rule === 'string' ? { rule } : {}),
-    ...(typeof hook === 'string' ? { hook } : {}),
-    ...(typeof kind === 'string' ? { kind } : {}),
-  }
+  const details: Json = { code, ...detailsOf(problem?.extra ?? {}) }
   if (attempt.request.method !== 'tools/call') {
     return { kind: 'error', error: { code: INTERNAL_ERROR, message: text, data: details } }
   }

@@ -56,7 +56,7 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
 const MAX_RULES_TOLD = 16
 
 /** What decided, and the content rules that found something: which, in which version, how often; never what. */
-function extraOf({ rules, verdict, hooks }: Attempt, ending: Ending): Pick<AuditEvent, 'extra'> {
+function extraOf({ rules, verdict, hooks, approval }: Attempt, ending: Ending): Pick<AuditEvent, 'extra'> {
   const rule = ending.rule === undefined ? verdict?.rule : ending.rule
   const content = rules.slice(0, MAX_RULES_TOLD).map(({ name, id, version, effect, found }) => {
     return { rule: name, id, version, effect, found }
@@ -65,6 +65,7 @@ function extraOf({ rules, verdict, hooks }: Attempt, ending: Ending): Pick<Audit
     ...(rule === undefined ? {} : { rule }),
     ...policyOf(verdict),
     ...(content.length === 0 ? {} : { content }),
+    ...(approval === null ? {} : { approval: approval.id }),
     ...(hooks.length === 0 ? {} : { hooks: hooks.slice(0, MAX_RULES_TOLD) }),
   }
   return Object.keys(extra).length === 0 ? {} : { extra }

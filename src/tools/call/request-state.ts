@@ -22,6 +22,7 @@ export function sealState(
     ...boundTo(attempt.request, waiting.target, attempt.argsHash),
     ...(waiting.state === undefined ? {} : { state: waiting.state }),
     ...(waiting.pinned ? { replica: deps.replicaId } : {}),
+    ...(attempt.approval === null ? {} : { approval: attempt.approval.id, round: attempt.approval.round }),
     until: deps.clock.now() + LIFETIME_MS,
   })
 }
@@ -32,8 +33,30 @@ export function openState(
   attempt: Attempt,
   target: Target,
 ): string | undefined {
+  const opened = openBound(deps, attempt, target)
+  return typeof opened?.['state'] === 'string' ? opened['state'] : undefined
+}
+
+/** The approval that a call was begun with, and which of its rounds this is; null where it needed none. */
+export function roundOf(
+  deps: { seal: Seal; clock: { now(): number } },
+  attempt: Attempt,
+  target: Target,
+): { id: string; round: number } | null {
+  // A state that is not a server's may be that of our own question.
+  if (deps.seal.open(PURPOSE, attempt.request.requestState ?? '') === null) return null
+  const { approval: id, round } = openBound(deps, attempt, target) ?? {}
+  return typeof id === 'string' && typeof round === 'number' ? { id, round } : null
+}
+
+/** What is in the state, once it is known to be this call's; null where there is none. */
+function openBound(
+  deps: { seal: Seal; clock: { now(): number } },
+  attempt: Attempt,
+  target: Target,
+): JsonObject | null {
   const { requestState } = attempt.request
-  if (requestState === undefined) return undefined
+  if (requestState === undefined) return null
   const opened = deps.seal.open(PURPOSE, requestState)
   const expected: JsonObject = boundTo(attempt.request, target, attempt.argsHash)
   const isBound = opened !== null && Object.entries(expected).every(([key, value]) => opened[key] === value)
@@ -44,7 +67,7 @@ export function openState(
       'This requestState is not valid for this call (any more). Make the call anew, without it.',
     )
   }
-  return typeof opened['state'] === 'string' ? opened['state'] : undefined
+  return opened
 }
 
 /** The replica that a sealed state has to come back to, or null when any will do. */
