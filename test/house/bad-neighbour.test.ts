@@ -141,7 +141,7 @@ test('calls to a server that hangs fail clearly, the circuit opens, rests and te
 
 test('a tool that hangs for one user takes the server away from nobody else', async () => {
   await using hanging = await startHangingInCalls()
-  const { house, line } = await houseOf([{ name: 'hanging', url: hanging.url }], 'timeout_ms = 100')
+  const { house, line } = await houseOf([{ name: 'hanging', url: hanging.url }], 'timeout_ms = 1000')
   const key = await house.createKey({ user: 'bob@example.com', gateway: 'demo' })
   await house.listed()
 
