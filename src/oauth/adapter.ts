@@ -1,5 +1,6 @@
-import { errors, type Adapter, type AdapterPayload } from 'oidc-provider'
+import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Clock } from '#kernel'
+import { errors } from './library.ts'
 import type { Sealed } from './sealed.ts'
 import type { OauthStore, RecordRow } from './store.ts'
 

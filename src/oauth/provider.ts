@@ -1,7 +1,13 @@
-import Provider, { errors, interactionPolicy, type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
+import type {
+  Configuration,
+  interactionPolicy as policies,
+  KoaContextWithOIDC,
+  Provider as TheProvider,
+} from 'oidc-provider'
 import type { Directory } from '#identity'
 import { createAdapter, type AdapterDeps } from './adapter.ts'
 import { toJwk, type SigningKey } from './keys.ts'
+import { errors, interactionPolicy, Provider } from './library.ts'
 import { checkClientMetadata } from './registration.ts'
 import { SCOPE, type Resources } from './resources.ts'
 
@@ -20,7 +26,7 @@ const DAY = 86_400
 const ACCESS_TOKEN_SECONDS = 10 * MINUTE
 
 /** The certified server under our port, told what this house is. Everything with a choice in it is decided here. */
-export function makeProvider(deps: ProviderDeps): Provider {
+export function makeProvider(deps: ProviderDeps): TheProvider {
   const provider = new Provider(deps.issuer, {
     adapter: createAdapter(deps),
     jwks: { keys: deps.keys.map(toJwk) },
@@ -98,7 +104,7 @@ function cookiesOf({ cookieKey }: ProviderDeps): Configuration['cookies'] {
 }
 
 /** Every authorization passes the house's own pages, which know the session, the login policy and the consent. */
-function askTheHouse(): interactionPolicy.DefaultPolicy {
+function askTheHouse(): policies.DefaultPolicy {
   const policy = interactionPolicy.base()
   const asked = new interactionPolicy.Check('house_not_asked', 'The house has to be asked', (ctx) => {
     const isAnswered = ctx.oidc.result?.login !== undefined

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { errors, type ClientMetadata } from 'oidc-provider'
+import type { ClientMetadata } from 'oidc-provider'
+import { errors } from './library.ts'
 
 const MAX_REDIRECTS = 20
 const MAX_CHARS = 2_048
