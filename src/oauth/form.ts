@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const MAX_BODY_BYTES = 65_536
-const READ_HERE = ['/oauth/token', '/oauth/revoke']
+const READ_HERE = ['/oauth/token', '/oauth/revoke', '/oauth/introspect']
 
 /**
  * The rules of the house look at forms before the library does, so they are read here, once. False when the request

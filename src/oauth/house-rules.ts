@@ -2,7 +2,9 @@ import type Provider from 'oidc-provider'
 import type { Audit } from '#audit'
 import { isJsonObject, type Clock } from '#kernel'
 import type { Log } from '#telemetry'
+import { DevicePace, POLL_SECONDS } from './device-pace.ts'
 import type { EndedGrants } from './ended-grants.ts'
+import { introspect } from './introspection.ts'
 import { RegistrationPace } from './registration.ts'
 import { answerOnce } from './replay.ts'
 import { SCOPE } from './resources.ts'
@@ -18,6 +20,7 @@ type Deps = {
   readonly audit: Pick<Audit, 'record'>
   readonly verifier: Verifier
   readonly ended: EndedGrants
+  readonly issuer: () => string
 }
 
 const REGISTRATIONS_PER_HOUR = 60
@@ -28,10 +31,13 @@ type Context = Parameters<Parameters<Provider['use']>[0]>[0]
 /** What the house does around the library's endpoints, each rule a step that a request passes in this order. */
 export function addHouseRules(provider: Provider, deps: Deps): void {
   const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
+  const devices = new DevicePace()
   provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
   provider.use((ctx, next) => addDefaultScope(ctx, next))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
   provider.use((ctx, next) => refreshOnce(ctx, next, deps))
+  provider.use((ctx, next) => paceDevice(ctx, next, { devices, clock: deps.clock }))
+  provider.use((ctx, next) => introspectAccessToken(ctx, next, deps))
   listen(provider, deps)
 }
 
@@ -83,6 +89,39 @@ async function refreshOnce(ctx: Context, next: Next, deps: Deps): Promise<void> 
   ctx.body = answer.body
 }
 
+/** The library tells devices no interval and never to slow down. */
+async function paceDevice(
+  ctx: Context,
+  next: Next,
+  { devices, clock }: { devices: DevicePace; clock: Clock },
+): Promise<void> {
+  const form = ctx.path === '/oauth/token' ? formOf(ctx) : null
+  const code = form?.get('grant_type') === DEVICE_GRANT ? (form.get('device_code') ?? '') : ''
+  if (code !== '' && devices.take(code, clock.now()) === 'too-soon') {
+    ctx.status = 400
+    ctx.set('cache-control', 'no-store')
+    ctx.body = { error: 'slow_down', error_description: 'wait five seconds longer between two questions' }
+    return
+  }
+  await next()
+  if (ctx.path === '/oauth/device' && ctx.status === 200 && isJsonObject(ctx.body))
+    ctx.body = { ...ctx.body, interval: POLL_SECONDS }
+}
+
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** The library lets the client prove who it is, and then refuses every JSON Web Token: the rest is ours. */
+async function introspectAccessToken(ctx: Context, next: Next, deps: Deps): Promise<void> {
+  await next()
+  if (ctx.path !== '/oauth/introspect' || !isJsonObject(ctx.body)) return
+  if (ctx.body['error'] !== 'unsupported_token_type') return
+  const { client } = ctx.oidc
+  if (client === undefined) return
+  const asker = { clientId: client.clientId, isPublic: client.clientAuthMethod === 'none' }
+  ctx.status = 200
+  ctx.body = introspect(formOf(ctx)?.get('token') ?? '', asker, deps)
+}
+
 /**
  * What has to be the same for the same answer: the token, and all by which the client proved who it is and said what it
  * wants. Whoever holds a used token without the client's secret gets to the library, which refuses it.
@@ -118,6 +157,7 @@ function listen(provider: Provider, deps: Deps): void {
     void record(deps, { what: 'oauth.token-issued', clientId: Client?.clientId, accountId: Account?.accountId })
   })
   provider.on('grant.error', (ctx, error) => {
+    if (error.message === 'authorization_pending') return // a device that waits is not refused
     const clientId = ctx.oidc?.entities?.Client?.clientId
     void record(deps, { what: 'oauth.token-issued', clientId, reason: error.message }, 'denied')
   })
