@@ -1,11 +1,10 @@
-import type { Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { buildRuleSet, versionDeclared, type RuleSet } from './rule-set.ts'
 import { contentRule, type ContentRule, type VersionedRule } from './schema.ts'
 import type { ContentStore, StoredRule } from './store.ts'
 
 const TOPIC = 'content.rules'
-const RETRY_MS = 1_000
 export const MAX_RULES = 1_000
 
 type LiveDeps = { readonly storage: Storage; readonly store: ContentStore; readonly log: Log }
@@ -13,19 +12,17 @@ type LiveDeps = { readonly storage: Storage; readonly store: ContentStore; reado
 /** The newest rules, compiled anew whenever any replica changes one. Those of the file win over stored ones. */
 export class LiveRules {
   readonly #deps: LiveDeps
-  readonly #unsubscribe: () => void
+  readonly #inStep: InStep
   #declared: readonly VersionedRule[]
   #stored: readonly VersionedRule[] = []
   #current: RuleSet = buildRuleSet([])
-  #loading: Promise<void> = Promise.resolve()
-  #next: Promise<void> | undefined
-  #retry: NodeJS.Timeout | undefined
-  #isClosed = false
 
   private constructor(deps: LiveDeps, declared: readonly ContentRule[]) {
     this.#deps = deps
     this.#declared = versionDeclared(declared)
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
+    const { log } = deps
+    const { changes } = deps.storage
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what: 'the content rules', read: () => this.#load() })
   }
 
   /** Rejects when the rules cannot be read: without them, nothing may pass. */
@@ -51,33 +48,16 @@ export class LiveRules {
 
   /** Resolves when rules read after this moment are in force. Many asking at once share one reading. */
   reload(): Promise<void> {
-    this.#next ??= this.#loading.then(() => {
-      this.#next = undefined
-      const load = this.#load()
-      this.#loading = load.catch(() => {})
-      return load
-    })
-    return this.#next
+    return this.#inStep.reload()
   }
 
   /** Tells every replica of a change that is stored, this one first. If the store fails now, goes on trying. */
-  async announce(): Promise<void> {
-    try {
-      await this.reload()
-      await this.#deps.storage.changes.publish(TOPIC)
-    } catch (error) {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'a changed content rule is stored, but not yet in force everywhere')
-      this.#retry = setTimeout(() => void this.announce(), RETRY_MS).unref()
-    }
+  announce(): Promise<void> {
+    return this.#inStep.announce()
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#unsubscribe()
-    clearTimeout(this.#retry)
-    await this.#next?.catch(() => {})
-    await this.#loading
+  close(): Promise<void> {
+    return this.#inStep.close()
   }
 
   async #load(): Promise<void> {
@@ -101,14 +81,5 @@ export class LiveRules {
   #rebuild(): void {
     const names = new Set(this.#declared.map(({ ref }) => ref.name))
     this.#current = buildRuleSet([...this.#declared, ...this.#stored.filter(({ ref }) => !names.has(ref.name))])
-  }
-
-  #reloadUntilDone(): void {
-    clearTimeout(this.#retry)
-    this.reload().catch((error: unknown) => {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'the content rules could not be read again; the old ones stay in force')
-      this.#retry = setTimeout(() => this.#reloadUntilDone(), RETRY_MS).unref()
-    })
   }
 }

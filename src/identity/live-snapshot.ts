@@ -1,5 +1,5 @@
 import type { Clock } from '#kernel'
-import type { Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { buildDirectory } from './accounts/directory.ts'
 import type { AccountStore } from './accounts/store.ts'
@@ -9,7 +9,6 @@ import type { IdentityStore } from './store.ts'
 
 const TOPIC = 'identity.keys'
 
-const RETRY_MS = 1_000
 /** For so long, a key that has ended is told apart from one that never was. */
 const REMEMBERED_MS = 90 * 86_400_000
 
@@ -30,17 +29,15 @@ export type LiveSnapshotDeps = {
 /** The newest accounts and keys, read anew whenever any replica changes one. */
 export class LiveSnapshot {
   readonly #deps: LiveSnapshotDeps
+  readonly #inStep: InStep
   #current: IdentitySnapshot
-  #loading: Promise<void> = Promise.resolve()
-  #next: Promise<void> | undefined
-  #retry: NodeJS.Timeout | undefined
-  #isClosed = false
-  readonly #unsubscribe: () => void
 
   private constructor(deps: LiveSnapshotDeps) {
     this.#deps = deps
     this.#current = this.#build([], [])
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
+    const { log } = deps
+    const { changes } = deps.storage
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what: 'accounts and keys', read: () => this.#load() })
   }
 
   /** Rejects when the store is down. */
@@ -56,36 +53,16 @@ export class LiveSnapshot {
 
   /** Resolves when what was read after this moment is in use. Many asking at once share one reading. */
   reload(): Promise<void> {
-    this.#next ??= this.#loading.then(() => {
-      this.#next = undefined
-      const load = this.#load()
-      this.#loading = load.catch(() => {})
-      return load
-    })
-    return this.#next
+    return this.#inStep.reload()
   }
 
   /** Tells every replica of a change that is stored, this one first. If the store fails now, goes on trying. */
-  async announce(id: string): Promise<void> {
-    try {
-      await this.reload()
-      await this.#deps.storage.changes.publish(TOPIC, id)
-    } catch (error) {
-      if (this.#isClosed) return
-      this.#deps.log.error(
-        { err: error, changed: id },
-        'the change of an account or a key is stored, but not yet in force everywhere',
-      )
-      setTimeout(() => void this.announce(id), RETRY_MS).unref()
-    }
+  announce(id: string): Promise<void> {
+    return this.#inStep.announce(id)
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#unsubscribe()
-    clearTimeout(this.#retry)
-    await this.#next?.catch(() => {})
-    await this.#loading
+  close(): Promise<void> {
+    return this.#inStep.close()
   }
 
   async #load(): Promise<void> {
@@ -94,19 +71,6 @@ export class LiveSnapshot {
     const members = await this.#deps.accounts.loadMembers()
     this.#current = this.#build(members, keys)
     this.#deps.onChange()
-  }
-
-  /** A replica that misses a revocation is a hole, so it tries until it has read it. */
-  #reloadUntilDone(): void {
-    clearTimeout(this.#retry)
-    this.reload().catch((error: unknown) => {
-      if (this.#isClosed) return
-      this.#deps.log.error(
-        { err: error },
-        'accounts and keys could not be read again; the old ones stay in use until they are',
-      )
-      this.#retry = setTimeout(() => this.#reloadUntilDone(), RETRY_MS).unref()
-    })
   }
 
   #build(members: readonly Member[], keys: readonly HashedKey[]): IdentitySnapshot {

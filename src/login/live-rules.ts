@@ -1,11 +1,10 @@
-import type { Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { compileRules, inOrder, type CompiledRules } from './decide.ts'
 import type { LoginPolicyConfig, ShownPolicy } from './schema.ts'
 import type { LoginStore } from './store.ts'
 
 const TOPIC = 'login.policy'
-const RETRY_MS = 1_000
 
 /** All rules in force at a moment. Never changes; a change makes the next one. */
 export type RuleSet = { readonly shown: ShownPolicy; readonly compiled: CompiledRules }
@@ -15,19 +14,18 @@ type Deps = { storage: Storage; store: LoginStore; log: Log; declared: LoginPoli
 /** The newest rules, read anew whenever any replica changes them or the config file does. */
 export class LiveRules {
   readonly #deps: Deps
+  readonly #inStep: InStep
   #declared: LoginPolicyConfig
   #stored: Awaited<ReturnType<LoginStore['newest']>> = { version: 0, rules: [] }
   #current: RuleSet
-  #loading: Promise<void> = Promise.resolve()
-  #retry: NodeJS.Timeout | undefined
-  #isClosed = false
-  readonly #unsubscribe: () => void
 
   private constructor(deps: Deps) {
     this.#deps = deps
     this.#declared = deps.declared
     this.#current = build(this.#declared, this.#stored)
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
+    const { log } = deps
+    const { changes } = deps.storage
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what: 'the login policy', read: () => this.#load() })
   }
 
   /** Rejects when the rules cannot be read. */
@@ -49,40 +47,26 @@ export class LiveRules {
 
   /** Resolves when rules read after this moment are in force. */
   reload(): Promise<void> {
-    const load = this.#loading.then(async () => {
-      this.#stored = await this.#deps.store.newest()
-      this.#swap()
-    })
-    this.#loading = load.catch(() => {})
-    return load
+    return this.#inStep.reload()
   }
 
-  /** Puts a change that is stored into force, here and then everywhere. */
-  async announce(): Promise<void> {
-    await this.reload()
-    await this.#deps.storage.changes.publish(TOPIC)
+  /** Puts a change that is stored into force, here and then everywhere. If the store fails now, goes on trying. */
+  announce(): Promise<void> {
+    return this.#inStep.announce()
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#unsubscribe()
-    clearTimeout(this.#retry)
-    await this.#loading
+  close(): Promise<void> {
+    return this.#inStep.close()
+  }
+
+  async #load(): Promise<void> {
+    this.#stored = await this.#deps.store.newest()
+    this.#swap()
   }
 
   #swap(): void {
     this.#current = build(this.#declared, this.#stored)
     this.#deps.onChange()
-  }
-
-  /** A replica that misses a rule is a hole, so it tries until it has read it. */
-  #reloadUntilDone(): void {
-    clearTimeout(this.#retry)
-    this.reload().catch((error: unknown) => {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'the login policy could not be read again; the old one stays until it is')
-      this.#retry = setTimeout(() => this.#reloadUntilDone(), RETRY_MS).unref()
-    })
   }
 }
 

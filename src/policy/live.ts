@@ -1,12 +1,11 @@
 import type { Clock } from '#kernel'
-import type { Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
 import type { Grant } from './grants/schema.ts'
 import { gatewaysNamedBy, type RuleBook } from './rules/book.ts'
 import { buildSnapshot, type Castes, type Snapshot } from './snapshot.ts'
 
 const TOPIC = 'policy'
-const RETRY_MS = 1_000
 /** Longer than this no timer is set; it only sets the next one. */
 const MAX_TIMER_MS = 3_600_000
 
@@ -32,22 +31,21 @@ export type LivePolicyDeps = {
 /** The newest snapshot, built anew whenever any replica changes something, and when a grant ends. */
 export class LivePolicy {
   readonly #deps: LivePolicyDeps
+  readonly #inStep: InStep
   readonly #castes: Castes = new Map()
   #stored: Stored = { grants: [], granted: [], book: { rules: [], label: '' }, shadow: null }
   #current: Snapshot
   #shadow: Snapshot | null = null
   #endsAt = Infinity
-  #loading: Promise<void> = Promise.resolve()
-  #next: Promise<void> | undefined
-  #retry: NodeJS.Timeout | undefined
   #expiry: NodeJS.Timeout | undefined
   #isClosed = false
-  readonly #unsubscribe: () => void
 
   private constructor(deps: LivePolicyDeps) {
     this.#deps = deps
     this.#current = this.compile(this.#stored.book)
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
+    const { log } = deps
+    const { changes } = deps.storage
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what: 'the policy', read: () => this.#load() })
   }
 
   /** Rejects when nothing can be read: a house that does not know its rules does not start. */
@@ -87,34 +85,18 @@ export class LivePolicy {
 
   /** Resolves when what was stored before this moment is in force here. Many asking at once share one reading. */
   reload(): Promise<void> {
-    this.#next ??= this.#loading.then(() => {
-      this.#next = undefined
-      const load = this.#load()
-      this.#loading = load.catch(() => {})
-      return load
-    })
-    return this.#next
+    return this.#inStep.reload()
   }
 
   /** Tells every replica of a change that is stored, this one first. If the store fails now, goes on trying. */
-  async announce(): Promise<void> {
-    try {
-      await this.reload()
-      await this.#deps.storage.changes.publish(TOPIC)
-    } catch (error) {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'a change of the policy is stored, but not yet in force everywhere')
-      setTimeout(() => void this.announce(), RETRY_MS).unref()
-    }
+  announce(): Promise<void> {
+    return this.#inStep.announce()
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#unsubscribe()
-    clearTimeout(this.#retry)
     clearTimeout(this.#expiry)
-    await this.#next?.catch(() => {})
-    await this.#loading
+    await this.#inStep.close()
   }
 
   async #load(): Promise<void> {
@@ -152,15 +134,5 @@ export class LivePolicy {
     const wait = Math.min(Math.max(0, this.#endsAt - this.#deps.clock.now()), MAX_TIMER_MS)
     const isDue = (): boolean => this.#deps.clock.now() >= this.#endsAt
     this.#expiry = setTimeout(() => (isDue() ? this.#takeOver() : this.#waitForExpiry()), wait + 1).unref()
-  }
-
-  /** A replica that misses a change is a hole, so it tries until it has read it. */
-  #reloadUntilDone(): void {
-    clearTimeout(this.#retry)
-    this.reload().catch((error: unknown) => {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'the policy could not be read again; the old one stays in force until it is')
-      this.#retry = setTimeout(() => this.#reloadUntilDone(), RETRY_MS).unref()
-    })
   }
 }

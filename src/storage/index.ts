@@ -14,12 +14,14 @@
  *   "something may have been missed".
  * - `sqlite/` keeps its one connection in a worker thread (`worker.ts`), so no query stops the event loop;
  *   `postgres/` is a pool, and one more connection that listens.
+ * - `InStep` is how a room keeps what it holds in memory in step with what is stored, on every replica.
  * - A backup is a text file that either engine restores, so it is also the way from SQLite to Postgres.
  *
  * Tests of other rooms use `testing.ts`, which opens a fresh database of each engine.
  */
 export type { ChangeBus, Migrations, Storage, StoredValue } from './contract.ts'
 export type { StorageEvent, StorageLog } from './engine.ts'
+export { InStep } from './in-step.ts'
 export { openStorage } from './open.ts'
 export { restoreStorage } from './restore.ts'
 export { isDuplicate } from './errors.ts'

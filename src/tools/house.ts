@@ -1,5 +1,5 @@
 import type { Clock } from '#kernel'
-import type { Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { rememberOffer } from './catalog.ts'
 import { gatewayConfig, type GatewayConfig, type ServerConfig } from './config.ts'
@@ -73,14 +73,11 @@ class LiveHouse implements House {
   readonly #db: ToolsDb
   readonly #kept = new Map<string, { kept: KeptServer; text: string }>()
   readonly #listeners = new Set<(gateway: string, changes: readonly ListChange[]) => void>()
-  readonly #unsubscribe: () => void
+  readonly #inStep: InStep
   #configs: readonly ServerConfig[] = []
   #declared: Declared
   #gateways: readonly GatewayConfig[] = []
   #snapshot: Snapshot = EMPTY_SNAPSHOT
-  #refreshing: Promise<void> | null = null
-  #again: Promise<void> | null = null
-  #isClosed = false
   readonly #sweep: NodeJS.Timeout
 
   constructor(deps: HouseDeps) {
@@ -88,11 +85,10 @@ class LiveHouse implements House {
     this.#declared = deps.declared
     this.#db = toolsDb(deps.storage)
     this.#sweep = setInterval(() => void this.#forgetOldCalls(), SWEEP_MS).unref()
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => {
-      this.refresh().catch((error: unknown) =>
-        deps.log.error({ err: error }, 'could not take over a change; the old state stays'),
-      )
-    })
+    const { log } = deps
+    const { changes } = deps.storage
+    const what = 'the servers and gateways'
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what, read: () => this.#refreshOnce() })
   }
 
   get mayBeOpen(): boolean {
@@ -132,9 +128,8 @@ class LiveHouse implements House {
     await this.refresh()
   }
 
-  async changed(): Promise<void> {
-    await this.#deps.storage.changes.publish(TOPIC)
-    await this.refresh()
+  changed(): Promise<void> {
+    return this.#inStep.announce()
   }
 
   onListsChanged(listener: (gateway: string, changes: readonly ListChange[]) => void): () => void {
@@ -143,27 +138,14 @@ class LiveHouse implements House {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
     clearInterval(this.#sweep)
-    this.#unsubscribe()
-    await this.#refreshing?.catch(() => {})
+    await this.#inStep.close()
     await Promise.all(this.servers().map((server) => server.close()))
   }
 
   /** One refresh at a time; whoever asks during one gets the next, which surely sees their change. */
   refresh(): Promise<void> {
-    if (this.#isClosed) return Promise.resolve()
-    if (!this.#refreshing) {
-      this.#refreshing = this.#refreshOnce().finally(() => (this.#refreshing = null))
-      return this.#refreshing
-    }
-    this.#again ??= this.#refreshing
-      .catch(() => {})
-      .then(() => {
-        this.#again = null
-        return this.refresh()
-      })
-    return this.#again
+    return this.#inStep.reload()
   }
 
   async #refreshOnce(): Promise<void> {

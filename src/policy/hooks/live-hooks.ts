@@ -1,12 +1,11 @@
 import type { JsonObject } from '#kernel'
-import type { Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { Hook, type HookDeps } from './hook.ts'
 import { hookConfig, inOrder, type HookConfig } from './schema.ts'
 import type { HooksStore, StoredHook } from './store.ts'
 
 const TOPIC = 'policy.hooks'
-const RETRY_MS = 1_000
 const PURPOSE = 'hook-config'
 export const MAX_HOOKS = 100
 
@@ -31,20 +30,18 @@ export type KeptHook = { readonly hook: Hook; readonly origin: Wanted['origin'] 
 /** The hooks in force, in order, read anew whenever any replica changes one. Those of the file win over stored ones. */
 export class LiveHooks {
   readonly #deps: LiveHooksDeps
-  readonly #unsubscribe: () => void
+  readonly #inStep: InStep
   #declared: readonly HookConfig[]
   #stored: readonly HookConfig[] = []
   #kept: ReadonlyMap<string, KeptHook> = new Map()
   #current: readonly Hook[] = []
-  #loading: Promise<void> = Promise.resolve()
-  #next: Promise<void> | undefined
-  #retry: NodeJS.Timeout | undefined
-  #isClosed = false
 
   private constructor(deps: LiveHooksDeps, declared: readonly HookConfig[]) {
     this.#deps = deps
     this.#declared = declared
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => this.#reloadUntilDone())
+    const { log } = deps
+    const { changes } = deps.storage
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what: 'the hooks', read: () => this.#load() })
   }
 
   /** Rejects when the hooks cannot be read: without them nobody knows what may pass. */
@@ -79,33 +76,16 @@ export class LiveHooks {
 
   /** Resolves when hooks stored before this moment are in force here. Many asking at once share one reading. */
   reload(): Promise<void> {
-    this.#next ??= this.#loading.then(() => {
-      this.#next = undefined
-      const load = this.#load()
-      this.#loading = load.catch(() => {})
-      return load
-    })
-    return this.#next
+    return this.#inStep.reload()
   }
 
   /** Tells every replica of a change that is stored, this one first. If the store fails now, goes on trying. */
-  async announce(): Promise<void> {
-    try {
-      await this.reload()
-      await this.#deps.storage.changes.publish(TOPIC)
-    } catch (error) {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'a changed hook is stored, but not yet in force everywhere')
-      this.#retry = setTimeout(() => void this.announce(), RETRY_MS).unref()
-    }
+  announce(): Promise<void> {
+    return this.#inStep.announce()
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#unsubscribe()
-    clearTimeout(this.#retry)
-    await this.#next?.catch(() => {})
-    await this.#loading
+    await this.#inStep.close()
     await Promise.all(this.#current.map((hook) => hook.close()))
   }
 
@@ -143,14 +123,5 @@ export class LiveHooks {
     const gone = [...before].filter(([key]) => !this.#kept.has(key))
     for (const [, { hook }] of gone) void hook.close()
     if (gone.length > 0 || kept.length > before.size) this.#deps.onChange()
-  }
-
-  #reloadUntilDone(): void {
-    clearTimeout(this.#retry)
-    this.reload().catch((error: unknown) => {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err: error }, 'the hooks could not be read again; the old ones stay in force')
-      this.#retry = setTimeout(() => this.#reloadUntilDone(), RETRY_MS).unref()
-    })
   }
 }
