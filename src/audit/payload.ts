@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
-import type { JsonObject } from '#kernel'
+import { hash, randomBytes } from 'node:crypto'
+import { decrypt, encrypt, type JsonObject } from '#kernel'
 
 /** Arguments and result of one call as text, and the hash by which its record names it. */
 export type Payload = { readonly text: string; readonly hash: string }
@@ -28,10 +28,9 @@ export function hashPayload(text: string): string {
 }
 
 const DAY_MS = 86_400_000
-const CIPHER = 'aes-256-gcm'
 
 /**
- * Seals payloads (AES-256-GCM) with a data key of this process and day, which travels beside each of them, sealed
+ * Encrypts payloads with a data key of this process and day, which travels beside each of them, sealed
  * under `houseKey`. So a payload says by itself how it is opened, also where it waited in a spool.
  */
 export class PayloadSeal {
@@ -45,42 +44,25 @@ export class PayloadSeal {
   seal(place: Place, { text }: Payload): PayloadRow {
     const { key, sealed } = this.#keyOf(Math.floor(place.at / DAY_MS))
     const plain = Buffer.from(text)
-    const body = encrypt(key, contextOf(place), plain)
+    const body = encrypt({ key, context: contextOf(place) }, plain)
     return { chain: place.chain, seq: place.seq, at: place.at, bytes: plain.length, sealed_key: sealed, sealed: body }
   }
 
   /** The text, or nothing where it is not as it was sealed, for this place. */
   open(row: PayloadRow): string | undefined {
-    const key = decrypt(this.#houseKey, KEY_CONTEXT, Buffer.from(row.sealed_key))
-    return key && decrypt(key, contextOf(row), Buffer.from(row.sealed))?.toString()
+    const key = decrypt({ key: this.#houseKey, context: KEY_CONTEXT }, row.sealed_key)
+    return key ? decrypt({ key, context: contextOf(row) }, row.sealed)?.toString() : undefined
   }
 
   #keyOf(day: number) {
     if (this.#dataKey?.day === day) return this.#dataKey
     const key = randomBytes(32)
-    return (this.#dataKey = { day, key, sealed: encrypt(this.#houseKey, KEY_CONTEXT, key) })
+    return (this.#dataKey = { day, key, sealed: encrypt({ key: this.#houseKey, context: KEY_CONTEXT }, key) })
   }
 }
 
-const KEY_CONTEXT = Buffer.from('gatehouse audit data key 1')
+const KEY_CONTEXT = 'gatehouse audit data key 1'
 
-function contextOf({ chain, seq }: Pick<Place, 'chain' | 'seq'>): Buffer {
-  return Buffer.from(`gatehouse audit payload 1\n${chain}\n${seq}`)
-}
-
-/** Nonce, cipher text and tag in one. A data key lives for one day, so random nonces never meet. */
-function encrypt(key: Buffer, context: Buffer, plain: Buffer): Buffer {
-  const nonce = randomBytes(12)
-  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(context)
-  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
-}
-
-function decrypt(key: Buffer, context: Buffer, sealed: Buffer): Buffer | undefined {
-  try {
-    const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, 12)).setAAD(context)
-    decipher.setAuthTag(sealed.subarray(-16))
-    return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()])
-  } catch {
-    return undefined // it was changed, or belongs elsewhere
-  }
+function contextOf({ chain, seq }: Pick<Place, 'chain' | 'seq'>): string {
+  return `gatehouse audit payload 1\n${chain}\n${seq}`
 }

@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
-import type { Json } from '#kernel'
+import { createHmac } from 'node:crypto'
+import { decrypt, encrypt, type Json } from '#kernel'
 
 /** What a token stands for: the value, and the rule that put the token in its place. */
 export type Tokenised = { readonly rule: string; readonly value: Json }
@@ -14,7 +14,7 @@ export type Tokens = {
 export const TOKEN = /tok_[A-Za-z0-9_-]{40,}/g
 
 /**
- * Tokens sealed with AES-256-GCM, bound to the user. The nonce comes from the content, so that one value has one token
+ * Encrypted tokens, bound to the user. The nonce comes from the content, so that one value has one token
  * and a model can tell that two are the same.
  */
 export function createTokens(key: Uint8Array): Tokens {
@@ -26,22 +26,15 @@ export function createTokens(key: Uint8Array): Tokens {
       const plain = Buffer.from(JSON.stringify([content.rule, content.value]))
       const bound = boundTo(user)
       const nonce = createHmac('sha256', nonceKey).update(bound).update(plain).digest().subarray(0, 12)
-      const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce).setAAD(bound)
-      const sealed = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
-      return `tok_${sealed.toString('base64url')}`
+      return `tok_${encrypt({ key: cipherKey, context: bound }, plain, nonce).toString('base64url')}`
     },
     open(user, token) {
-      try {
-        const bytes = Buffer.from(token.slice('tok_'.length), 'base64url')
-        const decipher = createDecipheriv('aes-256-gcm', cipherKey, bytes.subarray(0, 12)).setAAD(boundTo(user))
-        decipher.setAuthTag(bytes.subarray(-16))
-        const plain = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()])
-        // Written by `make`, in this shape: the seal proves it.
-        const [rule, value] = JSON.parse(plain.toString('utf8')) as [string, Json]
-        return { rule, value }
-      } catch {
-        return null // whatever is wrong with it, it is not this user's
-      }
+      const sealed = Buffer.from(token.slice('tok_'.length), 'base64url')
+      const plain = decrypt({ key: cipherKey, context: boundTo(user) }, sealed)
+      if (plain === null) return null
+      // Written by `make`, in this shape: the seal proves it.
+      const [rule, value] = JSON.parse(plain.toString('utf8')) as [string, Json]
+      return { rule, value }
     },
   }
 }

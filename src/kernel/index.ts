@@ -1,7 +1,9 @@
 /**
  * What every room stands on and what stands on nothing: problems a caller can fix, secrets that cannot leak
- * by accident, ids, the clock, the shape of JSON, codes of system errors, texts with `*`, and files that are made once.
+ * by accident, ids, the clock, the shape of JSON, codes of system errors, texts with `*`, files that are made once, and how
+ * a text is encrypted.
  */
+export { decrypt, encrypt } from './aes-gcm.ts'
 export { Problem, isProblem, type ProblemKind } from './problem.ts'
 export { Secret } from './secret.ts'
 export { newId } from './id.ts'

@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
-import { isJsonObject, type JsonObject } from '#kernel'
+import { createHmac } from 'node:crypto'
+import { decrypt, encrypt, isJsonObject, type JsonObject } from '#kernel'
 
 /**
  * What the authorization server keeps, in a form that tells a thief of the database nothing: values are encrypted and
@@ -18,16 +18,10 @@ export function createSealed(key: Buffer): Sealed {
   const refKey = createHmac('sha256', key).update('oauth references').digest()
   return {
     refOf: (text) => createHmac('sha256', refKey).update(text).digest('base64url'),
-    seal: (place, value) => {
-      const nonce = randomBytes(12)
-      const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce).setAAD(Buffer.from(place))
-      return Buffer.concat([nonce, cipher.update(JSON.stringify(value)), cipher.final(), cipher.getAuthTag()])
-    },
+    seal: (place, value) => encrypt({ key: cipherKey, context: place }, JSON.stringify(value)),
     open: (place, sealed) => {
-      const bytes = Buffer.from(sealed)
-      const decipher = createDecipheriv('aes-256-gcm', cipherKey, bytes.subarray(0, 12)).setAAD(Buffer.from(place))
-      decipher.setAuthTag(bytes.subarray(-16))
-      const plain = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()])
+      const plain = decrypt({ key: cipherKey, context: place }, sealed)
+      if (plain === null) throw new Error(`what is kept at ${place} was changed, or belongs elsewhere`)
       const value: unknown = JSON.parse(plain.toString('utf8'))
       if (isJsonObject(value)) return value
       throw new Error(`what is kept at ${place} is no object`)

@@ -1,8 +1,8 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
-import { isJsonObject, type JsonObject } from '#kernel'
+import { createHmac } from 'node:crypto'
+import { decrypt, encrypt, isJsonObject, type JsonObject } from '#kernel'
 
 /**
- * Hands state to a client and gets it back unread and unchanged: AES-256-GCM with the nonce derived from the content,
+ * Hands state to a client and gets it back unread and unchanged: encrypted with the nonce derived from the content,
  * so that equal content gives the equal text (a task keeps its id) and no nonce serves two contents.
  */
 export type Seal = {
@@ -19,20 +19,12 @@ export function createSeal(key: Buffer): Seal {
     seal(purpose, value) {
       const plain = Buffer.from(JSON.stringify(value))
       const nonce = createHmac('sha256', nonceKey).update(purpose).update('\0').update(plain).digest().subarray(0, 12)
-      const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce).setAAD(Buffer.from(purpose))
-      return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+      return encrypt({ key: cipherKey, context: purpose }, plain, nonce).toString('base64url')
     },
     open(purpose, text) {
-      try {
-        const bytes = Buffer.from(text, 'base64url')
-        const decipher = createDecipheriv('aes-256-gcm', cipherKey, bytes.subarray(0, 12)).setAAD(Buffer.from(purpose))
-        decipher.setAuthTag(bytes.subarray(-16))
-        const plain = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()])
-        const value: unknown = JSON.parse(plain.toString('utf8'))
-        return isJsonObject(value) ? value : null
-      } catch {
-        return null // whatever is wrong with it, it is not ours
-      }
+      const plain = decrypt({ key: cipherKey, context: purpose }, Buffer.from(text, 'base64url'))
+      const value: unknown = plain && JSON.parse(plain.toString('utf8'))
+      return isJsonObject(value) ? value : null
     },
   }
 }
