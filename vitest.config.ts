@@ -30,6 +30,7 @@ export default defineConfig({
             'change-control',
             'audit',
             'storm',
+            'scorecard',
           ].map((file) => `test/house/${file}.test.ts`),
           env: { GATEHOUSE_TEST_ENGINE: 'postgres' },
           testTimeout: 60_000,

@@ -14,7 +14,7 @@ export type ChangingServer = McpFake & {
 
 export async function startChangingServer(
   tools: readonly ChangingTool[],
-  options: { eras?: Eras; port?: number } = {},
+  options: { eras?: Eras; port?: number; token?: string } = {},
 ): Promise<ChangingServer> {
   let current = tools
   const fake = await serveMcp({ ...options, build: () => buildServer(() => current) })

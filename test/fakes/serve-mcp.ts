@@ -58,9 +58,12 @@ type ServeOptions = {
   port?: number
   /** Legacy streams carry event ids and can be resumed with `Last-Event-ID`. */
   resumable?: boolean
+  /** Whoever does not send this bearer token is turned away with 401. */
+  token?: string
 }
 
-export async function serveMcp({ build, eras = 'both', port = 0, resumable = false }: ServeOptions): Promise<McpFake> {
+export async function serveMcp(options: ServeOptions): Promise<McpFake> {
+  const { build, eras = 'both', port = 0, resumable = false, token } = options
   const requests = createJournal<SeenRequest>()
   const clients = createJournal<SeenClient>()
   const legacy = createLegacyLeg(() => build('legacy'), resumable)
@@ -70,6 +73,8 @@ export async function serveMcp({ build, eras = 'both', port = 0, resumable = fal
 
   const handle = async (req: IncomingMessage, res: ServerResponse) => {
     if (!isLocal.every((check) => check(req, res))) return
+    if (token !== undefined && req.headers.authorization !== `Bearer ${token}`)
+      return sendJson(res, 401, rpcError(-32001, 'Unauthorized'))
     const read = await readBody(req, res)
     if (read === 'answered') return
     const { body } = read

@@ -7,6 +7,7 @@ import * as z from 'zod'
 export type HouseProcess = {
   readonly url: string
   readonly pid: number
+  readonly adminToken: string
   /** Moves its clock. */
   skip(ms: number): Promise<void>
   /** What it holds after its garbage was collected. */
@@ -17,7 +18,7 @@ export type HouseProcess = {
   stop(): Promise<void>
 }
 
-const started = z.object({ url: z.string(), pid: z.int() })
+const started = z.object({ url: z.string(), pid: z.int(), adminToken: z.string() })
 const weight = z.object({ heapBytes: z.number(), openFiles: z.number() })
 
 /** Starts a house as a child process and resolves when it listens and has listed its servers. */
