@@ -25,6 +25,13 @@ export async function listen(
   return { url: `http://127.0.0.1:${bound}${path}`, port: bound, close, [Symbol.asyncDispose]: close }
 }
 
+/** A port that nothing listens on, for a program that must be told one. */
+export async function freePort(): Promise<number> {
+  const held = await listen(() => undefined)
+  await held.close()
+  return held.port
+}
+
 /** Reads a whole request body as text; refuses more than `maxBytes` so that a fake cannot be flooded by mistake. */
 export async function readText(req: IncomingMessage, maxBytes = 16 * 1024 * 1024): Promise<string> {
   const chunks: Buffer[] = []
