@@ -80,6 +80,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   app.all('/scim/v2/*', ({ req }) => scim(req.raw))
   mountContract(app, loginContract, loginRoutes(deps.loginPolicy), options)
   mountContract(app, signInContract, signInApiRoutes({ ...deps.signIn, publicUrl: deps.publicUrl }), options)
+  app.get('/', (context) => context.redirect('/account'))
   for (const path of ['/signin', '/setup', '/device', '/account', '/approve'])
     for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
   mountContract(app, policyContract, policyRoutes(deps.policy), options)

@@ -4,7 +4,7 @@ import type { Identity } from '#identity'
 import type { Clock } from '#kernel'
 import type { LoginFactor, LoginPolicy } from '#login'
 import { createOauth, type AuthServer, type Oauth } from '#oauth'
-import type { AuthorizationServer } from '#signin'
+import { troublePage, type AuthorizationServer } from '#signin'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import type { House } from '#tools'
@@ -28,6 +28,7 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
     ...deps,
     issuer: () => deps.publicUrl().replace(/\/$/, ''),
     egress: createEgress({ log }),
+    troublePage,
     directory: () => identity.directory(),
     gateways: () =>
       [...house.snapshot().views.values()]

@@ -5,6 +5,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createGatewayFace, type GatewayFace } from '#gateway'
 import { connectionAddress, PEER_HEADER } from '#http'
 import { Problem } from '#kernel'
+import { gatewayAddressPage } from '#signin'
 import { claimDataDir, type Claim } from './claim.ts'
 import { watchHouse } from './gauges.ts'
 import { openGatehouse, type Gatehouse, type OpenOptions } from './open.ts'
@@ -74,7 +75,7 @@ async function serveClaimed(options: OpenOptions, claim: Claim): Promise<Running
   })
   watchHouse(gatehouse.metrics, { ...gatehouse, face })
   const state = { isDraining: false }
-  const handle = route(gatehouse, face)
+  const handle = route(gatehouse, face, () => reached.publicUrl.replace(/\/$/, ''))
   const server = createServer(receiving(config.limits.receive_ms), (req, res) => {
     // So that a client's next request goes to a house that stays.
     if (state.isDraining) res.shouldKeepAlive = false
@@ -103,7 +104,11 @@ async function serveClaimed(options: OpenOptions, claim: Claim): Promise<Running
 }
 
 /** MCP goes the straight way; everything else is the API's. */
-function route(gatehouse: Gatehouse, face: GatewayFace): (req: IncomingMessage, res: ServerResponse) => void {
+function route(
+  gatehouse: Gatehouse,
+  face: GatewayFace,
+  publicUrl: () => string,
+): (req: IncomingMessage, res: ServerResponse) => void {
   const api = getRequestListener((request, { incoming }) =>
     gatehouse.fetch(withPeer(request, connectionAddress(incoming))),
   )
@@ -111,8 +116,21 @@ function route(gatehouse: Gatehouse, face: GatewayFace): (req: IncomingMessage, 
     const slug = slugOf(req.url ?? '/')
     if (slug === null && gatehouse.oauth.takes(req.url ?? '/')) void gatehouse.oauth.handle(req, res)
     else if (slug === null) void api(req, res)
+    else if (ADDRESS.test(slug) && isVisit(req)) void showAddress(res, `${publicUrl()}/mcp/${slug}`)
     else void face.handle(req, res, slug)
   }
+}
+
+const ADDRESS = /^[\w-]{1,64}$/
+
+/** Somebody opened the address of a gateway in a browser; no client of MCP asks for a page. */
+function isVisit({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.authorization === undefined && /\btext\/html\b/.test(headers.accept ?? '')
+}
+
+async function showAddress(res: ServerResponse, url: string): Promise<void> {
+  const { headers, body } = await gatewayAddressPage(url)
+  res.writeHead(200, headers).end(body)
 }
 
 /** The gateway in `/mcp/{slug}`, or null for every other path. */

@@ -1,5 +1,6 @@
 import type {
   Configuration,
+  ErrorOut,
   interactionPolicy as policies,
   KoaContextWithOIDC,
   Provider as TheProvider,
@@ -19,7 +20,14 @@ export type ProviderDeps = AdapterDeps & {
   readonly resources: Resources
   /** The one way out for every document that a client names. */
   readonly fetch: (url: URL | RequestInfo, options?: RequestInit) => Promise<Response>
+  readonly troublePage: TroublePage
 }
+
+/** A page that tells a person what went wrong. */
+export type TroublePage = (view: {
+  readonly title: string
+  readonly text: string
+}) => Promise<{ readonly headers: Readonly<Record<string, string>>; readonly body: string }>
 
 const MINUTE = 60
 const DAY = 86_400
@@ -69,14 +77,24 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
       return { accountId, claims: () => ({ sub: accountId, preferred_username: userId, name: userId }) }
     },
     fetch: deps.fetch,
-    renderError: (ctx, out) => {
-      // Errors are shown here and lead nowhere: a client whose address is in doubt gets no redirect.
-      ctx.type = 'application/json'
-      ctx.body = out
-    },
+    renderError: (ctx, out) => showError(ctx, out, deps.troublePage),
   } satisfies Configuration)
   provider.proxy = true // the door sets the forwarded headers itself, from the public address
   return provider
+}
+
+/** Errors are shown here and lead nowhere: a client whose address is in doubt gets no redirect. */
+async function showError(ctx: KoaContextWithOIDC, out: ErrorOut, troublePage: TroublePage): Promise<void> {
+  if (ctx.accepts('json', 'html') !== 'html') {
+    ctx.type = 'application/json'
+    ctx.body = out
+    return
+  }
+  const why = `${out.error_description ?? 'It asked for something that is not right'} (${out.error}).`
+  const text = `The program that sent you here cannot be let in. ${why} Go back to it and start again.`
+  const page = await troublePage({ title: 'This cannot go on', text })
+  ctx.set({ ...page.headers })
+  ctx.body = page.body
 }
 
 const ROUTES = {

@@ -10,7 +10,7 @@ import { createDocumentFetch } from './documents.ts'
 import { EndedGrants } from './ended-grants.ts'
 import { readSigningKeys } from './keys.ts'
 import { addHouseRules } from './house-rules.ts'
-import { makeProvider } from './provider.ts'
+import { makeProvider, type TroublePage } from './provider.ts'
 import { createResources, type GatewayResource } from './resources.ts'
 import { createSealed } from './sealed.ts'
 import { createAuthServer, type AuthServer } from './server.ts'
@@ -30,6 +30,8 @@ export type OauthDeps = {
   /** Gateways that take access tokens. */
   readonly gateways: () => readonly GatewayResource[]
   readonly whyNot: VerifierDeps['whyNot']
+  /** What a browser is shown where an authorization cannot go on. */
+  readonly troublePage: TroublePage
   /** Hosts inside that client documents may be fetched from. */
   readonly allowHosts: readonly string[]
 }

@@ -7,6 +7,7 @@ import { approveRoutes } from './approve-routes.ts'
 import { ASSETS } from './assets.ts'
 import { deviceRoutes } from './device-routes.ts'
 import { interactionRoutes } from './interaction-routes.ts'
+import { pageHeaders } from './page-headers.ts'
 import { messagePage } from './pages/message.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { BAD_FORM } from './problems.ts'
@@ -45,39 +46,10 @@ export function createSignInPages(deps: SignInDeps): Hono {
 
 async function guardPage(context: Context, next: () => Promise<void>): Promise<void> {
   await next()
-  for (const [name, value] of Object.entries(headersOf(context))) {
+  for (const [name, value] of Object.entries(
+    pageHeaders({ nonce: context.get('nonce'), onward: context.get('onward') }),
+  )) {
     if (context.res.headers.get(name) === null) context.res.headers.set(name, value)
-  }
-}
-
-/**
- * No script but ours, no frame around us, nothing told to other sites. Forms may go home only, except where the answer
- * to one leads on to the client that waits for it (browsers hold redirects to `form-action` as well).
- */
-function headersOf(context: Context): Readonly<Record<string, string>> {
-  const nonce: string = context.get('nonce') ?? ''
-  const onward: string = context.get('onward') ?? ''
-  const scripts = nonce === '' ? `'none'` : `'nonce-${nonce}'`
-  return {
-    'content-security-policy': [
-      `default-src 'none'`,
-      `style-src 'self'`,
-      `img-src 'self' data:`,
-      `connect-src 'self'`,
-      `script-src ${scripts}`,
-      `form-action 'self'${onward === '' ? '' : ` ${onward}`}`,
-      `frame-ancestors 'none'`,
-      `base-uri 'none'`,
-    ].join('; '),
-    'x-frame-options': 'DENY',
-    'x-content-type-options': 'nosniff',
-    // Not `no-referrer`: with it, browsers send our own forms with `Origin: null`, and those we refuse.
-    'referrer-policy': 'same-origin',
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-resource-policy': 'same-origin',
-    'permissions-policy':
-      'publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=()',
-    'cache-control': 'no-store',
   }
 }
 

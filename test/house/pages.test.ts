@@ -82,3 +82,59 @@ test('a program, which sends no Origin, hears nothing of pages', async () => {
 
   expect(headers.get('access-control-allow-origin')).toBeNull()
 })
+
+describe('a person with a browser', () => {
+  const visit = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${house.url}${path}`, {
+      headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', ...headers },
+      redirect: 'manual',
+    })
+
+  test('is led from the front door to the account', async () => {
+    const { status, headers } = await visit('/')
+
+    expect([status, headers.get('location')]).toEqual([302, '/account'])
+  })
+
+  test('who opens the address of a gateway is told what it is for, whether it exists or not', async () => {
+    const [known, unknown] = [await visit('/mcp/demo'), await visit('/mcp/nowhere')]
+
+    expect([known.status, unknown.status]).toEqual([200, 200])
+    expect(known.headers.get('content-security-policy')).toContain("script-src 'none'")
+    const [page, other] = [await known.text(), await unknown.text()]
+    expect(page).toContain(`<code>${house.url}/mcp/demo</code>`)
+    expect(other.replaceAll('nowhere', 'demo')).toBe(page)
+  })
+
+  test('a client that brings a key, or asks for a stream, is no visitor', async () => {
+    const withKey = await visit('/mcp/demo', { authorization: `Bearer ${line.key}` })
+    const stream = await visit('/mcp/demo', { accept: 'text/event-stream' })
+
+    expect(withKey.headers.get('content-type')).not.toContain('text/html')
+    expect(stream.status).toBe(401)
+  })
+
+  test('sees a page where a program asked wrongly, leads nowhere, and runs nothing that was sent along', async () => {
+    const query = new URLSearchParams({
+      client_id: '<script>alert(1)</script>',
+      redirect_uri: 'https://evil.example/',
+      response_type: 'code',
+    })
+
+    const answer = await visit(`/oauth/authorize?${query}`)
+
+    expect([answer.status, answer.headers.get('location')]).toEqual([400, null])
+    expect(answer.headers.get('content-type')).toContain('text/html')
+    expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'")
+    const page = await answer.text()
+    expect(page).toContain('cannot go on')
+    expect(page).not.toMatch(/<script|href="https:\/\/evil/)
+  })
+
+  test('a program that asks the same is answered in JSON', async () => {
+    const answer = await fetch(`${house.url}/oauth/authorize?client_id=nobody&response_type=code`)
+
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ error: 'invalid_client' })
+  })
+})
