@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answerPage, connectionAddress } from '#http'
 import { isProblem, Problem, type JsonObject } from '#kernel'
-import type { Credentials } from '#tools'
+import type { Admission, Credentials } from '#tools'
 import { readBody, type Hold } from './body.ts'
 import { headerOf, type Exchange, type FaceContext } from './context.ts'
 import type { Guard } from './guard.ts'
@@ -45,9 +45,20 @@ export async function handleRequest(
     const { bytes, value } = await readMessageBody(face, req, res)
     seen.id = idOf(value)
     const messages = parseBody(value, face.context.limits.batchMessages)
+    await requireScopes(face.context, admission, messages)
     await answer(face, { req, res, gateway: slug, credentials, admission, body: bytes }, messages)
   } catch (error) {
     answerFailure(face, { res, id: seen.id, slug }, error)
+  }
+}
+
+/** Before anything of an answer leaves, since a client learns by its status that it has to ask for more. */
+async function requireScopes({ tools }: FaceContext, admission: Admission, { list }: Messages): Promise<void> {
+  if (admission.principal.scopes === null) return
+  for (const message of list) {
+    if (message.kind !== 'request' || message.method !== 'tools/call') continue
+    const { name } = message.params
+    if (typeof name === 'string') await tools.requireScopes(admission, name)
   }
 }
 

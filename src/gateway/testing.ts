@@ -55,6 +55,8 @@ export class TinyTools implements Tools {
     return admissionOf(gateway, { userId, keyId: `key_${userId}`, gateways: [gateway] })
   }
 
+  async requireScopes(): Promise<void> {}
+
   takesTokens(): boolean {
     return false
   }

@@ -71,20 +71,21 @@ export function sendProblem(
   problem: Problem,
   to: { readonly id: RpcId | null; readonly metadata: string | null },
 ): void {
-  const { status, code } = problem.kind
+  const { status } = problem.kind
   const headers: Record<string, string> = {}
-  const challenge = challengeOf(status, code, to.metadata)
+  const challenge = challengeOf(problem, to.metadata)
   if (challenge !== null) headers['www-authenticate'] = challenge
   if (status === 405) headers.allow = 'POST'
   sendJson(res, { status, body: errorMessage(to.id, rpcErrorOf(problem)), headers })
 }
 
-/** RFC 6750 §3, with the names of errors that clients act upon. */
-function challengeOf(status: number, code: string, metadata: string | null): string | null {
-  const lacksScope = code === 'oauth/insufficient-scope'
+/** RFC 6750 §3, with the names of errors that clients act upon, and the scopes that the next token has to have. */
+function challengeOf({ kind: { status, code }, extra }: Problem, metadata: string | null): string | null {
+  const lacksScope = code === 'oauth/insufficient-scope' || code === 'tools/scope-needed'
   if (status !== 401 && !lacksScope) return null
   if (metadata === null) return 'Bearer realm="gatehouse"'
-  const where = `resource_metadata="${metadata}", scope="mcp"`
+  const scope = typeof extra['scope'] === 'string' ? extra['scope'] : 'mcp'
+  const where = `resource_metadata="${metadata}", scope="${scope}"`
   if (lacksScope) return `Bearer error="insufficient_scope", ${where}`
   return code === 'oauth/invalid-token' ? `Bearer error="invalid_token", ${where}` : `Bearer ${where}`
 }

@@ -33,7 +33,11 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
     gateways: () =>
       [...house.snapshot().views.values()]
         .filter(({ config }) => config.auth === 'oauth' || config.auth === 'both')
-        .map(({ config }) => ({ slug: config.slug, title: config.title ?? config.slug })),
+        .map(({ config }) => ({
+          slug: config.slug,
+          title: config.title ?? config.slug,
+          scopes: config.step_up.map(({ scope, tools, allows = `Use ${tools.join(', ')}` }) => ({ scope, allows })),
+        })),
     whyNot: ({ member, claims, gateway, address }) => {
       const decision = loginPolicy.mayEnter({
         user: member.userId,

@@ -10,7 +10,7 @@ import { createAdapter, type AdapterDeps } from './adapter.ts'
 import { toJwk, type SigningKey } from './keys.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
 import { checkClientMetadata } from './registration.ts'
-import { SCOPE, type Resources } from './resources.ts'
+import { SCOPE, scopesOf, type Resources } from './resources.ts'
 
 export type ProviderDeps = AdapterDeps & {
   readonly issuer: string
@@ -148,10 +148,11 @@ function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['fea
       useGrantedResource: () => true,
       defaultResource: (_ctx, _client, oneOf) => oneOf?.[0] ?? [],
       getResourceServerInfo: (_ctx, indicator) => {
-        if (resources.find(indicator) === null) throw new errors.InvalidTarget()
+        const gateway = resources.find(indicator)
+        if (gateway === null) throw new errors.InvalidTarget()
         return {
           audience: indicator.replace(/\/$/, ''),
-          scope: SCOPE,
+          scope: scopesOf(gateway).join(' '),
           accessTokenFormat: 'jwt',
           accessTokenTTL: ACCESS_TOKEN_SECONDS,
           jwt: { sign: { alg: 'ES256' } },

@@ -4,8 +4,7 @@ import type Provider from 'oidc-provider'
 import { Problem } from '#kernel'
 import { BAD_DEVICE_CODE, NO_SUCH_GRANT } from './problems.ts'
 import { openRecord } from './adapter.ts'
-import type { Resources } from './resources.ts'
-import { SCOPE } from './resources.ts'
+import { SCOPE, scopesOf, type GatewayResource, type Resources } from './resources.ts'
 import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 
@@ -17,7 +16,7 @@ export type Question = {
   readonly clientId: string
   readonly clientName: string
   readonly redirectUri: string
-  readonly gateway: { readonly slug: string; readonly title: string } | null
+  readonly gateway: GatewayResource | null
   readonly scopes: readonly string[]
   readonly signedInAfter: number | null
   readonly isKnown: boolean
@@ -176,8 +175,12 @@ async function saveGrant(deps: Deps, wish: { params: Params; accountId: string }
   const grant = new provider.Grant({ accountId: wish.accountId, clientId: textOf(wish.params['client_id']) })
   const { scopes, indicator } = wishesOf(wish.params)
   grant.addOIDCScope(scopes.join(' '))
-  // What a token may be used for is the resource's own scope; a client that names none gets the one there is.
-  if (indicator !== null) grant.addResourceScope(indicator, SCOPE)
+  const gateway = indicator === null ? null : deps.resources.find(indicator)
+  if (indicator !== null && gateway !== null) {
+    // Nothing is done at a gateway without the scope that opens it, asked for or not.
+    const given = scopesOf(gateway).filter((scope) => scope === SCOPE || scopes.includes(scope))
+    grant.addResourceScope(indicator, given)
+  }
   return grant.save()
 }
 

@@ -164,7 +164,7 @@ describe('pages', () => {
     await using pages = await openTestPages()
     const name = '<script>alert(1)</script><img src=x onerror=alert(1)>"\'&'
     await pages.add('ada', { password: PASSWORD, name, groups: ['<b>x</b>'] })
-    const gateway = { slug: 'finance', title: '<i>Finance</i>' }
+    const gateway = { slug: 'finance', title: '<i>Finance</i>', scopes: [] }
     const asks = { scopes: ['<u>scope</u>'], signedInAfter: null, isKnown: false, redirectUri: 'http://localhost:9/cb' }
     pages.server.questions.set('one', { clientId: 'https://x.example/<s>', clientName: name, gateway, ...asks })
     const browser = openBrowser(pages.url)
@@ -202,8 +202,12 @@ describe('the login policy', () => {
     await using pages = await openTestPages({ mayEnter: (all) => (all.includes('finance') ? 'deny' : 'allow') })
     await pages.add('ada', { password: PASSWORD })
     const asks = { clientId: 'c', clientName: 'C', scopes: [], signedInAfter: null, redirectUri: 'https://c.example/' }
-    pages.server.questions.set('a', { ...asks, gateway: { slug: 'finance', title: 'Finance' }, isKnown: true })
-    pages.server.questions.set('b', { ...asks, gateway: { slug: 'wiki', title: 'Wiki' }, isKnown: true })
+    pages.server.questions.set('a', {
+      ...asks,
+      gateway: { slug: 'finance', title: 'Finance', scopes: [] },
+      isKnown: true,
+    })
+    pages.server.questions.set('b', { ...asks, gateway: { slug: 'wiki', title: 'Wiki', scopes: [] }, isKnown: true })
     const browser = openBrowser(pages.url)
     await browser.signIn('ada', PASSWORD)
 

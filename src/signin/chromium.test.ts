@@ -9,7 +9,7 @@ const USER = 'ada.with.a.rather.long.name@subsidiary.example.com'
 const ASKS = {
   clientId: 'https://client.example/client.json',
   clientName: 'A Program',
-  gateway: { slug: 'finance', title: 'Finance' },
+  gateway: { slug: 'finance', title: 'Finance', scopes: [] },
   scopes: ['openid', 'mcp', 'offline_access'],
   signedInAfter: null,
   isKnown: false,

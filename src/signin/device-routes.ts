@@ -31,7 +31,7 @@ export function deviceRoutes(app: Hono, deps: SignInDeps): void {
         code: userCode,
         clientName,
         gateway: title,
-        may: describeScopes(scopes, title),
+        may: describeScopes(scopes, gateway),
         userId: visitor.account.userId,
       }
       return await context.html(deviceApprovalPage(visitor.frame, view))

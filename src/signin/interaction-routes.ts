@@ -93,7 +93,7 @@ function viewOf(question: ConsentQuestion, { uid, userId }: { uid: string; userI
     redirectTo: isWeb ? redirect.host : `${redirect.protocol}//${redirect.host}`,
     isLocal,
     gateway: question.gateway?.title ?? null,
-    may: describeScopes(question.scopes, question.gateway?.title ?? null),
+    may: describeScopes(question.scopes, question.gateway),
     userId,
   }
 }

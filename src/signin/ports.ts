@@ -100,13 +100,20 @@ export type Sessions = {
   endOthers(accountId: string, keepId: string): Promise<void>
 }
 
+export type ConsentGateway = {
+  readonly slug: string
+  readonly title: string
+  /** What its further scopes let a program do, in words. */
+  readonly scopes: readonly { readonly scope: string; readonly allows: string }[]
+}
+
 /** What a program asks a person for. Its name and id are its own words. */
 export type ConsentQuestion = {
   readonly clientId: string
   readonly clientName: string
   /** Exactly as it was registered and asked with. */
   readonly redirectUri: string
-  readonly gateway: { readonly slug: string; readonly title: string } | null
+  readonly gateway: ConsentGateway | null
   readonly scopes: readonly string[]
   /** The person must prove anew who they are: sessions older than this do not count. */
   readonly signedInAfter: number | null

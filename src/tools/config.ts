@@ -111,6 +111,19 @@ const rateLimit = z.strictObject({
 })
 export type RateLimit = z.output<typeof rateLimit>
 
+/** Scopes that mean something else already. */
+const OTHER_SCOPES = ['mcp', 'openid', 'profile', 'email', 'groups', 'offline_access']
+
+const stepUp = z.strictObject({
+  tools: z.array(pattern).min(1).max(100),
+  scope: z
+    .string()
+    .regex(/^[a-z][a-z0-9:._-]{0,63}$/, 'use 1–64 of a–z, 0–9, ":", ".", "_" and "-", starting with a letter')
+    .refine((scope) => !OTHER_SCOPES.includes(scope), 'this scope has a meaning of its own; choose another name'),
+  /** What people read when they are asked for it. */
+  allows: z.string().min(1).max(200).optional(),
+})
+
 export const gatewayConfig = z.strictObject({
   slug,
   title: z.string().max(200).optional(),
@@ -131,6 +144,8 @@ export const gatewayConfig = z.strictObject({
     .array(z.union([z.literal('destructive'), pattern]))
     .max(100)
     .default([]),
+  /** Access tokens need a further scope for these tools; clients ask for it when they are told so. */
+  step_up: z.array(stepUp).max(20).default([]),
 })
 export type GatewayConfig = z.output<typeof gatewayConfig>
 export type GatewayConfigInput = z.input<typeof gatewayConfig>

@@ -16,6 +16,12 @@ export const NOT_ALLOWED = {
   status: 403,
   title: 'This is not allowed',
 } as const satisfies ProblemKind
+/** RFC 6750 §3.1 `insufficient_scope`, for one tool: the same token is good for others. */
+export const SCOPE_NEEDED = {
+  code: 'tools/scope-needed',
+  status: 403,
+  title: 'The access token lacks a scope for this tool',
+} as const satisfies ProblemKind
 export const UNREACHABLE = {
   code: 'tools/upstream-unreachable',
   status: 502,

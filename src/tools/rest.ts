@@ -57,6 +57,7 @@ type CallBody = {
 /** The REST face, call: the one path of every call, and its outcome as an HTTP answer. */
 export async function callByRest(deps: ToolsRoutesDeps, body: CallBody, context: Context): Promise<CallResult> {
   const admission = admit(deps, body, context)
+  await deps.tools.requireScopes(admission, body.tool)
   const { inputResponses, requestState, idempotencyKey } = body
   using admitted = whileAdmitted(deps, body, context)
   const outcome = await deps.tools.call({

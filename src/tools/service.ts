@@ -16,6 +16,7 @@ import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
 import type { CallerSession } from './source.ts'
 import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
+import { lackOfScopes } from './step-up.ts'
 import { principalOf, renewed } from './principal.ts'
 import type { GatewayView } from './view.ts'
 import { capabilitiesFor, findTool, visible } from './visible.ts'
@@ -50,7 +51,6 @@ export function createTools(deps: {
   // Lists and calls alike are narrowed by what hooks do not let somebody see.
   const policy = deps.call.hooks.narrow(deps.policy)
   const flight = new Flight()
-  const noteRefusal = createRefusals(deps.call)
   const watchers = watchLists({ ...deps, policy, log: deps.call.log })
   const viewOf = (admission: Admission): GatewayView => {
     const view = house.snapshot().views.get(admission.gateway)
@@ -67,17 +67,7 @@ export function createTools(deps: {
     }),
   }
   return {
-    admit: (request) => {
-      const answer = admit(deps, request)
-      if ('gateway' in answer) return answer
-      const { userId, remoteAddress } = request.credentials
-      noteRefusal({ ...answer, userId, remoteAddress, gateway: request.gateway, face: request.face })
-      throw answer.problem
-    },
-    whyNoLonger: (request) => {
-      const answer = admit(deps, { ...request, face: 'mcp' })
-      return 'gateway' in answer ? null : answer.problem
-    },
+    ...entryVerbs(deps, { policy, viewOf }),
     takesTokens: (gateway) => ['oauth', 'both'].includes(house.snapshot().views.get(gateway)?.config.auth ?? ''),
     onAccessChanged: (listener) => deps.identity.onChange(listener),
     describe: (admission) => describe(viewOf(admission), capabilitiesFor(policy, admission, viewOf(admission))),
@@ -97,6 +87,33 @@ export function createTools(deps: {
     landed: (signal) => flight.landed(signal),
     closed: () => watchers.close(),
     ownerOf: (requestState) => ownerOfState(deps.call.seal, requestState),
+  }
+}
+
+/** The verbs that refuse, each with its record in the trail. */
+function entryVerbs(
+  deps: Parameters<typeof admit>[0] & { call: Parameters<typeof createRefusals>[0] & Pick<CallDeps, 'hooks'> },
+  { policy, viewOf }: { policy: Policy; viewOf: (admission: Admission) => GatewayView },
+): Pick<Tools, 'admit' | 'whyNoLonger' | 'requireScopes'> {
+  const noteRefusal = createRefusals(deps.call)
+  return {
+    admit: (request) => {
+      const answer = admit(deps, request)
+      if ('gateway' in answer) return answer
+      const { userId, remoteAddress } = request.credentials
+      noteRefusal({ ...answer, userId, remoteAddress, gateway: request.gateway, face: request.face })
+      throw answer.problem
+    },
+    whyNoLonger: (request) => {
+      const answer = admit(deps, { ...request, face: 'mcp' })
+      return 'gateway' in answer ? null : answer.problem
+    },
+    requireScopes: async (admission, name) => {
+      const problem = await lackAt({ ...deps.call, policy }, admission, { view: viewOf(admission), name })
+      if (problem === null) return
+      noteRefusal({ ...refusedTo(admission), problem })
+      throw problem
+    },
   }
 }
 
@@ -139,6 +156,10 @@ function takes(auth: keyof typeof HOW, authorization: string): boolean {
   return isToken ? auth !== 'key' : auth !== 'oauth'
 }
 
+function refusedTo({ gateway, keyId, userId, from }: Admission) {
+  return { gateway, keyId, userId, face: from.face, remoteAddress: from.remoteAddress ?? '' }
+}
+
 type Refused = { readonly problem: Problem; readonly keyId: string | null }
 
 function refused(problem: Problem, keyId: string | null = null): Refused {
@@ -179,6 +200,18 @@ function find(
   const thing = wanted.view.toolByName.get(wanted.name)?.thing
   const known = thing === undefined ? null : hooks.accessKnown(admission, [thing])
   return known ? known.then(() => findTool(policy, admission, wanted)) : findTool(policy, admission, wanted)
+}
+
+/** Of a tool that somebody may not use they do not learn that there is one. */
+async function lackAt(
+  deps: Parameters<typeof find>[0],
+  admission: Admission,
+  wanted: { view: GatewayView; name: string },
+): Promise<Problem | null> {
+  const thing = wanted.view.toolByName.get(wanted.name)?.thing
+  const problem = thing ? lackOfScopes(wanted.view.stepUp, admission.principal, [thing]) : null
+  if (problem === null) return null
+  return (await find(deps, admission, wanted)) === null ? null : problem
 }
 
 /** What there is, at the latest at the deadline: servers that have never been listed are waited for, others not. */

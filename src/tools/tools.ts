@@ -25,6 +25,8 @@ export type Tools = {
   list(admission: Admission, kind: ListKind, session: CallerSession): Promise<Listing>
   /** One tool as `list` would show it to this caller; null where it would not. At once, unless hooks have to be asked. */
   find(admission: Admission, name: string): Definition | null | Promise<Definition | null>
+  /** Throws a Problem that names the scopes, when this caller's access token lacks one for this tool. */
+  requireScopes(admission: Admission, name: string): Promise<void>
   /** The one path of every call. Resolves with an outcome for everything that a protocol can carry; throws only bugs. */
   call(request: CallRequest): Promise<CallOutcome>
   /** Follows one resource; the returned function ends it. Throws a Problem when it may not be read. */

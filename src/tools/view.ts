@@ -6,6 +6,7 @@ import { aliasUri, type Assignment } from './naming.ts'
 import { showTool, type Override } from './override.ts'
 import { compilePick, type Pick as Picks } from './patterns.ts'
 import type { Definition } from './source.ts'
+import { compileStepUp, type StepUp } from './step-up.ts'
 
 /**
  * One gateway as its callers see it, compiled once per change: every list ready to be sent, every name and address a
@@ -16,6 +17,7 @@ export type GatewayView = {
   readonly rateLimits: readonly CompiledRateLimit[]
   /** Which calls need an approval; null: none. */
   readonly approve: { readonly names: Picks; readonly destructive: boolean } | null
+  readonly stepUp: readonly StepUp[]
   readonly servers: readonly string[]
   readonly tools: readonly Definition[]
   readonly resources: readonly Definition[]
@@ -116,6 +118,7 @@ export function buildView(input: ViewInput): GatewayView {
   return {
     config: input.config,
     approve: compileApprove(input.config.approve),
+    stepUp: compileStepUp(input.config.step_up),
     rateLimits: input.config.rate_limits.map((limit) => ({
       ...limit,
       picks: limit.tools ? compilePick(limit.tools) : null,

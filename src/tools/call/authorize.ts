@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject } from '#kernel'
 import type { Policy, Question, Thing, Verdict } from '#policy'
 import { fillArguments } from '../override.ts'
 import type { CallerSession, CallMethod } from '../source.ts'
+import { lackOfScopes } from '../step-up.ts'
 import type { Admission } from '../tools.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
@@ -26,7 +27,11 @@ export function authorize(deps: Pick<CallDeps, 'policy'>, attempt: Attempt, targ
   const wanted = { action: ACTIONS[method], things, pages, session, args }
   const verdict = mayUse(deps.policy, admission, wanted)
   attempt.verdict = withShadow(deps, admission, { wanted, verdict })
-  if (verdict.effect === 'allow') return verdict
+  if (verdict.effect === 'allow') {
+    const lack = lackOfScopes(target.view.stepUp, admission.principal, things)
+    if (lack !== null) throw lack
+    return verdict
+  }
   throw unknownTo(request, verdict.reason)
 }
 

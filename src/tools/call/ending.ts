@@ -3,7 +3,7 @@ import { BLOCKED_INPUT, WITHHELD_OUTPUT } from '#content'
 import { isProblem, type Json, type Problem } from '#kernel'
 import { HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED } from '#policy'
 import { Payload } from '../payload.ts'
-import { CANCELLED, CIRCUIT_OPEN, INPUT_EXPIRED, OVERLOADED, RATE_LIMITED } from '../problems.ts'
+import { CANCELLED, CIRCUIT_OPEN, INPUT_EXPIRED, OVERLOADED, RATE_LIMITED, SCOPE_NEEDED } from '../problems.ts'
 import { reasonOf } from '../reason.ts'
 import type { CallOutcome } from '../tools.ts'
 import type { Attempt } from './attempt.ts'
@@ -23,6 +23,7 @@ export type Ending = {
 /** Refused by a rule, not by trouble. */
 const DENIED = [
   RATE_LIMITED,
+  SCOPE_NEEDED,
   BLOCKED_INPUT,
   WITHHELD_OUTPUT,
   HOOK_DENIED,
