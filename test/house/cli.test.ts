@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Secret } from '#kernel'
 import { testCli, type TestCli } from '../../src/cli/testing.ts'
 import { startConformanceServer, type ConformanceServer } from '../fixtures/conformance-server.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
+const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const
 const TOML = `
 [[servers]]
 name = "reference"
@@ -69,6 +71,32 @@ describe('accounts', () => {
     expect(joined).toMatchObject({ userId: 'bob@example.com', role: 'guest', groups: ['sales'], isActive: true })
     expect([inactive, active, code()]).toEqual(['identity/account-inactive', 'ok', 'identity/account-inactive'])
     expect(await json('group', 'list')).toMatchObject({ groups: [{ name: 'sales', members: 0 }] })
+  })
+})
+
+describe('what a person signs in with', () => {
+  test('is shown, and ends at once with every session when it is reset', async () => {
+    const { id } = await json('account', 'add', 'lost@example.com')
+    const { passwords, factors, sessions } = house.gatehouse.identity
+    await passwords.set(id, new Secret('quiet otters cross the river'), ADMIN)
+    await factors.makeRecoveryCodes(id, ADMIN)
+    await sessions.start({ accountId: id, factor: 'password', from: { address: '127.0.0.1', agent: 'a browser' } })
+
+    const before = await cli('account', 'factors', 'lost@example.com')
+    const reset = await cli('account', 'reset', 'lost@example.com')
+    const after = await cli('account', 'factors', 'lost@example.com')
+
+    expect(before.out).toMatch(/password[^]*recovery codes +10 left/)
+    expect([reset.code, reset.out]).toEqual([0, expect.stringMatching(/\/setup\/[\w-]{43}\n$/)])
+    expect(after.out).toContain('nothing to sign in with')
+    expect(await sessions.list(id)).toEqual([])
+    expect(await passwords.matches('lost@example.com', new Secret('quiet otters cross the river'))).toBe(false)
+    expect((await json('audit', '--what', 'factor.reset')).records).toMatchObject([{ decision: 'allowed' }])
+    await json('account', 'remove', 'lost@example.com')
+  })
+
+  test('nobody else is reset by a wrong name', async () => {
+    expect((await cli('account', 'reset', 'nobody@example.com')).err).toContain('nobody@example.com')
   })
 })
 

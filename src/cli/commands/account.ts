@@ -44,6 +44,12 @@ export function addAccount(program: Command, { terminal }: Verb): void {
   dataCommand(account, 'link <user>')
     .description('a one-time link to set up, or reset, how they sign in; it is shown once')
     .action((user: string, options: DataOptions) => makeLink(terminal, user, options))
+  dataCommand(account, 'factors <user>')
+    .description('what a person signs in with')
+    .action((user: string, options: DataOptions) => showFactors(terminal, user, options))
+  dataCommand(account, 'reset <user>')
+    .description('end everything a person signs in with and their sessions, and make a link for new factors')
+    .action((user: string, options: DataOptions) => reset(terminal, user, options))
   dataCommand(account, 'token <user>')
     .description('a key for a system account, shown once; it ends after 365 days')
     .option('--gateway <slug>', 'where it may be used, or "*"; may be given several times', gather)
@@ -154,6 +160,31 @@ async function makeLink(terminal: Terminal, user: string, options: DataOptions):
       `This is shown once. For ${plain(userId)}; it works once, and ends ${relative(expiresAt, terminal.now())}.\n`,
     )
   })
+}
+
+async function showFactors(terminal: Terminal, user: string, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const found = await api.listFactors({ params: { account: user } })
+    const { hasPassword, hasTotp, recoveryCodesLeft, passkeys } = found
+    const rows = [
+      ...(hasPassword ? [['password', '']] : []),
+      ...(hasTotp ? [['authenticator app', '']] : []),
+      ...(recoveryCodesLeft > 0 ? [['recovery codes', `${recoveryCodesLeft} left`]] : []),
+      ...passkeys.map(({ name, lastUsedAt }) => ['passkey', `${plain(name)}, ${usedAt(lastUsedAt, terminal)}`]),
+    ]
+    const nothing = `${plain(user)} has nothing to sign in with; \`account link\` makes a link to set it up.\n`
+    const text = rows.length > 0 ? table(['factor', 'about'], rows, terminal.columns) : nothing
+    printEither(terminal, options, { json: found, text })
+  })
+}
+
+function usedAt(at: number | null, terminal: Terminal): string {
+  return at === null ? 'not used yet' : `used ${relative(at, terminal.now())}`
+}
+
+async function reset(terminal: Terminal, user: string, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, ({ api }) => api.resetFactors({ params: { account: user } }))
+  await makeLink(terminal, user, options)
 }
 
 type TokenOptions = DataOptions & { gateway?: string[]; expires: string; name?: string }

@@ -31,6 +31,12 @@ const session = z.object({
   address: z.string(),
   agent: z.string(),
 })
+const factors = z.object({
+  hasPassword: z.boolean(),
+  hasTotp: z.boolean(),
+  recoveryCodesLeft: z.int(),
+  passkeys: z.array(z.object({ id: z.string(), name: z.string(), createdAt: z.int(), lastUsedAt: z.int().nullable() })),
+})
 const named = z.strictObject({ group: z.string().min(1).max(200) })
 const membership = named.extend(one.shape)
 
@@ -144,6 +150,25 @@ export const accountsContract = defineContract({
     params: one,
     reply: z.object({ userId: z.string(), path: z.string(), expiresAt: z.int() }),
     status: 201,
+    errors: [NO_SUCH_ACCOUNT],
+  },
+  listFactors: {
+    method: 'GET',
+    path: '/api/v1/accounts/{account}/factors',
+    summary: 'What a person signs in with',
+    access: 'admin',
+    params: one,
+    reply: factors,
+    errors: [NO_SUCH_ACCOUNT],
+  },
+  resetFactors: {
+    method: 'DELETE',
+    path: '/api/v1/accounts/{account}/factors',
+    summary: 'End everything that a person signs in with, and their browser sessions',
+    description:
+      'Password, authenticator app, recovery codes and passkeys. A link (POST …/links) lets them set up new ones.',
+    access: 'admin',
+    params: one,
     errors: [NO_SUCH_ACCOUNT],
   },
   listSessions: {

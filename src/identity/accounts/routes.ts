@@ -7,7 +7,8 @@ export function accountsRoutes({
   accounts,
   links,
   sessions,
-}: Pick<Identity, 'accounts' | 'links' | 'sessions'>): Handlers<typeof accountsContract> {
+  factors,
+}: Pick<Identity, 'accounts' | 'links' | 'sessions' | 'factors'>): Handlers<typeof accountsContract> {
   return {
     createAccount: ({ body }, { caller }) => accounts.create(body, caller),
     listAccounts: ({ query }) => accounts.list(query),
@@ -23,6 +24,16 @@ export function accountsRoutes({
     linkAccount: async ({ params }, { caller }) => {
       const { token, userId, expiresAt } = await links.create(params.account, caller)
       return { userId, expiresAt, path: `/setup/${token}` }
+    },
+    listFactors: async ({ params }) => {
+      const { passkeys, ...others } = await factors.list((await accounts.get(params.account)).id)
+      const shown = passkeys.map(({ id, name, createdAt, lastUsedAt }) => ({ id, name, createdAt, lastUsedAt }))
+      return { ...others, passkeys: shown }
+    },
+    resetFactors: async ({ params }, { caller }) => {
+      const { id } = await accounts.get(params.account)
+      await factors.reset(id, caller)
+      await sessions.endOthers(id, null, caller)
     },
     listSessions: async ({ params }) => {
       const { id } = await accounts.get(params.account)

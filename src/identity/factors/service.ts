@@ -12,6 +12,7 @@ import { beginPasskey, finishPasskey, removePasskey, type Begun, type PasskeyDep
 import { createRecoveryStore } from './recovery-store.ts'
 import { checkRecoveryCode, makeRecoveryCodes } from './recovery.ts'
 import { relyingPartyOf } from './relying-party.ts'
+import { resetFactors } from './removal.ts'
 import { createSecretSeal } from './secret-seal.ts'
 import { createPasswordStore } from './store.ts'
 import { createTotpStore } from './totp-store.ts'
@@ -36,6 +37,8 @@ export type Factors = {
   removePasskey(accountId: string, id: string, by: Actor): Promise<void>
   /** For a passkey alone (`null`), or as the second factor of one account. */
   beginPasskeySignIn(accountId: string | null): Promise<Begun>
+  /** Ends all of them at once, the password as well; only a link lets the person in again. */
+  reset(accountId: string, by: Actor): Promise<void>
   /** Whose passkey it is: where the ceremony was begun for an account, this one and no other. Null when refused. */
   finishPasskeySignIn(answer: { state: string; answer: unknown }): Promise<{ accountId: string } | null>
 }
@@ -75,6 +78,7 @@ export async function createFactors(deps: Deps): Promise<Factors> {
       passkeys: (await passkeys.store.list(accountId)).map(showPasskey),
       recoveryCodesLeft: await recovery.store.countLeft(accountId),
     }),
+    reset: (accountId, by) => resetFactors({ ...parts, storage: deps.storage }, accountId, by),
     beginTotp: (accountId) => beginTotp(totp, accountId),
     finishTotp: (accountId, code, by) => finishTotp(totp, accountId, code, by),
     removeTotp: (accountId, by) => removeTotp(totp, accountId, by),
