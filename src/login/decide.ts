@@ -101,7 +101,7 @@ function compileRule(rule: LoginRule, tags: Tags): CompiledRule {
     groups && condition('group', anyOf(groups), (question) => question.groups),
     services && condition('service', anyOf(services), (question) => question.services),
     tagged && condition('service tag', anyOf(tagged), (question) => question.services),
-    networks && condition('network', withinOf(networks), ({ address }) => known(address)),
+    networks && condition('network', withinOf(networks), ({ address }) => known(isAddress(address) ? address : null)),
     factors && condition('factor', oneOf(factors), ({ factor }) => known(factor)),
   ].filter((made) => made !== undefined)
   return { id, priority, effect, conditions }
@@ -147,6 +147,11 @@ function fits(value: string, parts: readonly string[]): boolean {
     at = found + part.length
   }
   return value.length - last.length >= at && value.endsWith(last)
+}
+
+/** "A proxy" and the like say that it is not known where somebody is. */
+function isAddress(text: string | null): boolean {
+  return text !== null && isIP(text) !== 0
 }
 
 /** Of an IPv4 address that is written as IPv6, the IPv4 address counts. */

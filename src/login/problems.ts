@@ -20,3 +20,8 @@ export const LOGIN_POLICY_CHANGED = {
   status: 409,
   title: 'Somebody else changed the login policy at the same time',
 } as const satisfies ProblemKind
+export const LOGIN_REFUSED = {
+  code: 'login/refused',
+  status: 403,
+  title: 'The login policy does not let this account in here',
+} as const satisfies ProblemKind

@@ -3,7 +3,7 @@ import * as z from 'zod'
 
 /**
  * How somebody proved who they are, weakest first. `upstream`: another identity provider vouches. `token`: the secret of
- * a system account or of a client.
+ * a system account or of a client, or an API key.
  */
 const FACTORS = ['password', 'upstream', 'token', 'two-factor', 'passkey'] as const
 export type LoginFactor = (typeof FACTORS)[number]

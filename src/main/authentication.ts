@@ -1,8 +1,8 @@
 import type { Audit } from '#audit'
 import { createEgress } from '#http'
-import type { Identity } from '#identity'
-import type { Clock } from '#kernel'
-import type { LoginFactor, LoginPolicy } from '#login'
+import type { Authentication, Identity, Principal } from '#identity'
+import { Problem, type Clock } from '#kernel'
+import { LOGIN_REFUSED, type LoginFactor, type LoginPolicy } from '#login'
 import { createOauth, type AuthServer, type Oauth } from '#oauth'
 import { troublePage, type AuthorizationServer } from '#signin'
 import type { Storage } from '#storage'
@@ -44,7 +44,7 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
         account: member.kind,
         role: member.role ?? 'none',
         groups: member.groups,
-        services: [gateway, `client:${claims.clientId}`],
+        services: [...(gateway === null ? [] : [gateway]), `client:${claims.clientId}`],
         address,
         factor: toFactor(claims.factor),
       })
@@ -63,15 +63,36 @@ function toFactor(name: string | null): LoginFactor | null {
 export function joinAuthentication(deps: { identity: Identity; oauth: Oauth; loginPolicy: LoginPolicy }) {
   const { identity, oauth, loginPolicy } = deps
   return {
-    authenticate: (credentials: Parameters<Oauth['authenticate']>[0]) =>
-      /^bearer +eyJ/i.test(credentials.authorization ?? '')
-        ? oauth.authenticate(credentials)
-        : identity.authenticate(credentials),
+    authenticate: (credentials: Parameters<Oauth['authenticate']>[0]): Authentication => {
+      if (/^bearer +eyJ/i.test(credentials.authorization ?? '')) return oauth.authenticate(credentials)
+      const answer = identity.authenticate(credentials)
+      const why = answer.ok ? whyNotWithKey(loginPolicy, answer.principal, credentials) : null
+      return why === null ? answer : { ok: false, problem: new Problem(LOGIN_REFUSED, why), keyId: answer.keyId }
+    },
     onChange: (listener: () => void): (() => void) => {
       const ends = [identity.onChange(listener), oauth.onChange(listener), loginPolicy.onChange(listener)]
       return () => ends.forEach((end) => end())
     },
   }
+}
+
+/** A key signs its account in as a password does. Of a name that no account has, the policy could say nothing. */
+function whyNotWithKey(
+  loginPolicy: LoginPolicy,
+  { userId, kind, role, groups }: Principal,
+  { gateway, remoteAddress }: { gateway: string; remoteAddress?: string | undefined },
+): string | null {
+  if (kind !== 'person' && kind !== 'system') return null
+  const { effect, reason } = loginPolicy.mayEnter({
+    user: userId,
+    account: kind,
+    role: role ?? 'none',
+    groups,
+    services: [gateway],
+    address: remoteAddress ?? null,
+    factor: 'token',
+  })
+  return effect === 'allow' ? null : `The login policy does not let this account in here: ${reason}`
 }
 
 /** The authorization server as the sign-in pages know it. */

@@ -24,6 +24,7 @@ type Deps = {
 }
 
 const REGISTRATIONS_PER_HOUR = 60
+const MAX_REASON_CHARS = 500
 
 type Next = () => Promise<void>
 type Context = Parameters<Parameters<Provider['use']>[0]>[0]
@@ -159,7 +160,8 @@ function listen(provider: Provider, deps: Deps): void {
   provider.on('grant.error', (ctx, error) => {
     if (error.message === 'authorization_pending') return // a device that waits is not refused
     const clientId = ctx.oidc?.entities?.Client?.clientId
-    void record(deps, { what: 'oauth.token-issued', clientId, reason: error.message }, 'denied')
+    const reason = [error.message, error.error_detail].filter(Boolean).join(': ').slice(0, MAX_REASON_CHARS)
+    void record(deps, { what: 'oauth.token-issued', clientId, reason }, 'denied')
   })
   provider.on('grant.revoked', (ctx) => {
     const clientId = ctx.oidc?.entities?.Client?.clientId

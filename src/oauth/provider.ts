@@ -7,10 +7,12 @@ import type {
 } from 'oidc-provider'
 import type { Directory } from '#identity'
 import { createAdapter, type AdapterDeps } from './adapter.ts'
+import { requireEntry } from './entry.ts'
 import { toJwk, type SigningKey } from './keys.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
 import { checkClientMetadata } from './registration.ts'
 import { SCOPE, scopesOf, type Resources } from './resources.ts'
+import type { VerifierDeps } from './verifier.ts'
 
 export type ProviderDeps = AdapterDeps & {
   readonly issuer: string
@@ -18,6 +20,7 @@ export type ProviderDeps = AdapterDeps & {
   readonly cookieKey: Buffer
   readonly directory: () => Directory
   readonly resources: Resources
+  readonly whyNot: VerifierDeps['whyNot']
   /** The one way out for every document that a client names. */
   readonly fetch: (url: URL | RequestInfo, options?: RequestInit) => Promise<Response>
   readonly troublePage: TroublePage
@@ -70,9 +73,11 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
       validator: (_ctx, _key, _value, metadata) => checkClientMetadata(metadata),
     },
     extraTokenClaims: (ctx, token) => houseClaims(ctx, token),
-    findAccount: (_ctx, accountId) => {
+    findAccount: (ctx, accountId, brought) => {
       const member = deps.directory().findByAccountId(accountId)
       if (!member?.isActive || member.kind !== 'person') return undefined
+      // Before anything is brought somebody is still being asked, by the pages, which ask the policy themselves.
+      if (brought !== undefined) requireEntry(deps, { member, brought, address: ctx.ip })
       const { userId } = member
       return { accountId, claims: () => ({ sub: accountId, preferred_username: userId, name: userId }) }
     },

@@ -26,8 +26,9 @@ export type VerifierDeps = {
   /** The login policy, asked anew at every use: why this account may not use this gateway now, or null. */
   readonly whyNot: (asked: {
     member: Member
-    claims: TokenClaims
-    gateway: string
+    claims: Pick<TokenClaims, 'clientId' | 'factor'>
+    /** Null: tokens of no gateway, with which a client learns who somebody is. */
+    gateway: string | null
     address: string | null
   }) => string | null
 }

@@ -53,6 +53,8 @@ export type Wish = {
   readonly gateway: string
   readonly change?: (params: URLSearchParams) => void
   readonly browser?: Browser
+  /** How the person signed in; by password unless it is said. */
+  readonly factor?: string
 }
 
 const verifier = (): string => randomBytes(32).toString('base64url')
@@ -76,7 +78,7 @@ export async function authorize(house: TestHouse, wish: Wish): Promise<{ back: U
   const asked = await browser.visit(`${house.url}/oauth/authorize?${params}`)
   const uid = /\/signin\/([\w-]+)$/.exec(asked.location)?.[1]
   if (uid === undefined) return { back: new URL(asked.location || 'about:blank'), codeVerifier }
-  const by = { accountId: wish.accountId, factor: 'password', signedInAt: Date.now() }
+  const by = { accountId: wish.accountId, factor: wish.factor ?? 'password', signedInAt: Date.now() }
   const onward = await house.gatehouse.oauth.server.allow(browser.cookie, { uid, by })
   const done = await browser.visit(onward)
   return { back: new URL(done.location || `about:blank#${done.status}${done.text}`), codeVerifier }
@@ -104,7 +106,7 @@ export function refresh(house: TestHouse, token: { clientId: string; refreshToke
 export type Tokens = { readonly clientId: string; readonly access: string; readonly refreshToken: string }
 
 /** A new client, let in by this person for this gateway. */
-export async function tokensFor(house: TestHouse, who: { accountId: string; gateway: string }): Promise<Tokens> {
+export async function tokensFor(house: TestHouse, who: Omit<Wish, 'clientId'>): Promise<Tokens> {
   const clientId = textOf((await register(house)).body['client_id'])
   const answer = await redeem(house, { clientId, ...(await authorize(house, { clientId, ...who })) })
   return { clientId, access: textOf(answer.body['access_token']), refreshToken: textOf(answer.body['refresh_token']) }
