@@ -3,7 +3,7 @@ import { createEgress } from '#http'
 import type { Authentication, Identity, Principal } from '#identity'
 import { Problem, type Clock } from '#kernel'
 import { LOGIN_REFUSED, type LoginFactor, type LoginPolicy } from '#login'
-import { createOauth, type AuthServer, type Oauth } from '#oauth'
+import { createIdentitySigner, createOauth, type AuthServer, type KeyRing, type Oauth } from '#oauth'
 import { troublePage, type AuthorizationServer } from '#signin'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
@@ -17,6 +17,7 @@ export type AuthenticationDeps = {
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly house: House
+  readonly keyRing: KeyRing
   readonly publicUrl: () => string
   readonly allowHosts: readonly string[]
 }
@@ -26,7 +27,7 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
   const { identity, loginPolicy, house, log } = deps
   return createOauth({
     ...deps,
-    issuer: () => deps.publicUrl().replace(/\/$/, ''),
+    issuer: () => issuerOf(deps.publicUrl()),
     egress: createEgress({ log }),
     troublePage,
     directory: () => identity.directory(),
@@ -51,6 +52,15 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
       return decision.effect === 'allow' ? null : decision.reason
     },
   })
+}
+
+/** Says to servers who calls, as this house. */
+export function openIdentitySigner(deps: { keyRing: KeyRing; clock: Clock; publicUrl: () => string }) {
+  return createIdentitySigner({ ...deps, issuer: () => issuerOf(deps.publicUrl()) })
+}
+
+function issuerOf(publicUrl: string): string {
+  return publicUrl.replace(/\/$/, '')
 }
 
 const FACTORS = ['password', 'upstream', 'token', 'two-factor', 'passkey'] as const satisfies readonly LoginFactor[]

@@ -6,7 +6,7 @@ import { createEgress, type Egress } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
-import { OAUTH_MIGRATIONS, type Oauth } from '#oauth'
+import { OAUTH_MIGRATIONS, openKeyRing, type Oauth } from '#oauth'
 import { createHooks, createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type Hooks, type PolicyRoom } from '#policy'
 import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
@@ -27,12 +27,13 @@ import {
   type House,
   createSupervisor,
   type HouseTiming,
+  type SignIdentity,
   type Tools,
   type ToolsOfProcess,
   type ToolsAdmin,
 } from '#tools'
 import { isLoopback, type GatehouseConfig } from './config.ts'
-import { joinAuthentication, openOauth, toAuthorizationServer } from './authentication.ts'
+import { joinAuthentication, openIdentitySigner, openOauth, toAuthorizationServer } from './authentication.ts'
 import { createHouseApi } from './api.ts'
 import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
 import { HOUSE } from './version.ts'
@@ -196,7 +197,9 @@ async function openTools(
   const egress = createEgress({ log })
   const processes = createSupervisor({ clock, log })
   const db = toolsDb(storage)
-  const house = await openHouseOf(deps, { seal, egress, processes })
+  const keyRing = await openKeyRing(deps)
+  const signIdentity = openIdentitySigner({ ...deps, keyRing })
+  const house = await openHouseOf(deps, { seal, egress, processes, signIdentity })
   const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
   const { policy, hooks } = await openPolicy({ ...deps, egress, house, findMember })
   const call = {
@@ -209,13 +212,14 @@ async function openTools(
     metrics,
     log,
     seal,
+    signIdentity,
     db,
     replicaId: storage.replicaId,
     buckets: createBuckets(clock),
     running: new Map(),
     isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
-  const oauth = await openOauth({ ...deps, house, allowHosts: config.oauth.allow_hosts })
+  const oauth = await openOauth({ ...deps, house, keyRing, allowHosts: config.oauth.allow_hosts })
   const tools = createTools({
     house,
     identity: joinAuthentication({ identity, oauth, loginPolicy: deps.loginPolicy }),
@@ -229,11 +233,16 @@ async function openTools(
   return { house, policy, hooks, tools, toolsAdmin, oauth, close }
 }
 
-type Reaching = { seal: ReturnType<typeof createSeal>; egress: Egress; processes: ReturnType<typeof createSupervisor> }
+type Reaching = {
+  seal: ReturnType<typeof createSeal>
+  egress: Egress
+  processes: ReturnType<typeof createSupervisor>
+  signIdentity: SignIdentity
+}
 
 function openHouseOf(
   deps: Ground & { config: GatehouseConfig; timing: HouseTiming | undefined },
-  { seal, egress, processes }: Reaching,
+  { seal, ...reaching }: Reaching,
 ): Promise<House> {
   const { storage, clock, log, metrics, config } = deps
   return openHouse({
@@ -245,7 +254,7 @@ function openHouseOf(
     programsFrom: config.server.programs_from,
     ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
-    makeSource: (server, events) => createSource(server, { clock, egress, log, events, processes, house: HOUSE }),
+    makeSource: (server, events) => createSource(server, { clock, log, events, ...reaching, house: HOUSE }),
     onGone: (server) => metrics.forgetServer(server),
     onHealth: (server, { state }) => metrics.upstreamState(server, measured(state)),
   })

@@ -5,8 +5,11 @@
  * `provider.ts` tells the library what this house is; `adapter.ts` keeps its records, sealed (`sealed.ts`), and lets a
  * code be used once; `house-rules.ts` are the steps around its endpoints; `server.ts` is the port to the pages on which
  * people answer (`#signin`); `verifier.ts` decides, without waiting, whom an access token is used for. `resources.ts`:
- * each gateway is a resource of its own, and a token for one is refused at another.
+ * each gateway is a resource of its own, and a token for one is refused at another. `identity-token.ts` signs who calls,
+ * for the servers behind.
  */
 export { createOauth, type Oauth } from './service.ts'
+export { openKeyRing, type KeyRing } from './keys.ts'
+export { createIdentitySigner } from './identity-token.ts'
 export { OAUTH_MIGRATIONS } from './migrations.ts'
 export type { AuthServer } from './server.ts'

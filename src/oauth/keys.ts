@@ -1,19 +1,37 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject } from 'node:crypto'
 import type { Clock, JsonObject } from '#kernel'
-import type { Sealed } from './sealed.ts'
-import type { OauthStore } from './store.ts'
+import type { Storage } from '#storage'
+import { createSealed, type Sealed } from './sealed.ts'
+import { createOauthStore, type OauthStore } from './store.ts'
 
 /** One signing key of the house. */
 export type SigningKey = { readonly kid: string; readonly alg: 'ES256' | 'RS256'; readonly privateKey: KeyObject }
 
 const MODULUS_BITS = 2_048
 
+/** The house's signing keys, the same on every replica. */
+export type KeyRing = {
+  /** Those that tokens may still be signed with, the current ones first. */
+  all(): readonly SigningKey[]
+  /** The one that signs now. */
+  signer(alg: SigningKey['alg']): SigningKey
+}
+
+export async function openKeyRing({ storage, clock }: { storage: Storage; clock: Clock }): Promise<KeyRing> {
+  const sealed = createSealed(await storage.sharedKey('oauth.records'))
+  const keys = await readSigningKeys({ store: createOauthStore(storage), sealed, clock })
+  return {
+    all: () => keys,
+    signer: (alg) => {
+      const found = keys.find((key) => key.alg === alg)
+      if (found === undefined) throw new Error(`there is no ${alg} signing key`)
+      return found
+    },
+  }
+}
+
 /** The keys of all replicas: ES256 for access tokens, RS256 for what older OpenID clients insist on. Made on first use. */
-export async function readSigningKeys(deps: {
-  store: OauthStore
-  sealed: Sealed
-  clock: Clock
-}): Promise<SigningKey[]> {
+async function readSigningKeys(deps: { store: OauthStore; sealed: Sealed; clock: Clock }): Promise<SigningKey[]> {
   const { store, sealed } = deps
   const known = new Set((await store.keys()).map(({ slot }) => slot))
   if (!known.has('ES256/1')) await offer(deps, 'ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)

@@ -8,7 +8,7 @@ import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { createDocumentFetch } from './documents.ts'
 import { EndedGrants } from './ended-grants.ts'
-import { readSigningKeys } from './keys.ts'
+import type { KeyRing } from './keys.ts'
 import { addHouseRules } from './house-rules.ts'
 import { makeProvider, type TroublePage } from './provider.ts'
 import { createResources, type GatewayResource } from './resources.ts'
@@ -24,6 +24,7 @@ export type OauthDeps = {
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
   readonly egress: Egress
+  readonly keyRing: KeyRing
   readonly directory: () => Directory
   /** The public address of the house, to the letter: it is the issuer, and clients compare it as text. */
   readonly issuer: () => string
@@ -55,11 +56,11 @@ const MEMORY_MS = 7 * 86_400_000
 
 /** Makes the authorization server. It is built with its first request, when the public address is known. */
 export async function createOauth(deps: OauthDeps): Promise<Oauth> {
-  const { storage, clock, log, issuer } = deps
+  const { storage, clock, log, issuer, keyRing } = deps
   const key = await storage.sharedKey('oauth.records')
   const sealed = createSealed(key)
   const store = createOauthStore(storage)
-  const keys = await readSigningKeys({ store, sealed, clock })
+  const keys = keyRing.all()
   const ended = await EndedGrants.open({ storage, store, clock, log })
   const resources = createResources(deps)
   const fetchDocument = createDocumentFetch(deps)

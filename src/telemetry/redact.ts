@@ -4,7 +4,7 @@ const BLANK = '[redacted]'
 
 /**
  * A copy of a log line's fields without secrets: the second net under `Secret`, for what someone logs by mistake.
- * Goes by field names at any depth, and blanks bearer tokens inside texts. Errors become plain members.
+ * Goes by field names at any depth, and blanks bearer tokens and JSON Web Tokens inside texts. Errors become plain members.
  */
 export function redact(fields: object): Record<string, unknown> {
   return redactMembers(fields, 0)
@@ -30,7 +30,7 @@ function redactMembers(source: object, depth: number): Record<string, unknown> {
 }
 
 function redactValue(value: unknown, depth: number): unknown {
-  if (typeof value === 'string') return withoutBearer(value)
+  if (typeof value === 'string') return withoutTokens(value)
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return value
   if (depth > MAX_DEPTH) return '[too deep]'
@@ -45,8 +45,8 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
   return {
     ...redactMembers(error, depth),
     name,
-    message: withoutBearer(message),
-    ...(stack === undefined ? {} : { stack: withoutBearer(stack) }),
+    message: withoutTokens(message),
+    ...(stack === undefined ? {} : { stack: withoutTokens(stack) }),
     ...(cause === undefined ? {} : { cause: redactValue(cause, depth + 1) }),
   }
 }
@@ -55,8 +55,11 @@ function hidesSomething(value: unknown): boolean {
   return value !== null && value !== undefined && typeof value !== 'boolean'
 }
 
-function withoutBearer(text: string): string {
-  return text.length < 12 ? text : text.replaceAll(/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${BLANK}`)
+function withoutTokens(text: string): string {
+  if (text.length < 12) return text
+  return text
+    .replaceAll(/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${BLANK}`)
+    .replaceAll(/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+/g, BLANK)
 }
 
 const NAMES: ReadonlySet<string> = new Set([

@@ -22,7 +22,7 @@ export type ServerInfo = {
   readonly enabled: boolean
   readonly target: string
   /** What keeps callers from going around the gateway. */
-  readonly guard: 'credential' | 'process' | 'none'
+  readonly guard: 'credential' | 'identity' | 'process' | 'none'
   readonly tags: readonly string[]
   readonly health: ServerHealth
   readonly held: readonly string[]
@@ -89,7 +89,8 @@ function listServers(deps: AdminDeps): ServerInfo[] {
 function guardOf(config: ServerConfig): ServerInfo['guard'] {
   switch (config.transport) {
     case 'http':
-      return Object.keys(config.headers).length > 0 ? 'credential' : 'none'
+      if (Object.keys(config.headers).length > 0) return 'credential'
+      return config.identity_token ? 'identity' : 'none'
     case 'worker':
       return 'credential'
     case 'stdio':

@@ -27,8 +27,16 @@ const common = {
   allow_addresses: z.array(z.string().min(1).max(253)).max(64).default([]),
 }
 
+const identity = {
+  /** Says to the server with every request who calls, in a token signed by us and made for this server alone. */
+  identity_token: z.boolean().default(false),
+  /** For whom the token is made (`aud`); unset: the server's url, or `gatehouse:server:NAME` for a program. */
+  identity_audience: z.string().min(1).max(2048).optional(),
+}
+
 const http = z.strictObject({
   ...common,
+  ...identity,
   transport: z.literal('http'),
   url: z.url({ protocol: /^https?$/ }).max(2048),
   /** Sent with every request to this server; values may be `${env:…}` or `${file:…}`. */
@@ -40,6 +48,7 @@ const http = z.strictObject({
 
 const stdio = z.strictObject({
   ...common,
+  ...identity,
   transport: z.literal('stdio'),
   command: z.array(z.string().min(1).max(4096)).min(1).max(256),
   cwd: z.string().max(4096).optional(),
@@ -53,6 +62,7 @@ const stdio = z.strictObject({
 
 const worker = z.strictObject({
   ...common,
+  ...identity,
   transport: z.literal('worker'),
   url: z.url({ protocol: /^https?$/ }).max(2048),
   secret: z.string().min(1).max(4096),

@@ -30,8 +30,9 @@ const serverInfo = z
     origin: z.enum(['file', 'api']).meta({ description: 'Where it is declared.' }),
     enabled: z.boolean(),
     target: z.string().meta({ description: 'Its address or command, without anything secret.' }),
-    guard: z.enum(['credential', 'process', 'none']).meta({
-      description: 'What keeps callers from going around the gateway; none: we send nothing that only we have.',
+    guard: z.enum(['credential', 'identity', 'process', 'none']).meta({
+      description:
+        'What can keep callers from going around the gateway; identity: the server can demand our token; none: we send nothing that only we have.',
     }),
     tags: z.array(z.string()),
     health: serverHealth,

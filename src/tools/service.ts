@@ -4,6 +4,7 @@ import type { Authentication, Identity, Member } from '#identity'
 import type { Hooks, Policy, Thing } from '#policy'
 import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
+import { withoutClaimedIdentity } from './call/credential.ts'
 import type { CallDeps } from './call/deps.ts'
 import { ownerOfState } from './call/request-state.ts'
 import { findResource } from './call/resolve.ts'
@@ -11,6 +12,7 @@ import { screenSession } from './call/screened-caller.ts'
 import { openTaskId } from './call/task-id.ts'
 import { Flight } from './flight.ts'
 import type { House } from './house.ts'
+import { identityOfCaller, type SignIdentity } from './identity-token.ts'
 import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
@@ -76,10 +78,12 @@ export function createTools(deps: {
     find: (admission, name) => find({ ...deps.call, policy }, admission, { view: viewOf(admission), name }),
     call: (request) => flight.track(() => call(callDeps, request)),
     subscribe: (subscription) =>
-      subscribe({ ...deps, policy, content: deps.call.content }, viewOf(subscription.admission), subscription),
+      subscribe({ ...deps.call, ...deps, policy }, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) => watchers.add(admission, listener),
     announce: async (session, method, params) => {
-      await Promise.all(house.servers().map(async ({ source }) => source.announce?.(session, method, params)))
+      await Promise.all(
+        house.servers().map(async ({ source }) => source.announce?.(session, method, withoutClaimedIdentity(params))),
+      )
     },
     endSession: async (key) => {
       await Promise.all(house.servers().map(({ source }) => source.endSession(key)))
@@ -263,6 +267,7 @@ async function subscribe(
     house: House
     policy: Policy
     content: CallDeps['content']
+    signIdentity: SignIdentity
     findMember: (userId: string) => Member | null
   },
   view: GatewayView,
@@ -281,7 +286,10 @@ async function subscribe(
   const { name, tags } = server.config
   const user = { userId: admission.userId, groups: admission.principal.groups }
   const subject = { gateway: admission.gateway, server: { name, tags }, thing: null, user }
+  const { principal, gateway } = admission
+  const identity = identityOfCaller(deps.signIdentity, server.config, { principal, gateway })
   return server.source.subscribe({
+    ...(identity === undefined ? {} : { identity }),
     session: screenSession(deps.content, subject, session),
     uri: found.original,
     onUpdated: (params) => {

@@ -92,8 +92,15 @@ export type SourceCall = {
   readonly timeoutMs: number
   /** `Mcp-Param-*` headers of a modern caller, to be passed on to a modern server. */
   readonly paramHeaders?: Readonly<Record<string, string>>
+  readonly identity?: Identify
   readonly trace?: { readonly traceparent?: string; readonly tracestate?: string; readonly baggage?: string }
 }
+
+/**
+ * Makes the token that tells the server who calls, anew for each request: it ends within a minute. Absent where the
+ * server gets none. It is one caller's, so it goes out with what is sent for them and with nothing else.
+ */
+export type Identify = () => string
 
 /** What a source says to the caller while the call runs. Nothing sent after the reply arrives. */
 export type CallerPort = {
@@ -126,6 +133,7 @@ export type RpcError = { readonly code: number; readonly message: string; readon
 export type ResourceSubscription = {
   readonly session: CallerSession
   readonly uri: string
+  readonly identity?: Identify
   /** `notifications/resources/updated` params. */
   onUpdated(params: JsonObject): void
 }

@@ -30,9 +30,13 @@ export type ArcadeWorker = Listening & {
 }
 
 /** `flavour` chooses whose refusals are spoken: the Python worker's or the TypeScript one's. */
-export type ArcadeWorkerOptions = { secret?: string; port?: number; flavour?: 'python' | 'typescript' }
+export type ArcadeWorkerOptions = { secret?: string; port?: number; flavour?: 'python' | 'typescript'; guard?: Guard }
 
-type Worker = Required<Omit<ArcadeWorkerOptions, 'port'>> & {
+/** Why a request is refused before anything else is looked at; undefined when it may pass. */
+type Guard = (req: IncomingMessage) => Promise<string | undefined>
+
+type Worker = Required<Omit<ArcadeWorkerOptions, 'port' | 'guard'>> & {
+  readonly guard: Guard | undefined
   readonly hidden: Set<string>
   readonly invocations: Journal<Invocation>
   readonly refusals: Journal<string>
@@ -42,6 +46,7 @@ export async function startArcadeWorker(options: ArcadeWorkerOptions = {}): Prom
   const worker: Worker = {
     secret: options.secret ?? 'a worker secret of at least 32 bytes',
     flavour: options.flavour ?? 'python',
+    guard: options.guard,
     hidden: new Set(),
     invocations: createJournal(),
     refusals: createJournal(),
@@ -70,6 +75,8 @@ const routes: Record<string, { method: string; isOpen: boolean; answer: (call: E
 type Exchange = { readonly worker: Worker; readonly req: IncomingMessage; readonly res: ServerResponse }
 
 async function handle(worker: Worker, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const refused = await worker.guard?.(req)
+  if (refused !== undefined) return refuse(worker, res, refused)
   const route = routes[new URL(req.url ?? '/', 'http://worker').pathname]
   if (route === undefined) return sendJson(res, 404, { detail: 'Not Found' })
   if (req.method !== route.method) return sendJson(res, 405, { detail: 'Method Not Allowed' }, { allow: route.method })

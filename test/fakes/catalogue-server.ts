@@ -6,7 +6,11 @@ import { isJsonObject, type JsonObject } from '#kernel'
 import { listen, parseObject, readText, sendJson, type Listening } from './listen.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-export type CatalogueServer = Listening & { readonly pages: number }
+export type CatalogueServer = Listening & {
+  readonly pages: number
+  /** Every call as it came: headers and message. */
+  readonly calls: readonly unknown[]
+}
 
 export async function startCatalogueServer(options: {
   era: 'legacy' | 'modern'
@@ -17,6 +21,7 @@ export async function startCatalogueServer(options: {
 }): Promise<CatalogueServer> {
   const { era, tools, pageSize = 100, result = '{"content":[]}' } = options
   let pages = 0
+  const calls: unknown[] = []
   const listPage = (cursor: unknown): string => {
     pages += 1
     const start = Number(cursor ?? 0)
@@ -42,6 +47,7 @@ export async function startCatalogueServer(options: {
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     if (req.method !== 'POST') return void res.writeHead(405, { allow: 'POST' }).end()
     const message = parseObject(await readText(req)) ?? {}
+    if (message['method'] === 'tools/call') calls.push([req.headers, message])
     if (message['id'] === undefined) return void res.writeHead(202).end()
     const id = JSON.stringify(message['id'])
     const said = resultOf(message['method'], isJsonObject(message['params']) ? message['params'] : {})
@@ -54,6 +60,7 @@ export async function startCatalogueServer(options: {
   const http = await listen((req, res) => void answer(req, res).catch(() => res.destroy()))
   return {
     ...http,
+    calls,
     get pages() {
       return pages
     },

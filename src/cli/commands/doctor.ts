@@ -139,7 +139,8 @@ type ServerInfo = Awaited<ReturnType<Api['checkServer']>>
 function checkGuard({ name, guard, target }: ServerInfo): Finding[] {
   if (guard !== 'none') return []
   const detail = `${target} can be called without the gateway: it gets no credential from us`
-  const advice = 'Give it one (headers), or let only this machine reach it. See docs/policy.md, "The boundary".'
+  const advice =
+    'Give it one (headers), let it demand our token (identity_token), or let only this machine reach it. See docs/policy.md, "The boundary".'
   return [{ level: 'warn', what: `server ${name}`, detail, advice }]
 }
 

@@ -21,6 +21,8 @@ export type AddOptions = DataOptions & {
   title?: string
   tag?: string[]
   timeout?: string
+  identityToken?: boolean
+  identityAudience?: string
 }
 
 /** What the API is asked for: a worker, an HTTP server, or a command. */
@@ -30,7 +32,7 @@ export async function serverRequest(
   options: AddOptions,
 ) {
   const kind = kindOf(named.command, options)
-  const common = commonOf(named.name, options)
+  const common = { ...commonOf(named.name, options), ...identityOf(options) }
   switch (kind) {
     case 'stdio': {
       const { cwd, isolation, env } = options
@@ -64,6 +66,11 @@ function commonOf(name: string, options: AddOptions) {
     ...(onChange === undefined ? {} : { on_change: onChange }),
     ...(timeout === undefined ? {} : { timeout_ms: parseTimeout(timeout) }),
   }
+}
+
+function identityOf({ identityToken, identityAudience }: AddOptions) {
+  if (identityAudience !== undefined) return { identity_token: true, identity_audience: identityAudience }
+  return identityToken === true ? { identity_token: true } : {}
 }
 
 function parseTimeout(text: string): number {

@@ -41,6 +41,8 @@ function describeAdd(command: Command): Command {
     .addOption(new Option('--isolation <who>', 'who shares a process').choices(['session', 'user', 'shared']))
     .addOption(new Option('--on-change <what>', 'when it changes a tool').choices(['accept', 'hold']))
     .option('--allow <address>', 'a host or CIDR that may be dialled although it is private', gather)
+    .option('--identity-token', 'say to it with every request who calls, in a token that it can verify')
+    .option('--identity-audience <text>', 'for whom that token is made; its address when absent')
     .option('--title <title>', 'its name for people')
     .option('--tag <tag>', 'for patterns such as tag:NAME', gather)
     .option('--timeout <time>', 'give a call up after this time without a sign of life: 60s')

@@ -45,7 +45,7 @@ async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const params = await askHooksBefore(deps, { attempt, target }, passed)
   const make = async (): Promise<Ending> => {
     checkLimits(deps, attempt, target)
-    const credential = chooseCredential(target)
+    const credential = chooseCredential(deps, attempt, target)
     const answered = await dispatch(deps, attempt, { target, params, credential })
     const screened = await screenReply(deps, { attempt, target }, answered)
     const reply = await askHooksAfter(deps, { attempt, target }, screened)

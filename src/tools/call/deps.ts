@@ -4,6 +4,7 @@ import type { Content } from '#content'
 import type { Clock } from '#kernel'
 import type { Hooks, Policy } from '#policy'
 import type { Log, Metrics } from '#telemetry'
+import type { SignIdentity } from '../identity-token.ts'
 import type { Buckets } from '../rate.ts'
 import type { Seal } from '../seal.ts'
 import type { ToolsDb } from '../store.ts'
@@ -26,6 +27,8 @@ export type CallDeps = {
   readonly seal: Seal
   readonly db: ToolsDb
   readonly replicaId: string
+  /** Says to servers that want to know it who calls. */
+  readonly signIdentity: SignIdentity
   /** Counts calls for the gateways' rate limits. */
   readonly buckets: Buckets
   /** Calls with an idempotency key that run in this process, so that a repeat can wait for its first. */

@@ -12,7 +12,7 @@ import {
 import type { AskRequest, CallerPort, CallerSession, Reply, SourceCall } from '../source.ts'
 import type { Attempt, Target } from './attempt.ts'
 import { screenAnswers } from './content.ts'
-import type { Credential } from './credential.ts'
+import { withoutClaimedIdentity, type Credential } from './credential.ts'
 import type { CallDeps } from './deps.ts'
 import { isHarmlessToRepeat } from './repeatable.ts'
 import { openState } from './request-state.ts'
@@ -115,18 +115,20 @@ function isOutage(error: unknown): boolean {
 
 function toSourceCall(
   attempt: Attempt,
-  going: { target: Target; params: JsonObject },
+  going: { target: Target; params: JsonObject; credential: Credential },
   round: { answers: JsonObject | undefined; state: string | undefined; session: CallerSession },
 ): SourceCall {
   const { request } = attempt
+  const { identity } = going.credential
   return {
     method: request.method,
-    params: going.params,
+    params: withoutClaimedIdentity(going.params),
     session: round.session,
     wantsProgress: request.wantsProgress,
     signal: request.signal,
     timeoutMs: going.target.server.config.timeout_ms,
     trace: attempt.trace,
+    ...(identity === undefined ? {} : { identity }),
     ...(round.answers === undefined ? {} : { inputResponses: round.answers }),
     ...(round.state === undefined ? {} : { state: round.state }),
     ...(request.logLevel === undefined ? {} : { logLevel: request.logLevel }),

@@ -3,6 +3,7 @@ import type { Egress } from '#http'
 import type { Log } from '#telemetry'
 import type { ServerConfig } from '../config.ts'
 import type { Supervisor } from './mcp/stdio/index.ts'
+import type { SignIdentity } from '../identity-token.ts'
 import type { SourceEvents } from '../source.ts'
 
 /** What every kind of source is made from: `createXSource(server, deps)`. */
@@ -13,6 +14,8 @@ export type SourceDeps = {
   readonly events: SourceEvents
   /** Starts child processes for the whole house; a stdio source without it has one of its own. */
   readonly processes?: Supervisor
+  /** For servers that want to know who asks; without it none is told. */
+  readonly signIdentity?: SignIdentity
   /** What we call ourselves towards servers. */
   readonly house: { readonly name: string; readonly version: string }
 }

@@ -5,6 +5,7 @@ import { deadline } from './deadline.ts'
 import { debounced } from './debounced.ts'
 import { EraSource } from './era-source.ts'
 import { detectEra } from './era.ts'
+import { identityOfHouse } from '../../identity-token.ts'
 import { createHttpOpenLink } from './legacy/http-link.ts'
 import { MAX_PARKED } from './legacy/parking.ts'
 import { ONE_EACH } from './legacy/placing.ts'
@@ -23,6 +24,7 @@ export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>
     url: new URL(config.url),
     headers: lowerCased(config.headers),
     maxBytes: config.max_result_bytes,
+    identity: identityOfHouse(deps.signIdentity, config),
   }
   const openHttp = createHttpOpenLink(wire, { isRefused: false })
   const openSse = createSseOpenLink(wire)

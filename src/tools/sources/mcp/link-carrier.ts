@@ -12,8 +12,8 @@ export function createLinkCarrier(lineFor: (session: CallerSession | undefined) 
     request: async (request) => {
       const { link, requests } = await lineFor(request.session)
       using _underWay = requests.add(request)
-      const { method, params, signal } = request
-      const response = await link.request({ method, params, signal })
+      const { method, params, signal, identity } = request
+      const response = await link.request({ method, params, signal, identity })
       if ('error' in response) return { kind: 'error', id: null, error: response.error }
       const { result, isError } = response
       return { kind: 'result', id: 0, result, isError, resultType: stringAt(result.value(), 'resultType') }

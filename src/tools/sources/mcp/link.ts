@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '#kernel'
 import type { Payload } from '../../payload.ts'
-import type { RpcError } from '../../source.ts'
+import type { Identify, RpcError } from '../../source.ts'
 
 /**
  * One JSON-RPC conversation with a server of the session era (2025-11-25 and older), whatever carries it: streamable
@@ -28,6 +28,8 @@ export type LinkRequest = {
   readonly method: string
   readonly params: JsonObject
   readonly signal: AbortSignal
+  /** For whom it is made; what nobody asked for is ours, or that of the link's own caller. */
+  readonly identity?: Identify | undefined
   /** The JSON-RPC id is the link's own business; the progress token, if any, is already in `params._meta`. */
   onMessage?(message: ServerMessage): void
 }
@@ -42,5 +44,13 @@ export type LinkEvents = {
   message(message: ServerMessage): void
 }
 
-/** Opens links of one kind to one server. `key` only names the link in logs. */
-export type OpenLink = (open: { key: string; signal: AbortSignal; events: LinkEvents }) => Promise<Link>
+/**
+ * Opens links of one kind to one server. `key` only names the link in logs; `identity` is that of the caller to whom the
+ * link belongs alone, for what is sent on it outside of requests.
+ */
+export type OpenLink = (open: {
+  key: string
+  signal: AbortSignal
+  events: LinkEvents
+  identity?: Identify | undefined
+}) => Promise<Link>

@@ -63,6 +63,7 @@ async function callTool(worker: Worker, call: SourceCall, port: CallerPort): Pro
   const response = await worker.wire.invoke({
     body: toInvocation({ worker, tool, call, secrets: secrets.found }),
     headers: traceHeaders(call),
+    identity: call.identity,
     signal: call.signal,
     timeoutMs: call.timeoutMs,
   })

@@ -11,6 +11,8 @@ import {
   TOO_LARGE,
   UNREACHABLE,
 } from '../../problems.ts'
+import { identityOfHouse } from '../../identity-token.ts'
+import type { Identify } from '../../source.ts'
 import type { ServerOf, SourceDeps } from '../deps.ts'
 import { type InvokeResponse, health, invokeResponse } from './schema.ts'
 import { createWorkerToken } from './token.ts'
@@ -27,6 +29,7 @@ export type Wire = {
 export type Invocation = {
   readonly body: JsonObject
   readonly headers: Readonly<Record<string, string>>
+  readonly identity: Identify | undefined
   readonly signal: AbortSignal
   readonly timeoutMs: number
 }
@@ -37,18 +40,73 @@ type Exchange = {
   readonly signal: AbortSignal
   readonly timeoutMs: number
   readonly headers?: Readonly<Record<string, string>>
+  readonly identity?: Identify | undefined
   readonly body?: string
 }
 
 /** The routes of one worker. Nothing is asked until a verb is used. */
-export function createWire({ config, trusted }: ServerOf<WorkerServerConfig>, deps: SourceDeps): Wire {
+export function createWire(server: ServerOf<WorkerServerConfig>, deps: SourceDeps): Wire {
+  const { config, trusted } = server
   const client = deps.egress.open({ trusted, allow: config.allow_addresses, connections: config.max_concurrency })
+  const exchange = createExchange(server, deps, client)
+  return {
+    health: async (signal) => {
+      const response = await exchange({ method: 'GET', path: '/health', signal, timeoutMs: config.timeout_ms })
+      const { status } = health.safeParse(readJson(config, expectOk(config, response))).data ?? { status: 'no status' }
+      if (status !== 'ok') throw new Problem(UNREACHABLE, `The worker ${config.name} says it is not well: "${status}".`)
+    },
+    tools: async (signal) => {
+      const response = await exchange({ method: 'GET', path: '/tools', signal, timeoutMs: config.timeout_ms })
+      expectOk(config, response)
+      if (response.body.length > LIST_LIMITS.bytes) throw listsTooMuch(config.name, `${LIST_LIMITS.bytes} bytes`)
+      const tools = readJson(config, response)
+      if (!Array.isArray(tools)) throw brokenReply(config, 'its tools are not a JSON array')
+      if (tools.length > LIST_LIMITS.items) throw listsTooMuch(config.name, `${LIST_LIMITS.items} definitions`)
+      return tools
+    },
+    invoke: async ({ body, headers, identity, signal, timeoutMs }) => {
+      const response = await exchange({
+        method: 'POST',
+        path: '/tools/invoke',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+        identity,
+        signal,
+        timeoutMs,
+      })
+      if (response.status === 404) return 'no-such-tool'
+      const read = invokeResponse.safeParse(readJson(config, expectOk(config, response)))
+      if (!read.success)
+        throw brokenReply(config, `its answer is not a tool response (${read.error.issues[0]?.message})`)
+      return read.data
+    },
+    close: () => client.close(),
+  }
+}
+
+type Exchanger = (exchange: Exchange) => Promise<EgressResponse>
+
+/** One request to a worker, with everything that it wants to see of us. */
+function createExchange(
+  { config }: ServerOf<WorkerServerConfig>,
+  deps: SourceDeps,
+  client: ReturnType<SourceDeps['egress']['open']>,
+): Exchanger {
   const token = createWorkerToken({ secret: new Secret(config.secret), clock: deps.clock })
   const base = `${config.url.replace(/\/+$/, '').replace(/\/worker$/, '')}/worker`
   const agent = `${deps.house.name}/${deps.house.version}`
-
-  const exchange = async ({ method, path, signal, timeoutMs, headers, body }: Exchange): Promise<EgressResponse> => {
-    const credentials = path === '/health' ? {} : { authorization: `Bearer ${await token()}` }
+  const own = identityOfHouse(deps.signIdentity, config)
+  return async ({
+    method,
+    path,
+    signal,
+    timeoutMs,
+    headers,
+    body,
+    identity = own,
+  }: Exchange): Promise<EgressResponse> => {
+    const secret = path === '/health' ? {} : { authorization: `Bearer ${await token()}` }
+    const credentials = { ...secret, ...(identity === undefined ? {} : { 'gatehouse-identity': identity() }) }
     const deadline = AbortSignal.timeout(timeoutMs)
     try {
       return await client.request({
@@ -66,39 +124,6 @@ export function createWire({ config, trusted }: ServerOf<WorkerServerConfig>, de
       if (deadline.aborted) throw timedOut(config, timeoutMs, error)
       throw failedExchange(config, error)
     }
-  }
-
-  return {
-    health: async (signal) => {
-      const response = await exchange({ method: 'GET', path: '/health', signal, timeoutMs: config.timeout_ms })
-      const { status } = health.safeParse(readJson(config, expectOk(config, response))).data ?? { status: 'no status' }
-      if (status !== 'ok') throw new Problem(UNREACHABLE, `The worker ${config.name} says it is not well: "${status}".`)
-    },
-    tools: async (signal) => {
-      const response = await exchange({ method: 'GET', path: '/tools', signal, timeoutMs: config.timeout_ms })
-      expectOk(config, response)
-      if (response.body.length > LIST_LIMITS.bytes) throw listsTooMuch(config.name, `${LIST_LIMITS.bytes} bytes`)
-      const tools = readJson(config, response)
-      if (!Array.isArray(tools)) throw brokenReply(config, 'its tools are not a JSON array')
-      if (tools.length > LIST_LIMITS.items) throw listsTooMuch(config.name, `${LIST_LIMITS.items} definitions`)
-      return tools
-    },
-    invoke: async ({ body, headers, signal, timeoutMs }) => {
-      const response = await exchange({
-        method: 'POST',
-        path: '/tools/invoke',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify(body),
-        signal,
-        timeoutMs,
-      })
-      if (response.status === 404) return 'no-such-tool'
-      const read = invokeResponse.safeParse(readJson(config, expectOk(config, response)))
-      if (!read.success)
-        throw brokenReply(config, `its answer is not a tool response (${read.error.issues[0]?.message})`)
-      return read.data
-    },
-    close: () => client.close(),
   }
 }
 

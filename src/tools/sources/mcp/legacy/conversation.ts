@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '#kernel'
 import { moreVerbose } from '../../../log-level.ts'
-import type { CallerSession, ResourceSubscription, SourceCall } from '../../../source.ts'
+import type { CallerSession, Identify, ResourceSubscription, SourceCall } from '../../../source.ts'
 import type { Log } from '#telemetry'
 import { deadline } from '../deadline.ts'
 import { objectAt, stringAt } from '../json.ts'
@@ -31,14 +31,22 @@ export class Conversation {
   readonly #followers = new Map<string, Set<ResourceSubscription>>()
   readonly #outsideAsks = new Map<string | number, AbortController>()
   #peer: Introduced | undefined
+  #identity: Identify | undefined
   #level: string | undefined
   #nextToken = 0
   #isEnded = false
 
-  constructor(talk: { key: string; server: string; log: Log; onListChanged: () => void }) {
+  constructor(talk: {
+    key: string
+    server: string
+    log: Log
+    identity: Identify | undefined
+    onListChanged: () => void
+  }) {
     this.key = talk.key
     this.#server = talk.server
     this.#log = talk.log
+    this.#identity = talk.identity
     this.#onListChanged = talk.onListChanged
   }
 
@@ -50,6 +58,12 @@ export class Conversation {
   get peer(): Introduced {
     if (this.#peer === undefined) throw new Error('the conversation has not begun')
     return this.#peer
+  }
+
+  /** Whose it is, as they last called: for what belongs to no request. Only where one caller has it for themselves. */
+  get identity(): Identify | undefined {
+    const first = this.#identity
+    return first && (() => (this.#identity ?? first)())
   }
 
   get link(): Link {
@@ -87,8 +101,9 @@ export class Conversation {
   }
 
   /** A caller may use this conversation from now on. */
-  join(caller: CallerSession): void {
+  join(caller: CallerSession, identity: Identify | undefined): void {
     this.#callers.set(caller.key, caller)
+    if (identity !== undefined) this.#identity = identity
   }
 
   /** Ends what one caller has here; the conversation goes on for others. */
@@ -111,8 +126,8 @@ export class Conversation {
       ...(call.wantsProgress && { progressToken: live.token }),
     }
     const sent = Object.keys(meta).length === 0 ? params : { ...params, _meta: meta }
-    const request = this.#request(live, call.method, sent)
-    this.#carry(live, as === 'task' ? this.#untilTaskEnds(live, request) : request)
+    const request = this.#request(live, call, { method: call.method, params: sent })
+    this.#carry(live, as === 'task' ? this.#untilTaskEnds(live, call, request) : request)
     return live
   }
 
@@ -120,7 +135,7 @@ export class Conversation {
   watchTask(call: SourceCall, taskId: string): LiveCall {
     const live = this.#newCall(call)
     live.taskId = taskId
-    this.#carry(live, this.#request(live, 'tasks/result', { taskId }))
+    this.#carry(live, this.#request(live, call, { method: 'tasks/result', params: { taskId } }))
     return live
   }
 
@@ -129,7 +144,7 @@ export class Conversation {
     const live = this.#newCall(call)
     live.watch.resume(call.signal)
     try {
-      return await this.link.request({ method, params, signal: live.watch.signal })
+      return await this.link.request({ method, params, signal: live.watch.signal, identity: call.identity })
     } finally {
       live.watch.pause()
     }
@@ -156,13 +171,13 @@ export class Conversation {
   }
 
   async follow(follower: ResourceSubscription, signal: AbortSignal): Promise<void> {
-    const { uri } = follower
+    const { uri, identity } = follower
     const followers = this.#followers.get(uri) ?? new Set()
     this.#followers.set(uri, followers)
     followers.add(follower)
     if (followers.size > 1) return
     try {
-      const response = await this.link.request({ method: 'resources/subscribe', params: { uri }, signal })
+      const response = await this.link.request({ method: 'resources/subscribe', params: { uri }, signal, identity })
       if ('error' in response)
         throw brokenReply(this.#server, `does not let ${uri} be followed: ${response.error.message}`)
     } catch (error) {
@@ -174,8 +189,9 @@ export class Conversation {
   async unfollow(follower: ResourceSubscription): Promise<void> {
     if (this.#forget(follower) !== 'last') return
     const signal = deadline(this.#server, SMALL_REQUEST_MS)
-    const params = { uri: follower.uri }
-    await this.link.request({ method: 'resources/unsubscribe', params, signal }).catch((error: unknown) => {
+    const { uri, identity } = follower
+    const unsubscribe = { method: 'resources/unsubscribe', params: { uri }, signal, identity }
+    await this.link.request(unsubscribe).catch((error: unknown) => {
       this.#log.debug({ server: this.#server, reason: String(error) }, 'a resource could not be unfollowed')
     })
   }
@@ -201,25 +217,32 @@ export class Conversation {
     live.carry(request.finally(() => this.#calls.splice(this.#calls.indexOf(live), 1)))
   }
 
-  #request(live: LiveCall, method: string, params: JsonObject): Promise<LinkResponse> {
+  #request(
+    live: LiveCall,
+    { identity }: SourceCall,
+    { method, params }: { method: string; params: JsonObject },
+  ): Promise<LinkResponse> {
     const { signal } = live.watch
-    return this.link.request({ method, params, signal, onMessage: (message) => this.receive(message, live) })
+    const onMessage = (message: ServerMessage) => this.receive(message, live)
+    return this.link.request({ method, params, signal, identity, onMessage })
   }
 
   /** A task that is under way is a sign of life; one that nobody waits for any more is cancelled. */
-  async #untilTaskEnds(live: LiveCall, created: Promise<LinkResponse>): Promise<LinkResponse> {
+  async #untilTaskEnds(live: LiveCall, call: SourceCall, created: Promise<LinkResponse>): Promise<LinkResponse> {
     const response = await created
     const task = createdTask(this.#server, response)
     if (task === undefined) return response
     const params = { taskId: stringAt(task, 'taskId') }
     live.taskId = params.taskId
     const { signal } = live.watch
-    const look = () => this.link.request({ method: 'tasks/get', params, signal }).then(() => live.watch.touch())
+    const { identity } = call
+    const look = () =>
+      this.link.request({ method: 'tasks/get', params, signal, identity }).then(() => live.watch.touch())
     const looking = setInterval(() => void look().catch(() => undefined), lookEveryMs(task))
     try {
-      return await this.#request(live, 'tasks/result', params)
+      return await this.#request(live, call, { method: 'tasks/result', params })
     } catch (error) {
-      const cancel = { method: 'tasks/cancel', params, signal: deadline(this.#server, SMALL_REQUEST_MS) }
+      const cancel = { method: 'tasks/cancel', params, signal: deadline(this.#server, SMALL_REQUEST_MS), identity }
       void this.link.request(cancel).catch(() => undefined)
       throw error
     } finally {

@@ -1,4 +1,5 @@
 import { Problem, type JsonObject } from '#kernel'
+import type { Identify } from '../../../source.ts'
 import { CLIENT_REFUSED } from '../../../problems.ts'
 import { objectAt, stringAt } from '../json.ts'
 import type { Link, LinkEvents, OpenLink } from '../link.ts'
@@ -13,6 +14,7 @@ export type Handshake = {
   readonly capabilities: JsonObject
   readonly signal: AbortSignal
   readonly events: LinkEvents
+  readonly identity?: Identify | undefined
 }
 
 /** A link on which both sides have introduced themselves. */
@@ -28,8 +30,8 @@ const UNSUPPORTED_VERSION = -32022
 
 /** Opens a link and does `initialize` on it. Throws `WrongEra` when the server knows only the stateless era. */
 export async function introduce(server: string, openLink: OpenLink, hand: Handshake): Promise<Introduced> {
-  const { key, signal, events } = hand
-  const link = await openLink({ key, signal, events })
+  const { key, signal, events, identity } = hand
+  const link = await openLink({ key, signal, events, identity })
   try {
     return await initialize(server, link, hand)
   } catch (error) {

@@ -1,3 +1,5 @@
+import type { Identify } from '../../../source.ts'
+import { identityHeader } from '../identity.ts'
 import type { Link, LinkEvents, LinkRequest, LinkResponse, OpenLink, ServerMessage } from '../link.ts'
 import { stringAt } from '../json.ts'
 import { brokenReply, refused } from '../reasons.ts'
@@ -13,7 +15,7 @@ import { toServerMessage } from './to-server-message.ts'
 
 /** Streamable HTTP, 2025-03-26 to 2025-11-25. `offer` remembers over all links whether the server has a GET stream. */
 export function createHttpOpenLink(wire: Wire, offer: StreamOffer): OpenLink {
-  return async ({ events }) => new HttpLink(wire, offer, events)
+  return async ({ events, identity }) => new HttpLink(wire, offer, { events, identity })
 }
 
 const CLOSE_WAIT_MS = 10_000
@@ -23,19 +25,21 @@ class HttpLink implements Link {
   readonly #wire: Wire
   readonly #offer: StreamOffer
   readonly #events: LinkEvents
+  readonly #identity: Identify | undefined
   readonly #die: (reason: string) => void
   #nextId = 0
   #session: Readonly<Record<string, string>> = {}
   #stream: ServerStream | undefined
   #isClosed = false
 
-  constructor(wire: Wire, offer: StreamOffer, events: LinkEvents) {
+  constructor(wire: Wire, offer: StreamOffer, own: { events: LinkEvents; identity: Identify | undefined }) {
     const { promise, resolve } = Promise.withResolvers<string>()
     this.closed = promise
     this.#die = resolve
     this.#wire = wire
     this.#offer = offer
-    this.#events = events
+    this.#events = own.events
+    this.#identity = own.identity
   }
 
   async request(request: LinkRequest): Promise<LinkResponse> {
@@ -67,7 +71,7 @@ class HttpLink implements Link {
     this.#end('closed by us')
     if (this.#session['mcp-session-id'] === undefined) return
     await new Promise<void>((resolve) => {
-      const close = exchange(this.#wire, { method: 'DELETE', headers: this.#session }, { ended: () => resolve() })
+      const close = exchange(this.#wire, { method: 'DELETE', headers: this.#headers() }, { ended: () => resolve() })
       setTimeout(() => close(new Error('the server did not answer DELETE')), CLOSE_WAIT_MS).unref()
     })
   }
@@ -75,7 +79,7 @@ class HttpLink implements Link {
   #deliver(message: object): Promise<WireEnd> {
     return new Promise((resolve) => {
       const headers = {
-        ...this.#session,
+        ...this.#headers(),
         accept: 'application/json, text/event-stream',
         'content-type': 'application/json',
       }
@@ -84,10 +88,14 @@ class HttpLink implements Link {
   }
 
   #post(id: number, request: LinkRequest): Promise<PostEnd> {
-    const { method, params, signal } = request
+    const { method, params, signal, identity = this.#identity } = request
+    const session = this.#session
     return postAndResume(this.#wire, {
       id,
-      headers: this.#session,
+      // Anew whenever it is read: an answer may be resumed when the first token has long ended.
+      get headers() {
+        return { ...session, ...identityHeader(identity) }
+      },
       body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
       signal,
       onMessage: (message) => {
@@ -127,12 +135,17 @@ class HttpLink implements Link {
   /** Before `initialized` is delivered: some servers ask at once, on the GET stream, and lose what finds none. */
   #openStream(): void {
     if (this.#session['mcp-session-id'] === undefined || this.#offer.isRefused) return
-    this.#stream = new ServerStream(this.#wire, this.#session, {
+    this.#stream = new ServerStream(this.#wire, () => this.#headers(), {
       offer: this.#offer,
       message: (message: ServerMessage) => this.#events.message(message),
       gone: () => this.#end('the server no longer knows the session'),
     })
     this.#stream.open()
+  }
+
+  /** Of what is sent outside of requests: the link belongs to one caller alone. */
+  #headers(): Record<string, string> {
+    return { ...this.#session, ...identityHeader(this.#identity) }
   }
 
   async #cancel(requestId: number, reason: unknown): Promise<void> {

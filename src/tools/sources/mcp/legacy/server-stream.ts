@@ -16,7 +16,7 @@ export type ServerStreamSink = {
 /** The GET stream of one session, on which a server speaks when it has no request to answer. Reopened until closed. */
 export class ServerStream {
   readonly #wire: Wire
-  readonly #session: Readonly<Record<string, string>>
+  readonly #session: () => Readonly<Record<string, string>>
   readonly #sink: ServerStreamSink
   #lastEventId: string | undefined
   #retryMs: number | undefined
@@ -26,7 +26,7 @@ export class ServerStream {
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(wire: Wire, session: Readonly<Record<string, string>>, sink: ServerStreamSink) {
+  constructor(wire: Wire, session: () => Readonly<Record<string, string>>, sink: ServerStreamSink) {
     this.#wire = wire
     this.#session = session
     this.#sink = sink
@@ -35,7 +35,7 @@ export class ServerStream {
   open(): void {
     if (this.#isClosed) return
     const resume = this.#lastEventId === undefined ? {} : { 'last-event-id': this.#lastEventId }
-    const headers = { ...this.#session, ...resume, accept: 'text/event-stream' }
+    const headers = { ...this.#session(), ...resume, accept: 'text/event-stream' }
     this.#close = exchange(
       this.#wire,
       { method: 'GET', headers },

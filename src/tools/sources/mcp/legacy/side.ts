@@ -21,7 +21,7 @@ import { introduce } from './handshake.ts'
 import { deadline } from '../deadline.ts'
 import { sessionEnded, type LegEnd, LiveCall } from './live-call.ts'
 import { Parking } from './parking.ts'
-import type { Placing } from './placing.ts'
+import type { Introduction, Placing } from './placing.ts'
 import { Pool, type PoolLimits } from './pool.ts'
 import { SessionGone } from './session-gone.ts'
 import { TaskDesk } from './task-desk.ts'
@@ -42,6 +42,9 @@ export type LegacySide = {
 
 /** What is parked: a request the server works on, or one that it refused until the user has visited pages. */
 type Held = { readonly live: LiveCall } | { readonly pages: NonNullable<ReturnType<typeof pagesToVisit>> }
+
+/** For whom a conversation is. */
+type For = Pick<SourceCall, 'session' | 'identity'>
 
 /** A server of the session era (2024-11-05 to 2025-11-25), whatever carries it. */
 export function createLegacySide(side: LegacySide): Adapter {
@@ -84,14 +87,14 @@ class Legacy implements Adapter {
     if (!call.method.startsWith('tasks/')) return this.#start(call, port)
     return this.#using(
       this.#pool,
-      () => this.#conversationOf(call.session),
+      () => this.#conversationOf(call),
       (conversation) => this.#desk.serve(conversation, call),
     )
   }
 
   async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
     const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
-    const acquire = () => this.#conversationOf(subscription.session)
+    const acquire = () => this.#conversationOf(subscription)
     await this.#using(this.#pool, acquire, (conversation) => conversation.follow(subscription, signal))
     return async () => {
       await Promise.all(this.#heldBy(subscription.session.key).map((held) => held.unfollow(subscription)))
@@ -126,7 +129,7 @@ class Legacy implements Adapter {
   }
 
   async #start(call: SourceCall, port: CallerPort): Promise<Reply> {
-    const acquire = () => untilAborted(this.#conversationOf(call.session), call.signal, this.#side.server)
+    const acquire = () => untilAborted(this.#conversationOf(call), call.signal, this.#side.server)
     return this.#using(this.#pool, acquire, async (conversation) => {
       const support = this.#taskSupport.get(stringAt(call.params, 'name') ?? '')
       const isTask = runsAsTask(call, support, conversation.peer.capabilities)
@@ -201,21 +204,32 @@ class Legacy implements Adapter {
     return this.#probes.acquire({ key, owner: undefined }, () => this.#open(key, house))
   }
 
-  async #conversationOf(caller: CallerSession): Promise<Conversation> {
+  async #conversationOf({ session: caller, identity }: For): Promise<Conversation> {
     const { placing } = this.#side
     const key = placing.place(caller, () => this.#pool.conversations())
     const place = { key, owner: placing.ownerOf(caller) }
-    const conversation = await this.#pool.acquire(place, () => this.#open(key, placing.introduce(caller)))
-    conversation.join(caller)
+    const conversation = await this.#pool.acquire(place, () =>
+      this.#open(key, { ...placing.introduce(caller), identity }),
+    )
+    conversation.join(caller, identity)
     return conversation
   }
 
-  async #open(key: string, who: { clientInfo: JsonObject; capabilities: JsonObject }): Promise<Conversation> {
+  async #open(key: string, who: Introduction & { identity?: For['identity'] | undefined }): Promise<Conversation> {
     const { server, deps, openLink } = this.#side
-    const conversation = new Conversation({ key, server, log: deps.log, onListChanged: () => this.#listChanged(key) })
+    const { clientInfo, capabilities } = who
+    const conversation = new Conversation({
+      key,
+      server,
+      log: deps.log,
+      identity: who.identity,
+      onListChanged: () => this.#listChanged(key),
+    })
     const events = { message: conversation.receive.bind(conversation) }
     const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
-    conversation.begin(await introduce(server, openLink, { key, ...who, signal, events }))
+    const { identity } = conversation
+    const hand = { key, clientInfo, capabilities, signal, events, identity }
+    conversation.begin(await introduce(server, openLink, hand))
     void conversation.link.closed.then(() => this.#mend(conversation))
     return conversation
   }
@@ -227,7 +241,7 @@ class Legacy implements Adapter {
     if (lost.key === this.#side.placing.probeKey) this.#side.listChanged()
     const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
     for (const follower of lost.followers()) {
-      const again = this.#conversationOf(follower.session).then((conversation) => conversation.follow(follower, signal))
+      const again = this.#conversationOf(follower).then((conversation) => conversation.follow(follower, signal))
       await again.catch((error: unknown) => {
         this.#side.deps.log.warn(
           { server: this.#side.server, reason: String(error) },

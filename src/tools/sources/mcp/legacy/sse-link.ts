@@ -1,3 +1,5 @@
+import type { Identify } from '../../../source.ts'
+import { identityHeader } from '../identity.ts'
 import type { Link, LinkEvents, LinkRequest, LinkResponse, OpenLink } from '../link.ts'
 import { brokenReply, refused, unreachable } from '../reasons.ts'
 import { exchange, type Wire, type WireEnd } from '../wire/exchange.ts'
@@ -8,8 +10,8 @@ import { toServerMessage } from './to-server-message.ts'
 
 /** HTTP+SSE of 2024-11-05: one GET stream that first names where to POST, and then carries everything else. */
 export function createSseOpenLink(wire: Wire): OpenLink {
-  return async ({ signal, events }) => {
-    const link = new SseLink(wire, events)
+  return async ({ signal, events, identity }) => {
+    const link = new SseLink(wire, { events, identity })
     await link.open(signal)
     return link
   }
@@ -21,6 +23,7 @@ class SseLink implements Link {
   readonly closed: Promise<string>
   readonly #wire: Wire
   readonly #events: LinkEvents
+  readonly #identity: Identify | undefined
   readonly #die: (reason: string) => void
   readonly #opened = Promise.withResolvers<URL>()
   readonly #waiting = new Map<number, Waiting>()
@@ -28,12 +31,13 @@ class SseLink implements Link {
   #nextId = 0
   #close: ((reason: Error) => void) | undefined
 
-  constructor(wire: Wire, events: LinkEvents) {
+  constructor(wire: Wire, own: { events: LinkEvents; identity: Identify | undefined }) {
     const { promise, resolve } = Promise.withResolvers<string>()
     this.closed = promise
     this.#die = resolve
     this.#wire = wire
-    this.#events = events
+    this.#events = own.events
+    this.#identity = own.identity
   }
 
   async open(signal: AbortSignal): Promise<void> {
@@ -41,7 +45,7 @@ class SseLink implements Link {
     signal.addEventListener('abort', giveUp, { once: true })
     this.#close = exchange(
       this.#wire,
-      { method: 'GET', headers: { accept: 'text/event-stream' } },
+      { method: 'GET', headers: { ...identityHeader(this.#identity), accept: 'text/event-stream' } },
       {
         event: (event) => this.#event(event),
         message: (message) => this.#message(message),
@@ -55,7 +59,7 @@ class SseLink implements Link {
     }
   }
 
-  request({ method, params, signal }: LinkRequest): Promise<LinkResponse> {
+  request({ method, params, signal, identity }: LinkRequest): Promise<LinkResponse> {
     this.#nextId += 1
     const id = this.#nextId
     return new Promise((resolve, reject) => {
@@ -76,7 +80,9 @@ class SseLink implements Link {
         resolve: (response) => settle(() => resolve(response)),
         reject: (error) => settle(() => reject(error)),
       })
-      this.#post({ jsonrpc: '2.0', id, method, params }).catch((error: unknown) => this.#waiting.get(id)?.reject(error))
+      this.#post({ jsonrpc: '2.0', id, method, params }, identity).catch((error: unknown) =>
+        this.#waiting.get(id)?.reject(error),
+      )
     })
   }
 
@@ -88,9 +94,9 @@ class SseLink implements Link {
     this.#close?.(new Error('closed by us'))
   }
 
-  #post(message: object): Promise<void> {
+  #post(message: object, identity = this.#identity): Promise<void> {
     return new Promise((resolve, reject) => {
-      const headers = { 'content-type': 'application/json' }
+      const headers = { ...identityHeader(identity), 'content-type': 'application/json' }
       const request = {
         method: 'POST',
         headers,

@@ -40,6 +40,7 @@ export async function callModern(calls: ModernCalls, call: SourceCall, port: Cal
       method: call.method,
       params,
       session,
+      identity: call.identity,
       headers: headersOf(calls, call),
       signal: watch.signal,
       onMessage: (message) => {

@@ -1,5 +1,6 @@
 import type { JsonObject } from '#kernel'
-import type { CallerSession } from '../../../source.ts'
+import type { CallerSession, Identify } from '../../../source.ts'
+import { identityHeader } from '../identity.ts'
 import { brokenReply, refused, unreachable } from '../reasons.ts'
 import type { Wire } from '../wire/exchange.ts'
 import type { Answer, WireMessage } from '../wire/message.ts'
@@ -18,6 +19,7 @@ export type ModernRequest = {
   readonly headers?: Readonly<Record<string, string>>
   /** For whom it is made; absent for what we ask on our own account. */
   readonly session?: CallerSession
+  readonly identity?: Identify | undefined
   readonly signal: AbortSignal
   onMessage?(message: WireMessage): void
 }
@@ -32,7 +34,7 @@ export function createHttpCarrier(wire: Wire): ModernCarrier {
       const id = nextId
       const end = await post(wire, {
         id,
-        headers: { ...headers, ...standardHeaders(method, params) },
+        headers: { ...headers, ...identityHeader(request.identity), ...standardHeaders(method, params) },
         body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
         signal,
         onMessage: (message) => request.onMessage?.(message),

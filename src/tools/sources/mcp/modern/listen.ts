@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { JsonObject } from '#kernel'
+import type { Identify } from '../../../source.ts'
 import { objectAt } from '../json.ts'
 import type { ModernCarrier } from './carrier.ts'
 
@@ -22,7 +23,7 @@ const METHOD_NOT_FOUND = -32601
 export async function listen(
   carrier: ModernCarrier,
   params: JsonObject,
-  { sink, signal }: { sink: ListenSink; signal: AbortSignal },
+  { sink, signal, identity }: { sink: ListenSink; signal: AbortSignal; identity?: Identify | undefined },
 ): Promise<void> {
   let pauseMs = FIRST_PAUSE_MS
   let isReconnection = false
@@ -30,6 +31,7 @@ export async function listen(
   while (!signal.aborted) {
     const end = await listenOnce(carrier, params, {
       signal,
+      identity,
       acknowledged: (honoured) => {
         sink.acknowledged(honoured, { isReconnection })
         isReconnection = true
@@ -53,7 +55,12 @@ type ListenEnd = 'unsupported' | { readonly wasOpen: boolean; readonly reason: s
 async function listenOnce(
   carrier: ModernCarrier,
   params: JsonObject,
-  stream: { signal: AbortSignal; acknowledged(honoured: JsonObject): void; notification: ListenSink['notification'] },
+  stream: {
+    signal: AbortSignal
+    identity: Identify | undefined
+    acknowledged(honoured: JsonObject): void
+    notification: ListenSink['notification']
+  },
 ): Promise<ListenEnd> {
   let wasOpen = false
   try {
@@ -61,6 +68,7 @@ async function listenOnce(
       method: 'subscriptions/listen',
       params,
       signal: stream.signal,
+      identity: stream.identity,
       onMessage: (message) => {
         if (message.kind !== 'notification') return
         if (message.method !== 'notifications/subscriptions/acknowledged') {

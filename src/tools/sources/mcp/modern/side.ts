@@ -90,7 +90,7 @@ class Modern implements Adapter {
   }
 
   async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
-    const { session, uri } = subscription
+    const { session, uri, identity } = subscription
     if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
       throw new Problem(
         OVERLOADED,
@@ -116,7 +116,7 @@ class Modern implements Adapter {
       lost: () => undefined,
     }
     const late = setTimeout(() => started.reject(this.#noSubscription()), SUBSCRIBE_WAIT_MS)
-    void listen(this.#side.carrier, params, { sink, signal: stop.signal }).then(() =>
+    void listen(this.#side.carrier, params, { sink, signal: stop.signal, identity }).then(() =>
       started.reject(this.#noSubscription()),
     )
     try {

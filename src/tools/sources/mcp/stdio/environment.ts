@@ -27,11 +27,15 @@ function mayInherit(name: string, value: string | undefined): boolean {
   return INHERITED.has(name) || TRUST.has(name) || name.startsWith('LC_')
 }
 
-/** Takes the configured values (API keys, mostly) out of text that a child printed. */
+/** A JSON Web Token, also one that is cut off: servers print what they are sent, and who calls is in it. */
+const TOKEN = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g
+
+/** Takes the configured values (API keys, mostly), and whatever looks like a token, out of text that a child printed. */
 export function createRedactor(configured: Environment): (text: string) => string {
   const secrets = Object.values(configured)
     .flatMap((value) => (value ?? '').split('\n'))
     .filter((value) => value.length >= 6)
     .sort((a, b) => b.length - a.length)
-  return (text) => secrets.reduce((left, secret) => left.replaceAll(secret, '[secret]'), text)
+  return (text) =>
+    secrets.reduce((left, secret) => left.replaceAll(secret, '[secret]'), text).replaceAll(TOKEN, '[token]')
 }

@@ -4,6 +4,7 @@ import type { Log } from '#telemetry'
 import type { StdioServerConfig } from '../../../config.ts'
 import { OVERLOADED, UNREACHABLE } from '../../../problems.ts'
 import { AdminDetail } from '../../../reason.ts'
+import { withIdentity } from '../identity.ts'
 import type { Link, LinkEvents, LinkRequest, LinkResponse } from '../link.ts'
 import { Conversation, type Receipt } from './conversation.ts'
 import { createRedactor } from './environment.ts'
@@ -68,7 +69,7 @@ export class ProcessLink implements Link {
   }
 
   request(request: LinkRequest): Promise<LinkResponse> {
-    return this.#conversation.request(request)
+    return this.#conversation.request({ ...request, params: withIdentity(request.params, request.identity) })
   }
 
   async send(message: Parameters<Link['send']>[0]): Promise<void> {

@@ -1,4 +1,6 @@
 import type { Dispatcher } from 'undici'
+import type { Identify } from '../../../source.ts'
+import { identityHeader } from '../identity.ts'
 import { brokenReply, tooLarge, unreachable } from '../reasons.ts'
 import { readMessages, type WireMessage } from './message.ts'
 import { SseReader, type SseEvent } from './sse.ts'
@@ -10,6 +12,8 @@ export type Wire = {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly maxBytes: number
+  /** Ours: it goes with what is sent for no caller. */
+  readonly identity?: Identify | undefined
 }
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
@@ -72,12 +76,13 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   dispatch(url: URL): void {
     const { method, headers, body } = this.#request
+    const own = 'gatehouse-identity' in headers ? {} : identityHeader(this.#wire.identity)
     this.#wire.dispatcher.dispatch(
       {
         origin: url.origin,
         path: url.pathname + url.search,
         method,
-        headers: { ...this.#wire.headers, ...headers },
+        headers: { ...this.#wire.headers, ...own, ...headers },
         body: body ?? null,
         headersTimeout: 0,
         bodyTimeout: 0,
