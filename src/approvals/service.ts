@@ -62,6 +62,8 @@ export type Approvals = {
   present(wanted: Wanted): Promise<Ticket>
   /** The same approval after a while: resolves when it was answered, or pending after so long. */
   wait(id: string, limits: { atMostMs: number; signal: AbortSignal }): Promise<Ticket>
+  /** As it stands now; nothing is used up. Rejects with `approvals/not-found`. */
+  look(id: string): Promise<ShownApproval>
   /** The call was not sent after all: its approval can be used once more. */
   giveBack(id: string): Promise<void>
   /** True once for each round of a call that asks its caller. */
@@ -116,6 +118,7 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     config: deps.config,
     present: (wanted) => present(parts, wanted),
     wait: (id, limits) => wait(parts, id, limits),
+    look: (id) => look(parts, id),
     giveBack: (id) => giveBack(parts, id),
     useRound: (id, round) => store.useRound(id, round),
     answer: (id, answer, by) => answerOne(parts, id, { answer, by }),
@@ -233,6 +236,16 @@ async function wait(parts: Parts, id: string, limits: { atMostMs: number; signal
     // So many wait already that this one comes back later.
     if (!(await parts.waiting.next(id, { atMostMs, signal: limits.signal }))) return ticket
   }
+}
+
+async function look(parts: Parts, id: string): Promise<ShownApproval> {
+  const approval = await found(parts, id)
+  const { state, expiresAt } = approval
+  const isOver = (state === 'pending' || state === 'approved') && expiresAt <= parts.clock.now()
+  if (!isOver) return shown(approval)
+  // The sweep may have been faster.
+  await expire(parts, approval, state)
+  return shown({ ...approval, state: 'expired' })
 }
 
 async function answerOne(

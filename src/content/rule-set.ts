@@ -11,6 +11,8 @@ export type RuleSet = {
   rulesFor(phase: 'input' | 'output', subject: Subject): readonly CompiledRule[]
   /** True when a token may have to be opened. */
   readonly hasTokens: boolean
+  /** True when a rule for this gateway asks for approvals. */
+  asksApproval(gateway: string): boolean
   /** The rule of that name, if a token that it made may be opened for this. */
   mayReveal(rule: string, subject: Subject): boolean
 }
@@ -40,10 +42,11 @@ export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
       return isForAll ? rules : rules.filter(({ rule }) => isForUser(rule, subject.user))
     },
     hasTokens: all.some(({ rule }) => rule.effect === 'tokenise'),
+    asksApproval: (gateway) => all.some(({ rule }) => rule.effect === 'approve' && isAt(rule, gateway)),
     mayReveal: (name, subject) => {
       const rule = byName.get(name)
       if (rule?.rule.effect !== 'tokenise' || !rule.reveals(subject)) return false
-      return rule.rule.gateways.length === 0 || rule.rule.gateways.includes(subject.gateway)
+      return isAt(rule.rule, subject.gateway)
     },
   }
 }
@@ -51,8 +54,12 @@ export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
 function isInScope(compiled: CompiledRule, phase: 'input' | 'output', subject: Subject): boolean {
   const { rule } = compiled
   if (rule.phase !== 'both' && rule.phase !== phase) return false
-  if (rule.gateways.length > 0 && !rule.gateways.includes(subject.gateway)) return false
+  if (!isAt(rule, subject.gateway)) return false
   return compiled.covers(subject)
+}
+
+function isAt({ gateways }: ContentRule, gateway: string): boolean {
+  return gateways.length === 0 || gateways.includes(gateway)
 }
 
 /** Rules of the config file, with a version that says what they say. */

@@ -29,6 +29,8 @@ export type RuleActor = { readonly userId: string; readonly keyId: string | null
 export type Content = {
   /** True when rules may have something to say about such a message. Costs a look-up; without rules, nothing. */
   concerns(phase: 'input' | 'output', subject: Subject): boolean
+  /** True when a call at this gateway may need a person's approval. */
+  asksApproval(gateway: string): boolean
   /**
    * What becomes of a message under the rules in force: at once, or for a large one after a while on another thread.
    * Throws or rejects with `content/not-checked` where that is not possible; then nothing may pass.
@@ -63,6 +65,7 @@ export async function createContent(deps: ContentDeps): Promise<Content> {
   const parts: Parts = { ...deps, store, live, tokens }
   return {
     concerns: (phase, subject) => live.current.rulesFor(phase, subject).length > 0,
+    asksApproval: (gateway) => live.current.asksApproval(gateway),
     ...createScreening({ live, tokens, elsewhere }),
     reveal: (subject, value) =>
       live.current.hasTokens ? revealTokens(value, { rules: live.current, tokens, subject }) : value,

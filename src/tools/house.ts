@@ -6,6 +6,7 @@ import { gatewayConfig, type GatewayConfig, type ServerConfig } from './config.t
 import { keepServer, type KeeperTiming, type KeptServer, type ServerHealth } from './servers.ts'
 import { buildSnapshot, changedLists, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts'
 import type { Source, SourceEvents } from './source.ts'
+import { deleteExpiredHeld } from './held-store.ts'
 import { deleteExpiredOnce, listStoredGateways, listStoredServers, toolsDb, type ToolsDb } from './store.ts'
 import type { ListChange } from './tools.ts'
 
@@ -168,7 +169,8 @@ class LiveHouse implements House {
   /** Outcomes that were kept for repeated calls, and are no longer. */
   async #forgetOldCalls(): Promise<void> {
     const { clock, log } = this.#deps
-    await deleteExpiredOnce(this.#db, clock.now()).catch((error: unknown) =>
+    const now = clock.now()
+    await Promise.all([deleteExpiredOnce(this.#db, now), deleteExpiredHeld(this.#db, now)]).catch((error: unknown) =>
       log.warn({ err: error }, 'old outcomes of calls could not be deleted'),
     )
   }

@@ -91,4 +91,20 @@ export const toolsMigrations: Migrations = {
       await db.schema.createIndex('tools_once_owner').on('tools_once').columns(['owner', 'started_at']).execute()
     },
   },
+  '2026-11-26_tools_held': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('tools_held')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('request', 'text', (c) => c.notNull())
+        .addColumn('outcome', 'text')
+        .addColumn('replica', 'text')
+        .addColumn('created_at', 'bigint', (c) => c.notNull())
+        .addColumn('updated_at', 'bigint', (c) => c.notNull())
+        .addColumn('expires_at', 'bigint', (c) => c.notNull())
+        .execute()
+      await db.schema.createIndex('tools_held_expires').on('tools_held').column('expires_at').execute()
+    },
+  },
 }

@@ -6,6 +6,7 @@ import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
 import { withoutClaimedIdentity } from './call/credential.ts'
 import type { CallDeps } from './call/deps.ts'
+import { HeldCalls } from './call/held.ts'
 import { ownerOfState } from './call/request-state.ts'
 import { findResource } from './call/resolve.ts'
 import { screenSession } from './call/screened-caller.ts'
@@ -17,11 +18,20 @@ import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
 import type { CallerSession } from './source.ts'
-import type { Admission, Credentials, GatewayFace, Listing, ListKind, Tools } from './tools.ts'
+import type {
+  Admission,
+  CallOutcome,
+  CallRequest,
+  Credentials,
+  GatewayFace,
+  Listing,
+  ListKind,
+  Tools,
+} from './tools.ts'
 import { lackOfScopes } from './step-up.ts'
 import { principalOf, renewed } from './principal.ts'
 import type { GatewayView } from './view.ts'
-import { capabilitiesFor, findTool, visible } from './visible.ts'
+import { capabilitiesFor, findTool, visible, withTasks } from './visible.ts'
 import { watchLists } from './watch-lists.ts'
 
 /** What only the process itself asks. */
@@ -46,7 +56,7 @@ export function createTools(deps: {
   policy: Policy
   /** Who that is by now, where the house knows them. */
   findMember: (userId: string) => Member | null
-  call: Omit<CallDeps, 'lookup' | 'policy'> & { readonly hooks: Pick<Hooks, 'narrow'> }
+  call: Omit<CallDeps, 'lookup' | 'policy' | 'held'> & { readonly hooks: Pick<Hooks, 'narrow'> }
   listDeadlineMs?: number
 }): Tools & ToolsOfProcess {
   const { house } = deps
@@ -59,24 +69,28 @@ export function createTools(deps: {
     if (!view) throw new Problem(NO_SUCH_GATEWAY, `There is no gateway "${admission.gateway}" here (any more).`)
     return view
   }
-  const callDeps: CallDeps = {
-    ...deps.call,
-    policy,
-    lookup: (request) => ({
-      view: viewOf(request.admission),
-      server: (name) => house.server(name),
-      openTaskId: (taskId) => openTaskId(deps.call.seal, taskId, request),
-    }),
-  }
+  const lookup: CallDeps['lookup'] = (request) => ({
+    view: viewOf(request.admission),
+    server: (name) => house.server(name),
+    openTaskId: (taskId) => openTaskId(deps.call.seal, taskId, request),
+  })
+  const callNow = (request: CallRequest): Promise<CallOutcome> => flight.track(() => call(callDeps, request))
+  const held = new HeldCalls({ ...deps.call, lookup, call: callNow })
+  const callDeps: CallDeps = { ...deps.call, policy, held, lookup }
   return {
     ...entryVerbs(deps, { policy, viewOf }),
     takesTokens: (gateway) => ['oauth', 'both'].includes(house.snapshot().views.get(gateway)?.config.auth ?? ''),
     onAccessChanged: (listener) => deps.identity.onChange(listener),
-    describe: (admission) => describe(viewOf(admission), capabilitiesFor(policy, admission, viewOf(admission))),
+    describe: (admission) => {
+      const view = viewOf(admission)
+      const capabilities = capabilitiesFor(policy, admission, view)
+      const mayWait = view.approve !== null || deps.call.content.asksApproval(admission.gateway)
+      return describe(view, mayWait ? withTasks(capabilities) : capabilities)
+    },
     list: (admission, kind, session) =>
       list({ ...deps, policy }, admission, { kind, session, view: () => viewOf(admission) }),
     find: (admission, name) => find({ ...deps.call, policy }, admission, { view: viewOf(admission), name }),
-    call: (request) => flight.track(() => call(callDeps, request)),
+    call: callNow,
     subscribe: (subscription) =>
       subscribe({ ...deps.call, ...deps, policy }, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) => watchers.add(admission, listener),
@@ -89,7 +103,10 @@ export function createTools(deps: {
       await Promise.all(house.servers().map(({ source }) => source.endSession(key)))
     },
     landed: (signal) => flight.landed(signal),
-    closed: () => watchers.close(),
+    closed: () => {
+      held.close()
+      watchers.close()
+    },
     ownerOf: (requestState) => ownerOfState(deps.call.seal, requestState),
   }
 }

@@ -39,7 +39,25 @@ export type ToolsTables = {
     /** The size of `outcome`. */
     bytes: number
   }
+  /** Calls that wait for an approval, and whose callers look after them as a task. */
+  tools_held: {
+    /** The approval's. */
+    id: string
+    state: HeldState
+    /** Sealed. */
+    request: string
+    /** Sealed; what the call asks its caller, or how it ended. */
+    outcome: string | null
+    /** Where it runs. */
+    replica: string | null
+    created_at: number
+    updated_at: number
+    expires_at: number
+  }
 }
+
+/** `asking`: its server waits for the caller. */
+export type HeldState = 'waiting' | 'running' | 'asking' | 'done' | 'cancelled'
 
 export type NameKind = 'tool' | 'prompt'
 export type ChangeKind = 'added' | 'changed' | 'removed'

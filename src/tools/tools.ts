@@ -105,7 +105,8 @@ export type CallRequest = {
   readonly requestState?: string
   readonly wantsProgress: boolean
   readonly logLevel?: string
-  readonly task?: { readonly mode: 'may' | 'must'; readonly ttlMs?: number }
+  /** `isHeld`: it was held as a task until it was approved, and is made now. */
+  readonly task?: { readonly mode: 'may' | 'must'; readonly ttlMs?: number; readonly isHeld?: boolean }
   /** Same key and same arguments: the first outcome again, never a second execution. */
   readonly idempotencyKey?: string
   readonly paramHeaders?: Readonly<Record<string, string>>

@@ -152,6 +152,7 @@ export function buildView(input: ViewInput): GatewayView {
 
 function bindTools(picked: readonly Picked[], input: ViewInput, uris: Uris): Map<string, ToolBinding> {
   const names = nameMap(input.toolNames)
+  const approve = compileApprove(input.config.approve)
   const overrides = new Map(input.config.overrides.map((override) => [override.tool, override]))
   const bound = picked.flatMap(({ server, tools }) =>
     tools.flatMap((definition) => {
@@ -160,12 +161,23 @@ function bindTools(picked: readonly Picked[], input: ViewInput, uris: Uris): Map
       const name = names.get(key)
       if (name === undefined) return []
       const override = overrides.get(key)
-      const shown = aliasUi(showTool(definition, name, override), server.name, uris)
       const thing = toolThing(input.config, server, definition)
+      const mayWait =
+        approve !== null && (approve.names.matches(server, original) || (approve.destructive && thing.destructive))
+      const listed = aliasUi(showTool(definition, name, override), server.name, uris)
+      const shown = mayWait ? withTaskSupport(listed) : listed
       return [[name, { server: server.name, original, thing, definition, override, shown }] as const]
     }),
   )
   return new Map(bound)
+}
+
+/** A call that waits for an approval may be a task, whether its server knows tasks or not (2025-11-25 `execution`). */
+function withTaskSupport(tool: Definition): Definition {
+  const execution = isJsonObject(tool['execution']) ? tool['execution'] : {}
+  return execution['taskSupport'] === 'required'
+    ? tool
+    : { ...tool, execution: { ...execution, taskSupport: 'optional' } }
 }
 
 /** How the policy knows something that this gateway shows. */

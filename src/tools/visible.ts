@@ -1,4 +1,4 @@
-import type { JsonObject } from '#kernel'
+import { isJsonObject, type JsonObject } from '#kernel'
 import type { Policy, Thing } from '#policy'
 import { mayUse, type Wanted } from './call/authorize.ts'
 import type { CallerSession, Definition } from './source.ts'
@@ -84,6 +84,16 @@ export function capabilitiesFor(policy: Asked, admission: Admission, view: Gatew
   if (showsPrompts === (prompts !== undefined) && showsResources === (resources !== undefined)) return view.capabilities
   return { ...rest, ...(showsResources ? { resources } : {}), ...(showsPrompts ? { prompts } : {}) }
 }
+
+/** A call that waits for an approval may be a task, whether its server knows tasks or not. */
+export function withTasks(capabilities: JsonObject): JsonObject {
+  const extensions = isJsonObject(capabilities['extensions']) ? capabilities['extensions'] : {}
+  return extensions[TASKS] === undefined
+    ? { ...capabilities, extensions: { ...extensions, [TASKS]: {} } }
+    : capabilities
+}
+
+const TASKS = 'io.modelcontextprotocol/tasks'
 
 /** Servers may have resources that they do not list. */
 function mayReadMore(policy: Asked, admission: Admission, view: GatewayView): boolean {

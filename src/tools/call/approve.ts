@@ -3,14 +3,14 @@ import { APPROVAL_DENIED, APPROVAL_EXPIRED, APPROVAL_PENDING, type Ticket } from
 import { canonicalJson, isJsonObject, Problem, type JsonObject } from '#kernel'
 import { fingerprint } from '../fingerprint.ts'
 import { INPUT_EXPIRED } from '../problems.ts'
-import type { AskRequest } from '../source.ts'
+import { answerAsCaller, QUESTION, questionOf, readSaid, takesForms, type Said } from './approval-question.ts'
 import type { Attempt } from './attempt.ts'
 import { openState, roundOf } from './request-state.ts'
 import type { Place } from './content.ts'
 import type { CallDeps } from './deps.ts'
 import type { Ending } from './ending.ts'
 
-type ApproveDeps = Pick<CallDeps, 'approvals' | 'seal' | 'clock' | 'log'>
+type ApproveDeps = Pick<CallDeps, 'approvals' | 'held' | 'seal' | 'clock' | 'log'>
 
 /**
  * Where a content rule or the gateway wants a person to approve the call, it goes no further before that: it waits, or
@@ -40,7 +40,9 @@ async function approve(deps: ApproveDeps, at: Place): Promise<Ending | null> {
   const ticket = await deps.approvals.present(wantedOf(at, need))
   const { id } = ticket.approval
   attempt.approval = { id, round: 0 }
-  if (ticket.state === 'pending') return waitFor(deps, at, { ticket, said: said?.id === id ? said.action : null })
+  if (mayHold(attempt, ticket)) return hold(deps, at, ticket)
+  if (ticket.state === 'pending' && !isHeld(attempt))
+    return waitFor(deps, at, { ticket, said: said?.id === id ? said.action : null })
   return settle(ticket)
 }
 
@@ -99,6 +101,22 @@ function wantedOf({ attempt, target }: Place, { rule, note }: Need) {
   }
 }
 
+/** A caller that follows tasks gets one at once; one that asked for a task (2025-11-25) gets nothing else. */
+function mayHold({ request: { task } }: Attempt, { state }: Ticket): boolean {
+  if (task === undefined || task.isHeld === true) return false
+  return task.mode === 'must' || state === 'pending'
+}
+
+function isHeld({ request }: Attempt): boolean {
+  return request.task?.isHeld === true
+}
+
+async function hold(deps: ApproveDeps, at: Place, ticket: Ticket): Promise<Ending> {
+  // The call is made when its caller next looks.
+  if (ticket.state === 'approved') await deps.approvals.giveBack(ticket.approval.id)
+  return deps.held.hold(at, ticket.approval)
+}
+
 type Pending = { readonly ticket: Ticket; readonly said: Said | null }
 
 /** Asks the caller where it may answer itself, and waits for whoever is faster. */
@@ -107,83 +125,74 @@ async function waitFor(deps: ApproveDeps, at: Place, { ticket, said }: Pending):
   const { request } = attempt
   const { id } = ticket.approval
   const mayAsk = deps.approvals.config.who === 'caller' && takesForms(attempt)
-  if (said !== null && mayAsk) {
-    await answerAsCaller(deps, attempt, { id, said })
-    return settle(await deps.approvals.wait(id, { atMostMs: 0, signal: request.signal }))
-  }
+  if (said !== null && mayAsk) return takeSaid(deps, attempt, { ticket, said })
   if (mayAsk && request.ask === undefined) return askNextTime(deps, attempt, ticket)
   const stop = new AbortController()
   const signal = AbortSignal.any([request.signal, stop.signal])
-  // Only the waiting uses an approval up: of two that look, one would find it gone.
-  if (mayAsk) void askNow(deps, attempt, { ticket, signal }).then((isAnswered) => isAnswered || stop.abort())
+  let heard: Said | null = null
+  const asked = async (): Promise<void> => {
+    heard = await askNow(deps, attempt, { ticket, signal })
+    // Only the waiting uses an approval up: of two that look, one would find it gone.
+    if (heard === null || heard === 'put-away') stop.abort()
+  }
+  if (mayAsk) void asked()
   const atMostMs = mayAsk ? ASKED_MS : deps.approvals.config.wait_ms
   try {
-    return settle(await keepAlive(attempt, deps.approvals.wait(id, { atMostMs, signal })))
+    const waited = await keepAlive(attempt, deps.approvals.wait(id, { atMostMs, signal }))
+    if (waited.state === 'pending' && heard === 'put-away') throw putAway(attempt, waited)
+    return settle(waited)
   } finally {
     stop.abort()
   }
 }
 
+async function takeSaid(
+  deps: ApproveDeps,
+  attempt: Attempt,
+  { ticket, said }: { ticket: Ticket; said: Said },
+): Promise<null> {
+  if (said === 'put-away') throw putAway(attempt, ticket)
+  const { id } = ticket.approval
+  await answerAsCaller(deps, attempt, { id, said })
+  return settle(await deps.approvals.wait(id, { atMostMs: 0, signal: attempt.request.signal }))
+}
+
+/** Closing the question decides nothing, so the next call asks again, and this one is not made. */
+function putAway({ request }: Attempt, { approval }: Ticket): Problem {
+  const { id, rule } = approval
+  const who = request.admission.userId
+  const why = `This call was not made: ${who} closed the question whether to allow it without an answer. Make it again to be asked again.`
+  return new Problem(APPROVAL_PENDING, why, { approval: id, asked: rule })
+}
+
 /** So long a person may look at the question before the call ends as pending. */
 const ASKED_MS = 300_000
 
-/** Asks a session-era client in the middle of its call; false where it put the question away, or cannot be asked. */
+/** Asks a session-era client in the middle of its call; null where it cannot be asked. */
 async function askNow(
   deps: ApproveDeps,
   attempt: Attempt,
   { ticket, signal }: { ticket: Ticket; signal: AbortSignal },
-): Promise<boolean> {
+): Promise<Said | null> {
   const { id } = ticket.approval
   try {
-    const answers = await attempt.request.ask?.({ [QUESTION]: questionOf(ticket) }, signal)
-    const said = readSaid(answers?.[QUESTION])
-    if (said !== null) await answerAsCaller(deps, attempt, { id, said })
-    return said !== null
+    const said = readSaid(await attempt.request.ask?.({ [QUESTION]: questionOf(ticket.approval) }, signal))
+    if (said === 'approve' || said === 'deny') await answerAsCaller(deps, attempt, { id, said })
+    return said
   } catch (error) {
     if (!signal.aborted) deps.log.warn({ err: error, approval: id }, 'a client could not be asked for an approval')
-    return false
+    return null
   }
 }
 
-async function answerAsCaller(
-  deps: ApproveDeps,
-  attempt: Attempt,
-  { id, said }: { id: string; said: Said },
-): Promise<void> {
-  const { userId, keyId } = attempt.request.admission
-  // Somebody who was faster is right.
-  await deps.approvals.answer(id, said, { userId, keyId, via: 'client' }).catch((error: unknown) => {
-    deps.log.info({ err: error, approval: id }, 'an answer of a caller came too late')
-  })
-}
-
-const QUESTION = 'approval'
 const ASKED_PURPOSE = 'approval-asked'
-type Said = 'approve' | 'deny'
-
-function questionOf({ approval }: Ticket): AskRequest {
-  const { server, tool, note } = approval
-  const message = `Allow the call of "${tool}" at "${server}" with exactly the arguments that were sent?${note ? ` ${note}` : ''}`
-  const decision = { type: 'string', title: 'Decision', enum: ['approve', 'deny'] }
-  const requestedSchema = { type: 'object', properties: { decision }, required: ['decision'] }
-  return { method: 'elicitation/create', params: { mode: 'form', message, requestedSchema } }
-}
-
-/** Null for a question that was put away unanswered. */
-function readSaid(answer: unknown): Said | null {
-  if (!isJsonObject(answer)) return null
-  if (answer['action'] === 'decline') return 'deny'
-  const content = isJsonObject(answer['content']) ? answer['content'] : {}
-  if (answer['action'] !== 'accept') return null
-  return content['decision'] === 'approve' ? 'approve' : 'deny'
-}
 
 /** The state of our own question is no server's: it goes no further than this. */
 function askNextTime({ seal }: ApproveDeps, attempt: Attempt, ticket: Ticket): Ending {
   const { id } = ticket.approval
   const requestState = seal.seal(ASKED_PURPOSE, { id, user: attempt.request.admission.userId })
   return {
-    outcome: { kind: 'input', requests: { [QUESTION]: questionOf(ticket) }, requestState },
+    outcome: { kind: 'input', requests: { [QUESTION]: questionOf(ticket.approval) }, requestState },
     decision: 'denied',
     rule: ticket.approval.rule,
     reason: `the caller is asked for approval ${id}`,
@@ -198,14 +207,7 @@ function takeAnswer({ seal }: ApproveDeps, attempt: Attempt): { id: string; acti
   const { id, user } = opened ?? {}
   if (typeof id !== 'string' || user !== call.admission.userId) return null
   attempt.request = call
-  return { id, action: readSaid(inputResponses?.[QUESTION]) }
-}
-
-function takesForms({ request }: Attempt): boolean {
-  const { elicitation } = request.session.clientCapabilities
-  if (!isJsonObject(elicitation)) return false
-  // 2025-11-25: a bare `elicitation: {}` means forms.
-  return isJsonObject(elicitation['form']) || elicitation['url'] === undefined
+  return { id, action: readSaid(inputResponses) }
 }
 
 const ALIVE_MS = 10_000

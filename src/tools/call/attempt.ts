@@ -47,6 +47,8 @@ export type Target = {
   readonly binding?: ToolBinding
   /** The tool that made the task, under its original name. */
   readonly tool?: string
+  /** A call that waits here for its approval; `original` is the approval's id. */
+  readonly isHeld?: boolean
   /** What the policy is asked about: all must be free of a forbid, and one allowed. */
   readonly things: readonly Thing[]
   /** Tools whose page the resource is: who may call one may read it. */

@@ -37,10 +37,13 @@ export async function call(deps: CallDeps, request: CallRequest): Promise<CallOu
 }
 
 async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
-  const target = (attempt.target = resolve(deps.lookup(attempt.request), attempt.request))
-  const known = deps.hooks.accessKnown(attempt.request.admission, target.things)
+  const resolved = (attempt.target = resolve(deps.lookup(attempt.request), attempt.request))
+  const known = deps.hooks.accessKnown(attempt.request.admission, resolved.things)
   if (known) await known
-  const verdict = authorize(deps, attempt, target)
+  const verdict = authorize(deps, attempt, resolved)
+  const held = resolved.isHeld === true ? await deps.held.answer({ attempt, target: resolved }) : resolved
+  if ('outcome' in held) return held
+  const target = (attempt.target = held)
   const passed = await checkInput(deps, attempt, target)
   const params = await askHooksBefore(deps, { attempt, target }, passed)
   const make = async (): Promise<Ending> => {

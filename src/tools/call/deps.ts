@@ -9,6 +9,7 @@ import type { Buckets } from '../rate.ts'
 import type { Seal } from '../seal.ts'
 import type { ToolsDb } from '../store.ts'
 import type { CallRequest } from '../tools.ts'
+import type { HeldCalls } from './held.ts'
 import type { PayloadKeeper } from './payload-rules.ts'
 import type { ResolveDeps } from './resolve.ts'
 
@@ -16,9 +17,11 @@ import type { ResolveDeps } from './resolve.ts'
 export type CallDeps = {
   readonly clock: Clock
   readonly policy: Policy
-  readonly content: Pick<Content, 'concerns' | 'screen' | 'screenResult' | 'reveal'>
+  readonly content: Pick<Content, 'concerns' | 'asksApproval' | 'screen' | 'screenResult' | 'reveal'>
   readonly hooks: Pick<Hooks, 'concern' | 'before' | 'after' | 'accessKnown'>
-  readonly approvals: Pick<Approvals, 'config' | 'present' | 'wait' | 'useRound' | 'giveBack' | 'answer'>
+  readonly approvals: Pick<Approvals, 'config' | 'present' | 'wait' | 'look' | 'useRound' | 'giveBack' | 'answer'>
+  /** Calls that wait for an approval as tasks. */
+  readonly held: Pick<HeldCalls, 'hold' | 'answer'>
   readonly audit: Pick<Audit, 'record' | 'state'>
   /** What is kept of a call beside its record. */
   readonly keepPayload: PayloadKeeper

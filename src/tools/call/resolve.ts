@@ -6,8 +6,13 @@ import type { CallRequest } from '../tools.ts'
 import type { Target } from './attempt.ts'
 import { INVALID_PARAMS, Refused, unknownTo } from './refused.ts'
 
-/** A task at its server, and the tool that made it. */
-export type OpenedTask = { readonly server: string; readonly id: string; readonly tool?: string }
+/** A task at its server, or a call that is held here, and the tool that made it. */
+export type OpenedTask = {
+  readonly server: string
+  readonly id: string
+  readonly tool?: string
+  readonly isHeld: boolean
+}
 
 /** What `resolve` needs to see of the house: one gateway's view and the servers behind it. */
 export type ResolveDeps = {
@@ -112,6 +117,7 @@ function resolveTask(deps: ResolveDeps, request: CallRequest): Target {
     server,
     original: task.id,
     things,
+    isHeld: task.isHeld,
     ...(task.tool === undefined ? {} : { tool: task.tool }),
   }
 }

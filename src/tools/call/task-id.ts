@@ -26,12 +26,22 @@ export function sealTaskId(seal: Seal, attempt: Attempt, target: Target, id: Jso
   })
 }
 
+const HELD_PURPOSE = 'held-call'
+
+/** The id of a call that waits here for its approval. */
+export function sealHeldId(seal: Seal, attempt: Attempt, target: Target, id: string): string {
+  const { userId, gateway } = attempt.request.admission
+  const server = target.server.config.name
+  return seal.seal(HELD_PURPOSE, { server, id, user: userId, gateway, tool: target.tool ?? target.original })
+}
+
 /** The server and its own id of a task, or null when the id is not this caller's. */
 export function openTaskId(seal: Seal, taskId: string, request: CallRequest): OpenedTask | null {
-  const opened = seal.open(PURPOSE, taskId)
+  const held = seal.open(HELD_PURPOSE, taskId)
+  const opened = held ?? seal.open(PURPOSE, taskId)
   const { userId, gateway } = request.admission
   if (!opened || opened['user'] !== userId || opened['gateway'] !== gateway) return null
   const { server, id, tool } = opened
   if (typeof server !== 'string' || typeof id !== 'string') return null
-  return { server, id, ...(typeof tool === 'string' ? { tool } : {}) }
+  return { server, id, isHeld: held !== null, ...(typeof tool === 'string' ? { tool } : {}) }
 }
