@@ -31,6 +31,7 @@ export default defineConfig({
             'audit',
             'storm',
             'oauth-conformance',
+            'oauth-processes',
             'oauth-real-clients',
             'scorecard',
           ].map((file) => `test/house/${file}.test.ts`),

@@ -26,8 +26,11 @@ export async function startHouseProcess(options: {
   toml: string
   dataDir: string
   storageUrl: string
+  /** The address of all replicas together. */
+  publicUrl?: string
 }): Promise<HouseProcess> {
-  const toml = `[server]\nlisten = "127.0.0.1:0"\n[storage]\nurl = "${options.storageUrl}"\n${options.toml}`
+  const publicUrl = options.publicUrl === undefined ? '' : `public_url = "${options.publicUrl}"\n`
+  const toml = `[server]\nlisten = "127.0.0.1:0"\n${publicUrl}[storage]\nurl = "${options.storageUrl}"\n${options.toml}`
   const child = spawn(process.execPath, ['--expose-gc', join(import.meta.dirname, 'house-process.ts')], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'], HOUSE_TOML: toml, HOUSE_DATA_DIR: options.dataDir },
