@@ -32,7 +32,9 @@ function checkWords(metadata: ClientMetadata): void {
 }
 
 function isSafeRedirect(uri: unknown): boolean {
-  if (typeof uri !== 'string' || uri.length > MAX_CHARS || uri.includes('#') || UNSAFE.test(uri)) return false
+  if (typeof uri !== 'string' || uri.length > MAX_CHARS || UNSAFE.test(uri)) return false
+  // Parsers of addresses drop control characters and spaces, and read a backslash as a slash, without a word.
+  if (/[^\x21-\x7e]|[#\\]/.test(uri)) return false
   const url = URL.canParse(uri) ? new URL(uri) : null
   if (url === null || url.username !== '' || url.password !== '') return false
   if (url.protocol === 'https:') return url.hostname !== ''
