@@ -31,6 +31,8 @@ export type FaceContext = {
   /** `house` as JSON, for results that are carried as bytes. */
   readonly houseJson: string
   readonly replica: ReplicaRouting | undefined
+  /** Where a request comes from. */
+  readonly addressOf: (req: IncomingMessage) => string
   readonly pulse: Pulse
   readonly open: OpenExchanges
 }

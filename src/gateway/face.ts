@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createCallerAddress } from '#http'
 import { Problem, type Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { Tools } from '#tools'
@@ -22,6 +23,8 @@ export type GatewayFaceDeps = {
   readonly allowedOrigins?: readonly string[]
   readonly house: { readonly name: string; readonly version: string }
   readonly replica?: ReplicaRouting
+  /** Where a request comes from; without it, the other end of its connection. */
+  readonly addressOf?: (req: IncomingMessage) => string
 }
 
 export type GatewayFace = {
@@ -36,10 +39,21 @@ export type GatewayFace = {
 /** The MCP face of all gateways: both eras at one URL each. */
 export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits }
-  const { tools, clock, log, house, replica } = deps
+  const { tools, clock, log, house, replica, addressOf = createCallerAddress([]) } = deps
   const pulse = new Pulse(clock, Math.min(limits.silenceMs, limits.keepAliveMs, limits.resumeMs, limits.sessionIdleMs))
   const open = new OpenExchanges(tools)
-  const context = { tools, clock, log, limits, house, houseJson: JSON.stringify(house), replica, pulse, open }
+  const context = {
+    tools,
+    clock,
+    log,
+    limits,
+    house,
+    houseJson: JSON.stringify(house),
+    replica,
+    addressOf,
+    pulse,
+    open,
+  }
   const sessions = new Sessions(context)
   const listens = new Listens()
   const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { answerPage, connectionAddress } from '#http'
+import { answerPage } from '#http'
 import { isProblem, Problem, type JsonObject } from '#kernel'
 import type { Admission, Credentials } from '#tools'
 import { readBody, type Hold } from './body.ts'
@@ -40,7 +40,7 @@ export async function handleRequest(
     if (req.headers.origin !== undefined && answerPageOf(req, res, req.headers.origin) === 'answered') return
     if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
     // Before the body: a stranger may not fill our memory.
-    const credentials = credentialsOf(req)
+    const credentials = credentialsOf(face.context, req)
     const admission = face.context.tools.admit({ gateway: slug, credentials, face: 'mcp' })
     const { bytes, value } = await readMessageBody(face, req, res)
     seen.id = idOf(value)
@@ -126,11 +126,11 @@ function parseBody(value: unknown, maxMessages: number): Messages {
   return { list: value.map(parseMessage), isBatch: true }
 }
 
-function credentialsOf(req: IncomingMessage): Credentials {
+function credentialsOf({ addressOf }: FaceContext, req: IncomingMessage): Credentials {
   return {
     authorization: req.headers.authorization,
     userId: headerOf(req, 'gatehouse-user-id') ?? headerOf(req, 'arcade-user-id'),
-    remoteAddress: connectionAddress(req),
+    remoteAddress: addressOf(req),
   }
 }
 

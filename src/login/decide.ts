@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import { withinNetworks } from '#http'
 import type { Role } from '#identity'
 import type { LoginFactor, LoginPolicyConfig, LoginRule } from './schema.ts'
 
@@ -101,7 +102,8 @@ function compileRule(rule: LoginRule, tags: Tags): CompiledRule {
     groups && condition('group', anyOf(groups), (question) => question.groups),
     services && condition('service', anyOf(services), (question) => question.services),
     tagged && condition('service tag', anyOf(tagged), (question) => question.services),
-    networks && condition('network', withinOf(networks), ({ address }) => known(isAddress(address) ? address : null)),
+    networks &&
+      condition('network', withinNetworks(networks), ({ address }) => known(isAddress(address) ? address : null)),
     factors && condition('factor', oneOf(factors), ({ factor }) => known(factor)),
   ].filter((made) => made !== undefined)
   return { id, priority, effect, conditions }
@@ -152,18 +154,4 @@ function fits(value: string, parts: readonly string[]): boolean {
 /** "A proxy" and the like say that it is not known where somebody is. */
 function isAddress(text: string | null): boolean {
   return text !== null && isIP(text) !== 0
-}
-
-/** Of an IPv4 address that is written as IPv6, the IPv4 address counts. */
-function withinOf(networks: readonly string[]): (address: string) => boolean {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    list.addSubnet(address, Number(bits ?? (family === 'ipv6' ? 128 : 32)), family)
-  }
-  return (address) => {
-    const family = isIP(address)
-    return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4')
-  }
 }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { isNetwork } from '#http'
 
 /**
  * How somebody proved who they are, weakest first. `upstream`: another identity provider vouches. `token`: the secret of
@@ -16,13 +17,6 @@ const network = z
   .string()
   .max(64)
   .refine(isNetwork, 'write an address range such as 10.0.0.0/8 or 2001:db8::/32, or one address')
-
-function isNetwork(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/')
-  const family = isIP(address)
-  if (family === 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
-}
 
 /** One rule. Every condition that is given must be met; one that is left out is met by all. */
 export const loginRule = z.strictObject({

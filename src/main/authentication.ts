@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Audit } from '#audit'
 import { createEgress } from '#http'
 import type { Authentication, Identity, Principal } from '#identity'
@@ -20,6 +21,7 @@ export type AuthenticationDeps = {
   readonly keyRing: KeyRing
   readonly publicUrl: () => string
   readonly allowHosts: readonly string[]
+  readonly addressOf: (req: IncomingMessage) => string
 }
 
 /** The authorization server over this house's gateways, with the login policy asked at every use of a token. */

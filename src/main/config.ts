@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { approvalsConfig } from '#approvals'
 import { loadConfig, type HostPort, hostPort } from '#config'
 import { contentRule, type ContentRule } from '#content'
+import { isNetwork } from '#http'
 import { Problem } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { hookConfig, type HookConfig } from '#policy'
@@ -26,6 +27,11 @@ const server = z.strictObject({
     .optional(),
   /** Web origins, besides our own, whose pages may call from a browser. */
   allowed_origins: z.array(z.url().max(256)).max(64).default([]),
+  /** Proxies whose `X-Forwarded-For` is believed, as address ranges. */
+  trusted_proxies: z
+    .array(z.string().max(64).refine(isNetwork, 'write an address range such as 10.0.0.0/8, or one address'))
+    .max(64)
+    .default([]),
   /** Who may add programs (`transport = "stdio"`): the file alone, also the local admin token, also every admin key. */
   programs_from: z.enum(['file', 'local', 'admin']).default('local'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

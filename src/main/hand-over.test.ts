@@ -58,6 +58,6 @@ test('what belongs to one connection is not handed over', async () => {
     'GET /one HTTP/1.1\r\nHost: x\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nTE: trailers\r\nX-Other: 1\r\n\r\n'
   const heard = await sendRaw(front.port, head)
 
-  expect(seen).toEqual(['GET /one connection gatehouse-forwarded host x-other'])
+  expect(seen).toEqual(['GET /one connection gatehouse-forwarded host x-forwarded-for x-other'])
   expect(heard).toMatch(/x-owner: yes/i)
 })

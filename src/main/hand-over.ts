@@ -23,7 +23,7 @@ export function handOver(
   const { req, res, body } = exchange
   const target = new URL(req.url ?? '/', peer.url)
   const send = target.protocol === 'https:' ? httpsRequest : httpRequest
-  const headers = { ...endToEnd(req.headers), ...lengthOf(body), [HANDED_OVER]: peer.from }
+  const headers = { ...endToEnd(req.headers), ...lengthOf(body), [HANDED_OVER]: peer.from, ...heardFrom(req) }
   return new Promise((resolve) => {
     const forwarded = send(target, { method: req.method, headers }, (answer) => {
       res.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers))
@@ -45,6 +45,14 @@ function endToEnd(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
   const dropped = new Set([...OF_ONE_CONNECTION, ...named])
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !dropped.has(name)))
+}
+
+/** As any proxy says it; the other replica believes it where this one is among its `trusted_proxies`. */
+function heardFrom({ headers, socket }: IncomingMessage): OutgoingHttpHeaders {
+  const before = headers['x-forwarded-for']
+  const said = Array.isArray(before) ? before : [before]
+  const hops = [...said, socket.remoteAddress].filter((hop) => hop !== undefined)
+  return { 'x-forwarded-for': hops.join(', ') }
 }
 
 function lengthOf(body: Buffer | undefined): OutgoingHttpHeaders {

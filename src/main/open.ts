@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { APPROVALS_MIGRATIONS, createApprovals, type Approvals } from '#approvals'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
 import { CONTENT_MIGRATIONS, createContent, type Content } from '#content'
-import { createEgress, type Egress } from '#http'
+import { createCallerAddress, createEgress, type Egress, type Sent } from '#http'
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
@@ -59,6 +59,8 @@ export type Gatehouse = {
   readonly storage: Storage
   readonly metrics: Metrics
   readonly replicas: Replicas
+  /** Where a request comes from. */
+  addressOf(req: Sent): string
   readonly clock: Clock
   readonly log: Log
   /** Takes over servers, gateways and the login policy of a changed config file; other sections need a restart. */
@@ -115,7 +117,8 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const content = await createContent({ ...ground, audit, declared: config.content_rules })
   opened.defer(() => content.close())
   const approvals = await openApprovals({ ...ground, config, audit, publicUrl, findMember }, opened)
-  const common = { ...ground, config, audit, identity, loginPolicy, publicUrl, approvals }
+  const addressOf = createCallerAddress(config.server.trusted_proxies)
+  const common = { ...ground, config, addressOf, audit, identity, loginPolicy, publicUrl, approvals }
   const rooms = await openTools({ ...common, replicas, content, timing })
   opened.defer(() => rooms.close())
   const server = toAuthorizationServer(rooms.oauth.server)
@@ -127,6 +130,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   return {
     ...seen,
     replicas,
+    addressOf,
     adminToken: adminToken.reveal(),
     fetch: api,
     reload: async (next) => {
@@ -186,6 +190,7 @@ async function openTools(
     identity: Identity
     loginPolicy: LoginPolicy
     publicUrl: () => string
+    addressOf: (req: Sent) => string
     replicas: Replicas
     content: Content
     approvals: Approvals

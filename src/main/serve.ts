@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { createGatewayFace, type GatewayFace } from '#gateway'
-import { connectionAddress, PEER_HEADER } from '#http'
+import { PEER_HEADER } from '#http'
 import { Problem } from '#kernel'
 import { gatewayAddressPage } from '#signin'
 import { claimDataDir, type Claim } from './claim.ts'
@@ -110,7 +110,7 @@ function route(
   publicUrl: () => string,
 ): (req: IncomingMessage, res: ServerResponse) => void {
   const api = getRequestListener((request, { incoming }) =>
-    gatehouse.fetch(withPeer(request, connectionAddress(incoming))),
+    gatehouse.fetch(withPeer(request, gatehouse.addressOf(incoming))),
   )
   return (req, res) => {
     const slug = slugOf(req.url ?? '/')

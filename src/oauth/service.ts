@@ -35,6 +35,8 @@ export type OauthDeps = {
   readonly troublePage: TroublePage
   /** Hosts inside that client documents may be fetched from. */
   readonly allowHosts: readonly string[]
+  /** Where a request comes from. */
+  readonly addressOf: (req: IncomingMessage) => string
 }
 
 export type Oauth = {
@@ -99,7 +101,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       if (document?.kind === 'resource') return answerResource(res, resources.describe(document.slug))
       if (document?.kind === 'server') req.url = document.path
       if (!(await readFormOf(req, res, path))) return
-      asSeenFromOutside(req, issuer())
+      asSeenFromOutside(req, { issuer: issuer(), address: deps.addressOf(req) })
       await built().answer(req, res)
     },
     onChange: (listener) => ended.onChange(listener),
@@ -133,10 +135,10 @@ function answerResource(res: ServerResponse, document: JsonObject | null): void 
 }
 
 /** The library writes addresses from what the request says; it shall say the public address, whoever asked how. */
-function asSeenFromOutside(req: IncomingMessage, issuer: string): void {
-  const { host, protocol } = new URL(issuer)
+function asSeenFromOutside(req: IncomingMessage, seen: { issuer: string; address: string }): void {
+  const { host, protocol } = new URL(seen.issuer)
   req.headers['host'] = host
   req.headers['x-forwarded-proto'] = protocol.slice(0, -1)
   req.headers['x-forwarded-host'] = host
-  delete req.headers['x-forwarded-for']
+  req.headers['x-forwarded-for'] = seen.address
 }

@@ -22,6 +22,7 @@ function createSessions(limits: Partial<typeof DEFAULT_LIMITS> = {}) {
     house: { name: 'gatehouse', version: '0' },
     houseJson: '{}',
     replica: undefined,
+    addressOf: () => '127.0.0.1',
     pulse,
     open: new OpenExchanges(tools),
   }
