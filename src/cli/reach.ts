@@ -13,6 +13,7 @@ const ALL = {
   ...contracts.accounts,
   ...contracts.login,
   ...contracts.signIn,
+  ...contracts.signingKeys,
   ...contracts.policy,
   ...contracts.hooks,
   ...contracts.approvals,

@@ -18,6 +18,7 @@ import { addLoginPolicy } from './commands/login-policy.ts'
 import { addRule } from './commands/rule.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addServer } from './commands/server.ts'
+import { addSigningKey } from './commands/signing-key.ts'
 import { addTools } from './commands/tools.ts'
 import { addUp } from './commands/up.ts'
 import { describeFailure } from './failure.ts'
@@ -31,6 +32,7 @@ const NOUNS = [
   addGroup,
   addLoginPolicy,
   addIdentitySource,
+  addSigningKey,
   addGrant,
   addPolicy,
   addServer,

@@ -16,6 +16,7 @@ import {
 } from '#identity'
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
+import { signingKeysContract, signingKeysRoutes, type KeyRing } from '#oauth'
 import { hooksContract, hooksRoutes, policyContract, policyRoutes, type Hooks, type PolicyRoom } from '#policy'
 import { signInApiRoutes, signInContract, type SignIn } from '#signin'
 import type { Storage } from '#storage'
@@ -30,6 +31,7 @@ export const contracts = {
   accounts: accountsContract,
   login: loginContract,
   signIn: signInContract,
+  signingKeys: signingKeysContract,
   policy: policyContract,
   hooks: hooksContract,
   approvals: approvalsContract,
@@ -51,6 +53,7 @@ export type HouseApiDeps = {
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly signIn: SignIn
+  readonly keyRing: KeyRing
   /** What clients and browsers type. */
   readonly publicUrl: () => string
   readonly adminToken: AdminToken
@@ -83,6 +86,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   app.get('/', (context) => context.redirect('/account'))
   for (const path of ['/signin', '/setup', '/device', '/account', '/approve'])
     for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
+  mountContract(app, signingKeysContract, signingKeysRoutes(deps.keyRing), options)
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, hooksContract, hooksRoutes(deps.hooks), options)
   mountContract(app, approvalsContract, approvalsRoutes(deps.approvals), options)

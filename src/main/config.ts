@@ -64,6 +64,8 @@ const audit = z.strictObject({
 const oauth = z.strictObject({
   /** Hosts and address ranges inside that documents of OAuth clients may be fetched from. */
   allow_hosts: z.array(z.string().min(1).max(256)).max(64).default([]),
+  /** A signing key signs for so long before the next one does. */
+  rotate_keys_days: z.int().min(1).max(3_650).default(90),
 })
 
 const limits = z.strictObject({

@@ -6,7 +6,7 @@ import { createCallerAddress, createEgress, type Egress, type Sent } from '#http
 import { createIdentity, ensureAdminToken, IDENTITY_MIGRATIONS, type Identity, type Member } from '#identity'
 import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
-import { OAUTH_MIGRATIONS, openKeyRing, type Oauth } from '#oauth'
+import { KeyRing, OAUTH_MIGRATIONS, type Oauth } from '#oauth'
 import { createHooks, createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type Hooks, type PolicyRoom } from '#policy'
 import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
@@ -54,6 +54,7 @@ export type Gatehouse = {
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly oauth: Oauth
+  readonly keyRing: KeyRing
   readonly audit: Audit
   readonly content: Content
   readonly storage: Storage
@@ -202,7 +203,7 @@ async function openTools(
   const egress = createEgress({ log })
   const processes = createSupervisor({ clock, log })
   const db = toolsDb(storage)
-  const keyRing = await openKeyRing(deps)
+  const keyRing = await KeyRing.open({ ...deps, rotateMs: config.oauth.rotate_keys_days * DAY_MS })
   const signIdentity = openIdentitySigner({ ...deps, keyRing })
   const house = await openHouseOf(deps, { seal, egress, processes, signIdentity })
   const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
@@ -234,8 +235,8 @@ async function openTools(
     listDeadlineMs: config.limits.list_deadline_ms,
   })
   const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
-  const close = (): Promise<void> => closeTools({ tools, policy, hooks, house, processes, oauth })
-  return { house, policy, hooks, tools, toolsAdmin, oauth, close }
+  const close = (): Promise<void> => closeTools({ tools, policy, hooks, house, processes, oauth, keyRing })
+  return { keyRing, house, policy, hooks, tools, toolsAdmin, oauth, close }
 }
 
 type Reaching = {
@@ -288,6 +289,7 @@ async function closeTools(parts: {
   house: House
   processes: { close(): Promise<void> }
   oauth: Oauth
+  keyRing: KeyRing
 }): Promise<void> {
   parts.tools.closed()
   await parts.hooks.close()
@@ -295,6 +297,7 @@ async function closeTools(parts: {
   await parts.house.close()
   await parts.processes.close()
   await parts.oauth.close()
+  await parts.keyRing.close()
 }
 
 async function openPolicy(

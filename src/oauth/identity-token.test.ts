@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { createIdentitySigner } from './identity-token.ts'
-import type { SigningKey } from './keys.ts'
+import type { SigningKey } from './signing-keys/schema.ts'
 
 const START = 1_800_000_000_000
 
@@ -13,7 +13,7 @@ function signer() {
     privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
   })
   const at = { now: START, key: pair('first') }
-  const keyRing = { all: () => [at.key], signer: () => at.key }
+  const keyRing = { signer: () => at.key }
   const clock = { now: () => at.now }
   const sign = createIdentitySigner({ keyRing, clock, issuer: () => 'https://house.example' })
   return { at, sign, pair }

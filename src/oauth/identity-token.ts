@@ -1,6 +1,6 @@
 import { hash, randomUUID, sign } from 'node:crypto'
 import type { Clock, JsonObject } from '#kernel'
-import type { KeyRing } from './keys.ts'
+import type { KeyRing } from './signing-keys/ring.ts'
 
 /** RFC 8725 §3.11: a type of its own, so that no access token passes for one and it passes for no access token. */
 const TYPE = 'gatehouse-identity+jwt'
@@ -16,7 +16,7 @@ type Kept = { readonly token: string; readonly until: number }
  * nothing and nobody is ever given what was said of somebody else; the tool is part of it, at the price of one
  * signature for each tool that a caller uses within the time. A change of the keys makes all of them anew.
  */
-export function createIdentitySigner(deps: { keyRing: KeyRing; clock: Clock; issuer: () => string }) {
+export function createIdentitySigner(deps: { keyRing: Pick<KeyRing, 'signer'>; clock: Clock; issuer: () => string }) {
   let kept = new Map<string, Kept>()
   let older = new Map<string, Kept>()
   return (claims: JsonObject): string => {

@@ -21,4 +21,10 @@ export const OAUTH_MIGRATIONS: Migrations = {
         token_ref text primary key, answer bytea, begun_at bigint not null)`.execute(db)
     },
   },
+  '2026-11-26_oauth_key_rotation': {
+    async up(db) {
+      await sql`alter table oauth_key add column signs_at bigint not null default 0`.execute(db)
+      await sql`update oauth_key set signs_at = created_at`.execute(db)
+    },
+  },
 }

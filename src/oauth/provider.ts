@@ -6,11 +6,12 @@ import type {
   Provider as TheProvider,
 } from 'oidc-provider'
 import type { Directory } from '#identity'
+import type { JsonObject } from '#kernel'
 import { createAdapter, type AdapterDeps } from './adapter.ts'
 import { requireEntry } from './entry.ts'
-import { toJwk, type SigningKey } from './keys.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
 import { checkClientMetadata } from './registration.ts'
+import type { SigningKey } from './signing-keys/schema.ts'
 import { SCOPE, scopesOf, type Resources } from './resources.ts'
 import type { VerifierDeps } from './verifier.ts'
 
@@ -100,6 +101,11 @@ async function showError(ctx: KoaContextWithOIDC, out: ErrorOut, troublePage: Tr
   const page = await troublePage({ title: 'This cannot go on', text })
   ctx.set({ ...page.headers })
   ctx.body = page.body
+}
+
+/** As the library takes it: a JSON Web Key with its private part. */
+function toJwk({ kid, alg, privateKey }: SigningKey): JsonObject {
+  return JSON.parse(JSON.stringify({ ...privateKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }))
 }
 
 const ROUTES = {

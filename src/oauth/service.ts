@@ -8,7 +8,8 @@ import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { createDocumentFetch } from './documents.ts'
 import { EndedGrants } from './ended-grants.ts'
-import type { KeyRing } from './keys.ts'
+import type { KeyRing } from './signing-keys/ring.ts'
+import type { SigningKey } from './signing-keys/schema.ts'
 import { addHouseRules } from './house-rules.ts'
 import { makeProvider, type TroublePage } from './provider.ts'
 import { createResources, type GatewayResource } from './resources.ts'
@@ -48,7 +49,7 @@ export type Oauth = {
   takes(path: string): boolean
   /** The endpoints of the authorization server and its metadata. */
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>
-  /** Told when a grant ended: what was opened with it must be asked again. */
+  /** Told when a grant ended or a signing key is gone: what was opened with it must be asked again. */
   onChange(listener: () => void): () => void
   close(): Promise<void>
 }
@@ -62,14 +63,15 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
   const key = await storage.sharedKey('oauth.records')
   const sealed = createSealed(key)
   const store = createOauthStore(storage)
-  const keys = keyRing.all()
   const ended = await EndedGrants.open({ storage, store, clock, log })
   const resources = createResources(deps)
   const fetchDocument = createDocumentFetch(deps)
-  const verifier = createVerifier({ ...deps, keys, isEnded: (grantId) => ended.has(grantId) })
-  let made: { issuer: string; provider: Provider; answer: ReturnType<Provider['callback']> } | undefined
+  const verifier = createVerifier({ ...deps, keys: () => keyRing.all(), isEnded: (grantId) => ended.has(grantId) })
+  let made: Made | undefined
   const built = () => {
-    if (made?.issuer === issuer()) return made
+    const keys = keyRing.all()
+    // Requests that the old one answers are answered by it to their end: all that it knows is in the store.
+    if (made?.issuer === issuer() && made.keys === keys) return made
     const onGrantEnded = (grantId: string): Promise<void> => ended.add(grantId)
     const provider = makeProvider({
       ...deps,
@@ -83,7 +85,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       fetch: fetchDocument.fetch,
     })
     addHouseRules(provider, { ...deps, store, sealed, verifier, ended })
-    made = { issuer: issuer(), provider, answer: provider.callback() }
+    made = { issuer: issuer(), keys, provider, answer: provider.callback() }
     return made
   }
   const sweep = setInterval(() => {
@@ -104,13 +106,23 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       asSeenFromOutside(req, { issuer: issuer(), address: deps.addressOf(req) })
       await built().answer(req, res)
     },
-    onChange: (listener) => ended.onChange(listener),
+    onChange: (listener) => {
+      const ends = [ended.onChange(listener), keyRing.onChange(listener)]
+      return () => ends.forEach((end) => end())
+    },
     close: async () => {
       clearInterval(sweep)
       await ended.close()
       await fetchDocument.close()
     },
   }
+}
+
+type Made = {
+  readonly issuer: string
+  readonly keys: readonly SigningKey[]
+  readonly provider: Provider
+  readonly answer: ReturnType<Provider['callback']>
 }
 
 type Document = { kind: 'resource'; slug: string } | { kind: 'server'; path: string }

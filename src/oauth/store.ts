@@ -13,17 +13,15 @@ export type RecordRow = {
   expires_at: number | null
   created_at: number
 }
-type KeyRow = { kid: string; alg: string; slot: string; private_key: Uint8Array; created_at: number }
 type OauthTables = {
   oauth_record: RecordRow
-  oauth_key: KeyRow
   oauth_ended_grant: { grant_id: string; ended_at: number }
   oauth_replay: { token_ref: string; answer: Uint8Array | null; begun_at: number }
 }
 
 export type OauthStore = ReturnType<typeof createOauthStore>
 
-/** Every query of the room. */
+/** Every query of the room but those about signing keys. */
 export function createOauthStore(storage: Storage) {
   const db = storage.tables<OauthTables>()
   return {
@@ -74,22 +72,13 @@ export function createOauthStore(storage: Storage) {
       await db.deleteFrom('oauth_ended_grant').where('ended_at', '<', endedBefore).execute()
       await db.deleteFrom('oauth_replay').where('begun_at', '<', endedBefore).execute()
     },
-    ...createKeyStore(db),
+    ...createEndedStore(db),
     replay: createReplayStore(db),
   }
 }
 
-function createKeyStore(db: Kysely<OauthTables>) {
+function createEndedStore(db: Kysely<OauthTables>) {
   return {
-    /** Stores a key for its slot unless another replica was faster; either way the slot's key is what `keys` gives. */
-    offerKey: async (row: KeyRow): Promise<void> => {
-      await db
-        .insertInto('oauth_key')
-        .values(row)
-        .onConflict((conflict) => conflict.doNothing())
-        .execute()
-    },
-    keys: (): Promise<KeyRow[]> => db.selectFrom('oauth_key').selectAll().orderBy('created_at').execute(),
     endGrant: async (grantId: string, at: number): Promise<void> => {
       await db
         .insertInto('oauth_ended_grant')

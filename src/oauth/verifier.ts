@@ -2,7 +2,7 @@ import { createPublicKey, hash, verify, type KeyObject } from 'node:crypto'
 import * as z from 'zod'
 import { isJsonObject, Problem, type Clock, type JsonObject } from '#kernel'
 import type { Authentication, Directory, Member } from '#identity'
-import type { SigningKey } from './keys.ts'
+import type { SigningKey } from './signing-keys/schema.ts'
 import { INSUFFICIENT_SCOPE, INVALID_TOKEN, NOT_LET_IN } from './problems.ts'
 
 /** What an access token of ours says, once its signature was found good. */
@@ -18,7 +18,8 @@ export type TokenClaims = {
 
 export type VerifierDeps = {
   readonly clock: Clock
-  readonly keys: readonly SigningKey[]
+  /** Those whose tokens count now; the same array until it changes. */
+  readonly keys: () => readonly SigningKey[]
   readonly issuer: () => string
   readonly directory: () => Directory
   /** Grants that were revoked, on any replica. */
@@ -54,14 +55,23 @@ const MAX_TRUSTED = 20_000
 
 /** RFC 9068 access tokens, and nothing else: our issuer, our keys, one algorithm, one type, one gateway. */
 export function createVerifier(deps: VerifierDeps): Verifier {
-  const keys = publicKeys(deps.keys)
   let trusted = new Map<string, { claims: TokenClaims; until: number }>()
   let older = new Map<string, { claims: TokenClaims; until: number }>()
+  let known = { keys: deps.keys(), byId: publicKeys(deps.keys()) }
+  const keysNow = (): ReadonlyMap<string, KeyObject> => {
+    const keys = deps.keys()
+    if (keys === known.keys) return known.byId
+    // What a key signed that is gone now counts no more, however lately it was found good.
+    ;[trusted, older] = [new Map(), new Map()]
+    known = { keys, byId: publicKeys(keys) }
+    return known.byId
+  }
   const read = (token: string): TokenClaims | null => {
     const now = deps.clock.now()
     const id = hash('sha256', token, 'base64url')
-    const known = trusted.get(id) ?? older.get(id)
-    if (known !== undefined && known.until > now) return known.claims.expiresAt > now ? known.claims : null
+    const keys = keysNow()
+    const seen = trusted.get(id) ?? older.get(id)
+    if (seen !== undefined && seen.until > now) return seen.claims.expiresAt > now ? seen.claims : null
     const claims = parseToken(token, { keys, issuer: deps.issuer(), now })
     if (claims === null) return null
     if (trusted.size >= MAX_TRUSTED) [older, trusted] = [trusted, new Map()]
