@@ -36,6 +36,8 @@ export type Principal = {
   /** The API key, or the grant of the OAuth client, that the request came with. It is the same after a token is refreshed. */
   readonly keyId: string | null
   readonly clientId: string | null
+  /** OAuth clients that act one for the other by token exchange, the one that acts now first. */
+  readonly actors?: readonly string[]
   /** Scopes of the access token; null where none limits the request (a key). */
   readonly scopes: readonly string[] | null
   /** Slugs the credential was made for, or `*`. */

@@ -34,7 +34,8 @@ export function identityOfHouse(sign: SignIdentity | undefined, config: ServerCo
 
 /** A name that no account has is marked as one: with the key of an application anybody may be named, account ids too. */
 function claimsOf({ principal, gateway, tool }: CallerIdentity): JsonObject {
-  const { userId, accountId, kind, role, groups, clientId } = principal
+  const { userId, accountId, kind, role, groups, clientId, actors = [] } = principal
+  const act = toAct(actors)
   return {
     sub: accountId ?? `user:${userId}`,
     user: userId,
@@ -44,5 +45,11 @@ function claimsOf({ principal, gateway, tool }: CallerIdentity): JsonObject {
     gateway,
     ...(tool === undefined ? {} : { tool }),
     ...(clientId === null ? {} : { client: clientId }),
+    ...(act === null ? {} : { act }),
   }
+}
+
+/** RFC 8693 §4.1: who acts now, and inside it who acted before. */
+function toAct(actors: readonly string[]): JsonObject | null {
+  return actors.reduceRight<JsonObject | null>((inner, sub) => (inner === null ? { sub } : { sub, act: inner }), null)
 }
