@@ -147,7 +147,12 @@ function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['fea
   return {
     devInteractions: { enabled: false },
     deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****' },
-    introspection: { enabled: true },
+    // Of what the library keeps itself, refresh tokens among it, nobody but its own client learns anything: a service
+    // that asks about a token takes "active" for an access token. Those are answered for in `introspection.ts`.
+    introspection: {
+      enabled: true,
+      allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
+    },
     revocation: { enabled: true },
     registration: { enabled: true, initialAccessToken: false },
     registrationManagement: { enabled: true, rotateRegistrationAccessToken: false },

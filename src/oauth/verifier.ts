@@ -126,6 +126,8 @@ function parseToken(
   const key = more.length > 0 ? null : chooseKey(parsePart(head), by.keys)
   if (key === null) return null
   const raw = Buffer.from(signature, 'base64url')
+  // Node reads past padding, spaces and spare bits: one token has one spelling (RFC 7515 §2).
+  if (raw.toString('base64url') !== signature) return null
   if (!verify('sha256', Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' }, raw)) return null
   const claims = parsePart(body)
   return claims && isOfNow(claims, by) ? toClaims(claims) : null

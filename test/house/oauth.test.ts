@@ -1,8 +1,7 @@
-import { createHmac, createPublicKey } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { isJsonObject, type JsonObject } from '#kernel'
+import type { JsonObject } from '#kernel'
 import { authorize, Browser, post, redeem, REDIRECT, refresh, register, textOf, tokensFor } from './oauth-client.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { ask, callTool, gatewayUrl, openSession } from './talk.ts'
@@ -224,44 +223,6 @@ test.each<[string, JsonObject, number]>([
   expect((await register(house, metadata)).status).toBe(status)
 })
 
-test('a token that anybody could have made, or that was made for something else, opens nothing', async () => {
-  const { house, accountId } = await start()
-  const { access } = await tokensFor(house, { accountId, gateway: 'demo' })
-  const [head = '', body = '', signature = ''] = access.split('.')
-  const header = decode(head)
-  const claims = decode(body)
-  const { keys } = await (await fetch(`${house.url}/oauth/jwks`)).json()
-  const jwk = keys.find((key: { kid: string }) => key.kid === header['kid'])
-  const pem = createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }).toString()
-  const unsigned = (change: JsonObject) => `${encode({ ...header, ...change })}.${body}.`
-  const byMac = (key: string) => {
-    const signed = `${encode({ ...header, alg: 'HS256' })}.${body}`
-    return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`
-  }
-  const forged = {
-    'alg none': unsigned({ alg: 'none' }),
-    'alg NONE': unsigned({ alg: 'NONE' }),
-    'a MAC by our public key': byMac(pem),
-    'a MAC by nothing': byMac(''),
-    'its own key inside': `${encode({ ...header, jwk })}.${body}.${signature.slice(0, -4)}AAAA`,
-    'a key by address': `${encode({ ...header, jku: 'https://evil.example/keys', kid: 'x' })}.${body}.${signature}`,
-    'a key by path': `${encode({ ...header, kid: '../../etc/passwd' })}.${body}.${signature}`,
-    'another type': `${encode({ ...header, typ: 'JWT' })}.${body}.${signature}`,
-    'another audience': `${head}.${encode({ ...claims, aud: gatewayUrl(house, 'other') })}.${signature}`,
-    'a longer life': `${head}.${encode({ ...claims, exp: 9_999_999_999 })}.${signature}`,
-    'no signature': `${head}.${body}.`,
-    'four parts': `${access}.x`,
-    'half of it': access.slice(0, access.length / 2),
-  }
-
-  const statuses = await Promise.all(
-    Object.entries(forged).map(async ([name, token]) => [name, (await whoami(house, 'demo', token)).status]),
-  )
-
-  expect(statuses).toEqual(Object.keys(forged).map((name) => [name, 401]))
-  expect((await whoami(house, 'demo', access)).status).toBe(200)
-})
-
 test('a revoked token, a revoked client and an account that is switched off are refused at once', async () => {
   const { house, accountId } = await start()
   const { server } = house.gatehouse.oauth
@@ -308,12 +269,3 @@ test('no code and no token is anywhere in what the house keeps or says', async (
   expect(secrets.filter((secret) => said.some((text) => text.includes(secret)))).toEqual([])
   expect(answer.headers.get('cache-control')).toContain('no-store')
 })
-
-function decode(part: string): JsonObject {
-  const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-  return isJsonObject(value) ? value : {}
-}
-
-function encode(value: JsonObject): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
