@@ -7,7 +7,7 @@ import { LOGIN_REFUSED, type LoginFactor, type LoginPolicy } from '#login'
 import { createIdentitySigner, createOauth, type AuthServer, type KeyRing, type Oauth } from '#oauth'
 import { troublePage, type AuthorizationServer } from '#signin'
 import type { Storage } from '#storage'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import type { House } from '#tools'
 
 export type AuthenticationDeps = {
@@ -15,6 +15,7 @@ export type AuthenticationDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Audit
+  readonly metrics: Metrics
   readonly identity: Identity
   readonly loginPolicy: LoginPolicy
   readonly house: House
@@ -123,5 +124,7 @@ export function toAuthorizationServer(server: AuthServer): AuthorizationServer {
     denyDevice: (userCode) => server.denyDevice(userCode),
     grants: (accountId) => server.grants(accountId),
     revokeGrant: (accountId, grantId) => server.revokeGrant(accountId, grantId),
+    notices: (accountId) => server.notices(accountId),
+    dismissNotice: (accountId, id) => server.dismissNotice(accountId, id),
   }
 }

@@ -17,6 +17,12 @@ export async function readFormOf(req: IncomingMessage, res: ServerResponse, path
   return true
 }
 
+/** The form that `readFormOf` has read, for the steps around the library. */
+export function formOf({ req }: { readonly req: IncomingMessage }): URLSearchParams | null {
+  const body: unknown = Reflect.get(req, 'body')
+  return typeof body === 'string' ? new URLSearchParams(body) : null
+}
+
 async function readBody(req: IncomingMessage): Promise<Buffer | 'too long'> {
   const chunks: Buffer[] = []
   let size = 0

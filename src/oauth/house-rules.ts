@@ -1,13 +1,16 @@
 import type Provider from 'oidc-provider'
 import type { Audit } from '#audit'
+import type { Directory } from '#identity'
 import { isJsonObject, type Clock } from '#kernel'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import { DevicePace, POLL_SECONDS } from './device-pace.ts'
 import type { EndedGrants } from './ended-grants.ts'
+import { formOf } from './form.ts'
 import { introspect } from './introspection.ts'
 import { RegistrationPace } from './registration.ts'
 import { answerOnce } from './replay.ts'
 import { SCOPE } from './resources.ts'
+import { tellOfReuse } from './reuse.ts'
 import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 import type { Verifier } from './verifier.ts'
@@ -18,6 +21,8 @@ type Deps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
+  readonly metrics: Pick<Metrics, 'tokenReused'>
+  readonly directory: () => Directory
   readonly verifier: Verifier
   readonly ended: EndedGrants
   readonly issuer: () => string
@@ -37,6 +42,7 @@ export function addHouseRules(provider: Provider, deps: Deps): void {
   provider.use((ctx, next) => addDefaultScope(ctx, next))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
   provider.use((ctx, next) => refreshOnce(ctx, next, deps))
+  provider.use((ctx, next) => tellOfReuse(ctx, next, { ...deps, provider }))
   provider.use((ctx, next) => paceDevice(ctx, next, { devices, clock: deps.clock }))
   provider.use((ctx, next) => introspectAccessToken(ctx, next, deps))
   listen(provider, deps)
@@ -131,12 +137,6 @@ function sameRequest(ctx: Context, form: URLSearchParams): string {
   const said = new URLSearchParams(form)
   said.sort()
   return JSON.stringify([ctx.get('authorization'), said.toString()])
-}
-
-/** The form that the door has read already. */
-function formOf(ctx: Context): URLSearchParams | null {
-  const body: unknown = Reflect.get(ctx.req, 'body')
-  return typeof body === 'string' ? new URLSearchParams(body) : null
 }
 
 type Told = { what: string; clientId?: string | undefined; accountId?: string | undefined; reason?: string }

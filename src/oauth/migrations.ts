@@ -21,6 +21,14 @@ export const OAUTH_MIGRATIONS: Migrations = {
         token_ref text primary key, answer bytea, begun_at bigint not null)`.execute(db)
     },
   },
+  '2026-11-26_oauth_notice': {
+    async up(db) {
+      await sql`create table oauth_notice (
+        id text primary key, account_id text not null, client_name text not null, reused text not null,
+        address text not null, at bigint not null)`.execute(db)
+      await sql`create index oauth_notice_account on oauth_notice (account_id)`.execute(db)
+    },
+  },
   '2026-11-26_oauth_key_rotation': {
     async up(db) {
       await sql`alter table oauth_key add column signs_at bigint not null default 0`.execute(db)

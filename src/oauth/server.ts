@@ -29,6 +29,15 @@ export type ConnectedClient = {
   readonly grantedAt: number
 }
 
+/** That something of a client's came a second time, so all that it had was ended. */
+export type Notice = {
+  readonly id: string
+  readonly clientName: string
+  readonly reused: string
+  readonly address: string
+  readonly at: number
+}
+
 /** The port between the authorization server and the pages on which people answer. */
 export type AuthServer = {
   findInteraction(cookie: string, uid: string): Promise<Question | null>
@@ -41,6 +50,9 @@ export type AuthServer = {
   grants(accountId: string): Promise<readonly ConnectedClient[]>
   /** Ends all tokens of a grant, on every replica. Someone else's is `oauth/no-such-grant`. */
   revokeGrant(accountId: string, grantId: string): Promise<void>
+  /** What the person has not yet said to have read, newest first. */
+  notices(accountId: string): Promise<readonly Notice[]>
+  dismissNotice(accountId: string, id: string): Promise<void>
 }
 
 type Deps = {
@@ -78,6 +90,15 @@ export function createAuthServer(deps: Deps): AuthServer {
     },
     ...deviceVerbs(deps),
     grants: (accountId) => listGrants(deps, accountId),
+    notices: async (accountId) =>
+      (await deps.store.notices.ofAccount(accountId)).map(({ id, client_name: clientName, reused, address, at }) => ({
+        id,
+        clientName,
+        reused,
+        address,
+        at,
+      })),
+    dismissNotice: (accountId, id) => deps.store.notices.remove(accountId, id),
     revokeGrant: async (accountId, grantId) => {
       const grant = await provider().Grant.find(grantId)
       if (grant === undefined || grant.accountId !== accountId)

@@ -5,7 +5,7 @@ import type { Egress } from '#http'
 import type { Directory } from '#identity'
 import type { Clock, JsonObject } from '#kernel'
 import type { Storage } from '#storage'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import { createDocumentFetch } from './documents.ts'
 import { EndedGrants } from './ended-grants.ts'
 import type { KeyRing } from './signing-keys/ring.ts'
@@ -24,6 +24,7 @@ export type OauthDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
+  readonly metrics: Pick<Metrics, 'tokenReused'>
   readonly egress: Egress
   readonly keyRing: KeyRing
   readonly directory: () => Directory

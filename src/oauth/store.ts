@@ -13,9 +13,19 @@ export type RecordRow = {
   expires_at: number | null
   created_at: number
 }
+/** Something that a person shall read on their account page. */
+type NoticeRow = {
+  id: string
+  account_id: string
+  client_name: string
+  reused: string
+  address: string
+  at: number
+}
 type OauthTables = {
   oauth_record: RecordRow
   oauth_ended_grant: { grant_id: string; ended_at: number }
+  oauth_notice: NoticeRow
   oauth_replay: { token_ref: string; answer: Uint8Array | null; begun_at: number }
 }
 
@@ -68,12 +78,17 @@ export function createOauthStore(storage: Storage) {
         .limit(1_000)
         .execute(),
     sweep: async (now: number, endedBefore: number): Promise<void> => {
+      await db
+        .deleteFrom('oauth_notice')
+        .where('at', '<', now - NOTICE_MS)
+        .execute()
       await db.deleteFrom('oauth_record').where('expires_at', '<', now).execute()
       await db.deleteFrom('oauth_ended_grant').where('ended_at', '<', endedBefore).execute()
       await db.deleteFrom('oauth_replay').where('begun_at', '<', endedBefore).execute()
     },
     ...createEndedStore(db),
     replay: createReplayStore(db),
+    notices: createNoticeStore(db),
   }
 }
 
@@ -88,6 +103,33 @@ function createEndedStore(db: Kysely<OauthTables>) {
     },
     endedGrants: async (): Promise<string[]> =>
       (await db.selectFrom('oauth_ended_grant').select('grant_id').execute()).map(({ grant_id }) => grant_id),
+  }
+}
+
+const NOTICE_MS = 90 * 86_400_000
+
+function createNoticeStore(db: Kysely<OauthTables>) {
+  return {
+    /** True for the first of this id. */
+    add: async (notice: NoticeRow): Promise<boolean> => {
+      const added = await db
+        .insertInto('oauth_notice')
+        .values(notice)
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst()
+      return (added.numInsertedOrUpdatedRows ?? 0n) > 0n
+    },
+    ofAccount: (accountId: string): Promise<NoticeRow[]> =>
+      db
+        .selectFrom('oauth_notice')
+        .selectAll()
+        .where('account_id', '=', accountId)
+        .orderBy('at', 'desc')
+        .limit(20)
+        .execute(),
+    remove: async (accountId: string, id: string): Promise<void> => {
+      await db.deleteFrom('oauth_notice').where('account_id', '=', accountId).where('id', '=', id).execute()
+    },
   }
 }
 

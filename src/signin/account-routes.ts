@@ -44,6 +44,7 @@ export function accountRoutes(app: Hono, deps: SignInDeps): void {
   act('/account/sessions/end', false, (member, form) => endSession(deps, member, form))
   act('/account/sessions/end-others', false, (member) => endOthers(deps, member))
   act('/account/clients/revoke', false, (member, form) => revokeClient(deps, member, form))
+  act('/account/notices/dismiss', false, (member, form) => dismissNotice(deps, member, form))
   act('/account/keys/revoke', false, (member, form) => revokeKey(deps, member, form))
   page('/account/password', true, async ({ context, frame, account }) => context.html(passwordPage(frame, account)))
   act('/account/password', true, (member, form) => changePassword(deps, member, form))
@@ -99,12 +100,13 @@ function done(context: Context, what: string): Response {
 
 async function showAccount(deps: SignInDeps, { context, frame, account, session }: Member): Promise<Response> {
   const { accountId, userId, name, role, groups } = account
-  const [factors, sessions, keys, clients, links] = await Promise.all([
+  const [factors, sessions, keys, clients, links, notices] = await Promise.all([
     deps.accounts.factors(accountId),
     deps.sessions.list(accountId),
     deps.accounts.keys(userId),
     deps.server.grants(accountId),
     deps.sources.links(accountId),
+    deps.server.notices(accountId),
   ])
   const linkable = deps.sources
     .buttons()
@@ -116,6 +118,7 @@ async function showAccount(deps: SignInDeps, { context, frame, account, session 
     name,
     role,
     groups,
+    notices,
     keys,
     clients,
     links,
@@ -166,6 +169,11 @@ async function revokeClient(deps: SignInDeps, member: Member, form: URLSearchPar
   await deps.server.revokeGrant(member.account.accountId, id)
   await record(deps, member, 'grant.disconnected', { grant: id.slice(0, 64) })
   return done(member.context, 'client')
+}
+
+async function dismissNotice(deps: SignInDeps, member: Member, form: URLSearchParams): Promise<Response> {
+  await deps.server.dismissNotice(member.account.accountId, form.get('id') ?? '')
+  return member.context.redirect('/account', 303)
 }
 
 async function revokeKey(deps: SignInDeps, member: Member, form: URLSearchParams): Promise<Response> {

@@ -145,4 +145,17 @@ export type AuthorizationServer = {
   >
   /** Someone else's is "not found". */
   revokeGrant(accountId: string, grantId: string): Promise<void>
+
+  /** Programs whose code or token came a second time, so that all their access was ended; newest first. */
+  notices(accountId: string): Promise<
+    readonly {
+      readonly id: string
+      readonly clientName: string
+      readonly reused: string
+      readonly address: string
+      readonly at: number
+    }[]
+  >
+  /** The person has read it. Someone else's stays. */
+  dismissNotice(accountId: string, id: string): Promise<void>
 }

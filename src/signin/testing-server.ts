@@ -40,5 +40,7 @@ export function createMemoryServer(): MemoryServer {
     denyDevice: async (userCode) => void answers.push(`deny device ${userCode}`),
     grants: async () => [{ grantId: 'grant_1', name: 'Claude Code', gateways: ['finance'], grantedAt: Date.now() }],
     revokeGrant: async (_, grantId) => void answers.push(`revoke ${grantId}`),
+    notices: async () => [],
+    dismissNotice: async (_, id) => void answers.push(`dismiss ${id}`),
   }
 }

@@ -31,6 +31,8 @@ export type Metrics = {
   approval(outcome: 'requested' | 'approved' | 'denied' | 'expired'): void
   /** One attempt to prove who somebody is. */
   signIn(factor: string, outcome: 'right' | 'wrong' | 'locked'): void
+  /** Something of a client's that is good once came a second time, and its grant was ended. */
+  tokenReused(reused: 'refresh token' | 'authorization code' | 'device code'): void
   /** Removes a server that is no longer configured. */
   forgetServer(server: string): void
   /** One group commit of audit records. */
@@ -60,6 +62,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     hook: createHookMeter(registry, maxNames),
     approval: createApprovalMeter(registry),
     signIn: createSignInMeter(registry),
+    tokenReused: createReuseMeter(registry),
     auditCommit: createAuditMeter(registry),
     auditMoved: createMovedMeter(registry),
     watch: createWatchedGauges(registry),
@@ -155,6 +158,16 @@ function createSignInMeter(registry: Registry): Metrics['signIn'] {
     registers: [registry],
   })
   return (factor, outcome) => attempts.inc({ factor, outcome })
+}
+
+function createReuseMeter(registry: Registry): Metrics['tokenReused'] {
+  const reuses = new Counter({
+    name: 'gatehouse_oauth_token_reuses_total',
+    help: 'Grants that were ended because a code or a refresh token of theirs came a second time.',
+    labelNames: ['reused'],
+    registers: [registry],
+  })
+  return (reused) => reuses.inc({ reused })
 }
 
 function createMovedMeter(registry: Registry): Metrics['auditMoved'] {

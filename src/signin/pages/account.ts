@@ -30,6 +30,13 @@ export type AccountView = {
     readonly lastUsedAt: number | null
     readonly expiresAt: number | null
   }[]
+  readonly notices: readonly {
+    readonly id: string
+    readonly clientName: string
+    readonly reused: string
+    readonly address: string
+    readonly at: number
+  }[]
   readonly clients: readonly {
     readonly grantId: string
     readonly name: string
@@ -52,10 +59,32 @@ export function accountPage(frame: Frame, view: AccountView): Html {
       </div>
       ${buttonForm(frame, { action: '/account/sign-out', label: 'Sign out' })}
     </header>
-    ${alert(view.trouble)} ${notice(view.done)} ${factors(frame, view)} ${sessions(frame, view)} ${clients(frame, view)}
-    ${keys(frame, view)} ${links(frame, view)}
+    ${alert(view.trouble)} ${notice(view.done)} ${notices(frame, view)} ${factors(frame, view)} ${sessions(frame, view)}
+    ${clients(frame, view)} ${keys(frame, view)} ${links(frame, view)}
     ${view.role === 'admin' ? html`<p class="foot"><a href="/account/login-policy">Try the login policy</a></p>` : ''}`
   return layout(frame, { title: 'Your account', body, isWide: true })
+}
+
+function notices(frame: Frame, view: AccountView): Html | '' {
+  if (view.notices.length === 0) return ''
+  return html`<section aria-labelledby="notices">
+    <h2 id="notices">Please read</h2>
+    <ul class="rows">
+      ${view.notices.map(
+        ({ id, clientName, reused, address, at }) =>
+          html`<li>
+            <div>
+              The access of ${clientName} was ended.
+              <p class="meta">
+                On ${moment(at)} an old ${reused} of it was used again, from ${address}. Somebody else may have a copy
+                of it. If you trust the program and the place it runs in, connect it again; nothing else is to be done.
+              </p>
+            </div>
+            ${buttonForm(frame, { action: '/account/notices/dismiss', label: 'I have read it', name: 'id', value: id, about: `about ${clientName}` })}
+          </li>`,
+      )}
+    </ul>
+  </section>`
 }
 
 function factors(frame: Frame, view: AccountView): Html {
