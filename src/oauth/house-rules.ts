@@ -12,6 +12,8 @@ import { answerOnce } from './replay.ts'
 import { SCOPE } from './resources.ts'
 import { tellOfReuse } from './reuse.ts'
 import type { Sealed } from './sealed.ts'
+import { forgetOtherPerson } from './other-person.ts'
+import { COOKIES } from './provider.ts'
 import type { OauthStore } from './store.ts'
 import type { Verifier } from './verifier.ts'
 
@@ -40,6 +42,7 @@ export function addHouseRules(provider: Provider, deps: Deps): void {
   const devices = new DevicePace()
   provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
   provider.use((ctx, next) => addDefaultScope(ctx, next))
+  provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES }))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
   provider.use((ctx, next) => refreshOnce(ctx, next, deps))
   provider.use((ctx, next) => tellOfReuse(ctx, next, { ...deps, provider }))

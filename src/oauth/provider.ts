@@ -122,11 +122,14 @@ const ROUTES = {
   userinfo: '/oauth/userinfo',
 }
 
+/** Their names, by what they are for. */
+export const COOKIES = { session: 'gh_oauth', interaction: 'gh_oauth_asked', resume: 'gh_oauth_resume' }
+
 function cookiesOf({ cookieKey }: ProviderDeps): Configuration['cookies'] {
   const common = { signed: true, httpOnly: true, sameSite: 'lax', overwrite: true } as const
   return {
     keys: [cookieKey.toString('base64url')],
-    names: { session: 'gh_oauth', interaction: 'gh_oauth_asked', resume: 'gh_oauth_resume' },
+    names: COOKIES,
     long: common,
     short: common,
   }
