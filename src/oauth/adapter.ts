@@ -44,6 +44,7 @@ class StoredModel implements Adapter {
       // The library's payloads are plain JSON.
       payload: sealed.seal(`${this.#model}/${ref}`, JSON.parse(JSON.stringify({ ...kept, ownId: id }))),
       consumed_at: null,
+      answered_at: null,
       expires_at: expiresIn === undefined ? null : now + expiresIn * 1_000,
       created_at: now,
     })
@@ -80,8 +81,10 @@ class StoredModel implements Adapter {
   async #find(by: 'id' | 'uid_ref' | 'code_ref', text: string): Promise<AdapterPayload | undefined> {
     const { store, sealed, clock } = this.#deps
     const row = await store.find(this.#model, by, sealed.refOf(text))
-    if (row === undefined || (row.expires_at !== null && row.expires_at <= clock.now())) return undefined
-    return openRecord(sealed, row)
+    if (row === undefined) return undefined
+    if (row.expires_at === null || row.expires_at > clock.now()) return openRecord(sealed, row)
+    // A device shall hear that its code has expired (RFC 8628 §3.5), and not that there is none.
+    return this.#model === 'DeviceCode' ? { ...openRecord(sealed, row), exp: 0 } : undefined
   }
 }
 

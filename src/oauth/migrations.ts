@@ -29,6 +29,11 @@ export const OAUTH_MIGRATIONS: Migrations = {
       await sql`create index oauth_notice_account on oauth_notice (account_id)`.execute(db)
     },
   },
+  '2026-11-26_oauth_answered': {
+    async up(db) {
+      await sql`alter table oauth_record add column answered_at bigint`.execute(db)
+    },
+  },
   '2026-11-26_oauth_key_rotation': {
     async up(db) {
       await sql`alter table oauth_key add column signs_at bigint not null default 0`.execute(db)

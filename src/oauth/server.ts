@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type Provider from 'oidc-provider'
-import { Problem } from '#kernel'
+import { Problem, type Clock } from '#kernel'
 import { BAD_DEVICE_CODE, NO_SUCH_GRANT } from './problems.ts'
 import { openRecord } from './adapter.ts'
 import { SCOPE, scopesOf, type GatewayResource, type Resources } from './resources.ts'
@@ -44,7 +44,9 @@ export type AuthServer = {
   /** Where the browser goes on to. */
   allow(cookie: string, answer: { uid: string; by: Answerer }): Promise<string>
   deny(cookie: string, uid: string): Promise<string>
-  findDevice(userCode: string): Promise<Omit<Question, 'redirectUri' | 'isKnown' | 'signedInAfter'>>
+  /** Null for a code that is unknown, answered or expired. */
+  findDevice(userCode: string): Promise<Omit<Question, 'redirectUri' | 'isKnown' | 'signedInAfter'> | null>
+  /** A device is answered once: `oauth/bad-device-code` for all but the first who allows or denies it. */
   allowDevice(answer: { userCode: string; by: Answerer }): Promise<void>
   denyDevice(userCode: string): Promise<void>
   grants(accountId: string): Promise<readonly ConnectedClient[]>
@@ -60,6 +62,7 @@ type Deps = {
   readonly resources: Resources
   readonly store: OauthStore
   readonly sealed: Sealed
+  readonly clock: Clock
 }
 
 export function createAuthServer(deps: Deps): AuthServer {
@@ -114,13 +117,20 @@ function deviceVerbs(deps: Deps): Pick<AuthServer, 'findDevice' | 'allowDevice' 
   const find = async (userCode: string) => {
     const plain = userCode.toUpperCase().replaceAll(/[^A-Z0-9]/g, '')
     const code = plain.length === 8 ? await provider().DeviceCode.findByUserCode(plain) : undefined
-    if (code === undefined || code.isExpired || code.error !== undefined || code.accountId !== undefined)
-      throw new Problem(BAD_DEVICE_CODE, 'This code is not valid (any more). Start again on the device.')
-    return code
+    const isOpen = code?.isExpired === false && code.error === undefined && code.accountId === undefined
+    return isOpen ? code : null
+  }
+  /** Whoever is first, on whatever replica, answers it. What comes after may fail; then nobody has answered. */
+  const claim = async (userCode: string) => {
+    const code = await find(userCode)
+    if (code !== null && (await deps.store.answer('DeviceCode', deps.sealed.refOf(code.jti), deps.clock.now())))
+      return code
+    throw new Problem(BAD_DEVICE_CODE, 'This code is not valid (any more). Start again on the device.')
   }
   return {
     findDevice: async (userCode) => {
       const code = await find(userCode)
+      if (code === null) return null
       const {
         redirectUri: _,
         isKnown: __,
@@ -132,7 +142,7 @@ function deviceVerbs(deps: Deps): Pick<AuthServer, 'findDevice' | 'allowDevice' 
       return question
     },
     allowDevice: async ({ userCode, by }) => {
-      const code = await find(userCode)
+      const code = await claim(userCode)
       const params = { ...code.params, client_id: code.clientId }
       const grantId = await saveGrant(deps, { params, accountId: by.accountId })
       const { scopes, indicator } = wishesOf(params)
@@ -147,7 +157,7 @@ function deviceVerbs(deps: Deps): Pick<AuthServer, 'findDevice' | 'allowDevice' 
       await code.save()
     },
     denyDevice: async (userCode) => {
-      const code = await find(userCode)
+      const code = await claim(userCode)
       Object.assign(code, { error: 'access_denied', errorDescription: 'the person said no' })
       await code.save()
     },

@@ -56,6 +56,8 @@ export type Oauth = {
 }
 
 const SWEEP_MS = 600_000
+/** For so long, a device still hears that its code has expired. */
+const EXPIRED_MS = 600_000
 const MEMORY_MS = 7 * 86_400_000
 
 /** Makes the authorization server. It is built with its first request, when the public address is known. */
@@ -90,11 +92,11 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
     return made
   }
   const sweep = setInterval(() => {
-    store.sweep(clock.now(), clock.now() - MEMORY_MS).catch(() => {}) // what is missed now goes with the next one
+    store.sweep(clock.now() - EXPIRED_MS, clock.now() - MEMORY_MS).catch(() => {}) // what is missed now goes with the next one
   }, SWEEP_MS)
   sweep.unref()
   return {
-    server: createAuthServer({ provider: () => built().provider, resources, store, sealed }),
+    server: createAuthServer({ provider: () => built().provider, resources, store, sealed, clock }),
     authenticate: (credentials) => verifier.authenticate(credentials),
     describeResource: (slug) => resources.describe(slug),
     takes: (path) => path.startsWith('/oauth/') || path.startsWith('/.well-known/o'),

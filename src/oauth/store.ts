@@ -10,6 +10,8 @@ export type RecordRow = {
   account_id: string | null
   payload: Uint8Array
   consumed_at: number | null
+  /** A device code: when a person said yes or no. */
+  answered_at: number | null
   expires_at: number | null
   created_at: number
 }
@@ -49,17 +51,7 @@ export function createOauthStore(storage: Storage) {
     },
     find: (model: string, by: 'id' | 'uid_ref' | 'code_ref', ref: string): Promise<RecordRow | undefined> =>
       db.selectFrom('oauth_record').selectAll().where('model', '=', model).where(by, '=', ref).executeTakeFirst(),
-    /** True for the one who marks it first. */
-    consume: async (model: string, id: string, at: number): Promise<boolean> => {
-      const marked = await db
-        .updateTable('oauth_record')
-        .set({ consumed_at: at })
-        .where('model', '=', model)
-        .where('id', '=', id)
-        .where('consumed_at', 'is', null)
-        .executeTakeFirst()
-      return marked.numUpdatedRows > 0n
-    },
+    ...createOnceStore(db),
     remove: async (model: string, id: string): Promise<void> => {
       await db.deleteFrom('oauth_record').where('model', '=', model).where('id', '=', id).execute()
     },
@@ -89,6 +81,27 @@ export function createOauthStore(storage: Storage) {
     ...createEndedStore(db),
     replay: createReplayStore(db),
     notices: createNoticeStore(db),
+  }
+}
+
+/** What happens once, whoever else tries at the same time: true for the first. */
+function createOnceStore(db: Kysely<OauthTables>) {
+  const mark = async (
+    column: 'consumed_at' | 'answered_at',
+    { model, id, at }: { model: string; id: string; at: number },
+  ) => {
+    const marked = await db
+      .updateTable('oauth_record')
+      .set({ [column]: at })
+      .where('model', '=', model)
+      .where('id', '=', id)
+      .where(column, 'is', null)
+      .executeTakeFirst()
+    return marked.numUpdatedRows > 0n
+  }
+  return {
+    consume: (model: string, id: string, at: number): Promise<boolean> => mark('consumed_at', { model, id, at }),
+    answer: (model: string, id: string, at: number): Promise<boolean> => mark('answered_at', { model, id, at }),
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Hono } from 'hono'
+import type { AuditEvent } from '#audit'
 import { isProblem, Problem } from '#kernel'
 import { requireEntry } from './entry.ts'
 import { deviceApprovalPage, deviceCodePage } from './pages/device.ts'
 import { messagePage } from './pages/message.ts'
 import { BAD_FORM } from './problems.ts'
+import type { Account, DeviceQuestion, From } from './ports.ts'
 import { describeScopes } from './scopes.ts'
 import type { SignInDeps } from './service.ts'
 import { readForm, visit, type Visit } from './visit.ts'
@@ -25,7 +27,11 @@ export function deviceRoutes(app: Hono, deps: SignInDeps): void {
     if (visitor.account === null)
       return context.redirect(`/signin?return=${encodeURIComponent(pathWith(userCode))}`, 303)
     try {
-      const { clientName, gateway, scopes } = await deps.server.findDevice(userCode, visitor.from)
+      const { clientName, gateway, scopes } = await findDevice(
+        deps,
+        { account: visitor.account, from: visitor.from },
+        userCode,
+      )
       const title = gateway?.title ?? null
       const view = {
         code: userCode,
@@ -54,7 +60,7 @@ async function decide(deps: SignInDeps, visitor: Visit): Promise<Response> {
   const userCode = (form.get('user_code') ?? '').trim().slice(0, 32)
   if (session === null || account === null)
     return context.redirect(`/signin?return=${encodeURIComponent(pathWith(userCode))}`, 303)
-  const asked = await deps.server.findDevice(userCode, visitor.from)
+  const asked = await findDevice(deps, { account, from: visitor.from }, userCode)
   const services = [...(asked.gateway === null ? [] : [asked.gateway.slug]), `client:${asked.clientId}`]
   const event = {
     what: 'device.approval',
@@ -67,17 +73,42 @@ async function decide(deps: SignInDeps, visitor: Visit): Promise<Response> {
     case 'allow':
       await requireEntry(deps, visitor, { account, session, services })
       await deps.audit.record({ ...event, decision: 'allowed' })
-      await deps.server.allowDevice({ userCode, session, account })
+      await answering(deps, event, () => deps.server.allowDevice({ userCode, session, account }))
       return await context.html(
         messagePage(frame, { title: 'Connected', text: 'Go back to your device. You can close this window.' }),
       )
     case 'deny':
       await deps.audit.record({ ...event, decision: 'denied', reason: 'the person said no' })
-      await deps.server.denyDevice(userCode)
+      await answering(deps, event, () => deps.server.denyDevice(userCode))
       return await context.html(
         messagePage(frame, { title: 'Not connected', text: 'The device was told no. You can close this window.' }),
       )
     default:
       throw new Problem(BAD_FORM, 'Choose "Allow" or "Cancel".')
+  }
+}
+
+/** Somebody signed in types a code; wrong ones are counted. */
+function findDevice(
+  deps: SignInDeps,
+  { account, from }: { account: Account; from: From },
+  userCode: string,
+): Promise<DeviceQuestion> {
+  const { accountId } = account
+  return deps.accounts.checkDeviceCode({ accountId, from }, () => deps.server.findDevice(userCode))
+}
+
+/** The answer is recorded before it is given; one that came too late has a second record. */
+async function answering(
+  deps: SignInDeps,
+  event: Omit<AuditEvent, 'decision'>,
+  answer: () => Promise<void>,
+): Promise<void> {
+  try {
+    await answer()
+  } catch (error) {
+    const reason = isProblem(error) ? error.message : 'the answer could not be stored'
+    await deps.audit.record({ ...event, decision: 'failed', reason })
+    throw error
   }
 }

@@ -45,6 +45,9 @@ export function accountsFrom(identity: Parts): Accounts {
       if (await identity.signIn.checkSecond({ accountId, factor: 'recovery-code', from }, check)) return
       wrong('That recovery code is not right, or it was used before.')
     },
+    checkDeviceCode: async (attempt, look) =>
+      (await identity.signIn.checkDeviceCode(attempt, look)) ??
+      wrong('This code is not valid (any more). Start again on the device.'),
     factors: (accountId) => identity.factors.list(accountId),
     setPassword: (accountId, password) => identity.passwords.set(accountId, new Secret(password), self(accountId)),
     beginTotp: (accountId) => identity.factors.beginTotp(accountId),

@@ -50,6 +50,9 @@ export type Accounts = {
   checkTotp(attempt: { accountId: string; code: string; from: From }): Promise<void>
   checkRecoveryCode(attempt: { accountId: string; code: string; from: From }): Promise<void>
 
+  /** Looks up the code that a device shows. Throws a Problem for a wrong one, and after too many of them. */
+  checkDeviceCode<T>(attempt: { accountId: string; from: From }, look: () => Promise<T | null>): Promise<T>
+
   factors(accountId: string): Promise<Factors>
   setPassword(accountId: string, password: string): Promise<void>
   /** A secret to be confirmed with its first code; until then nothing is in use. */
@@ -121,6 +124,8 @@ export type ConsentQuestion = {
   readonly isKnown: boolean
 }
 
+export type DeviceQuestion = Omit<ConsentQuestion, 'redirectUri' | 'isKnown' | 'signedInAfter'>
+
 /** What the authorization server answers the browser with. */
 export type Handed = { readonly location: string; readonly cookies: readonly string[] }
 
@@ -130,8 +135,9 @@ export type AuthorizationServer = {
   allow(request: Request, answer: { uid: string; session: Session; account: Account }): Promise<Handed>
   deny(request: Request, uid: string): Promise<Handed>
 
-  /** Wrong codes are counted. Throws a Problem for one that is unknown, used or expired. */
-  findDevice(userCode: string, from: From): Promise<Omit<ConsentQuestion, 'redirectUri' | 'isKnown' | 'signedInAfter'>>
+  /** Null for a code that is unknown, answered or expired. */
+  findDevice(userCode: string): Promise<DeviceQuestion | null>
+  /** A device is answered once, whoever is faster; throws a Problem for all others. So does `denyDevice`. */
   allowDevice(answer: { userCode: string; session: Session; account: Account }): Promise<void>
   denyDevice(userCode: string): Promise<void>
 

@@ -1,12 +1,9 @@
 /** For tests only: an authorization server that asks what a test tells it to, and remembers the answers. */
-import { Problem } from '#kernel'
-import type { AuthorizationServer, ConsentQuestion } from './ports.ts'
-
-const GONE = { code: 'signin/test-gone', status: 404, title: 'Not found' } as const
+import type { AuthorizationServer, ConsentQuestion, DeviceQuestion } from './ports.ts'
 
 export type MemoryServer = AuthorizationServer & {
   readonly questions: Map<string, ConsentQuestion>
-  readonly devices: Map<string, Omit<ConsentQuestion, 'redirectUri' | 'isKnown' | 'signedInAfter'>>
+  readonly devices: Map<string, DeviceQuestion>
   readonly answers: string[]
 }
 
@@ -31,11 +28,7 @@ export function createMemoryServer(): MemoryServer {
       answers.push(`deny ${uid}`)
       return onward(uid, 'error=access_denied')
     },
-    findDevice: async (userCode) => {
-      const found = devices.get(userCode)
-      if (!found) throw new Problem(GONE, 'That code is not known, or its time is over.')
-      return found
-    },
+    findDevice: async (userCode) => devices.get(userCode) ?? null,
     allowDevice: async ({ userCode, account }) => void answers.push(`allow device ${userCode} ${account.userId}`),
     denyDevice: async (userCode) => void answers.push(`deny device ${userCode}`),
     grants: async () => [{ grantId: 'grant_1', name: 'Claude Code', gateways: ['finance'], grantedAt: Date.now() }],

@@ -1,6 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { JsonObject } from '#kernel'
+import { openBrowser, type TestBrowser } from '../../src/signin/testing-browser.ts'
 import { post, refresh, register, textOf, tokensFor, type Answer } from './oauth-client.ts'
+import { addPerson } from './person.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -140,4 +142,93 @@ test('a service that proves who it is learns whether a token counts now, and oth
   expect(own.body['active']).toBe(true)
   expect([byStranger.body, forged.body, revoked.body]).toEqual([inactive, inactive, inactive])
   expect(withoutProof.status).toBe(401)
+})
+
+test('a device whose code has expired is told so', async () => {
+  const { house, clock } = await start()
+  const { asked, poll } = await startDevice(house)
+
+  clock.skippedMs += 601_000
+
+  expect((await poll()).body['error']).toBe('expired_token')
+  expect(await house.gatehouse.oauth.server.findDevice(textOf(asked.body['user_code']))).toBeNull()
+})
+
+test('the link with the code in it asks for a sign-in, shows the program, and connects it only after a yes', async () => {
+  const { house, clock } = await start()
+  const ada = await addPerson(house, 'ada')
+  const { asked, poll } = await startDevice(house)
+  const link = textOf(asked.body['verification_uri_complete'])
+  const code = textOf(asked.body['user_code'])
+
+  const stranger = await openBrowser(house.url).get(link)
+  const form = await ada.browser.get(link)
+  const shown = await ada.browser.post('/device', { user_code: code })
+  clock.skippedMs += 6_000
+  const before = await poll()
+  const done = await ada.browser.post('/device/approve', { user_code: code, decision: 'allow' })
+  clock.skippedMs += 6_000
+  const after = await poll()
+
+  expect([stranger.status, stranger.location]).toEqual([
+    303,
+    `/signin?return=${encodeURIComponent(`/device?user_code=${code}`)}`,
+  ])
+  expect(form.text).toContain(`value="${code}"`)
+  expect(shown.text).toContain('<strong>A client</strong> wants to act')
+  expect([before.body['error'], done.status, after.status]).toEqual(['authorization_pending', 200, 200])
+})
+
+test('five wrong codes stop the one who types them, for as long as a code lives, and nobody else', async () => {
+  const { house, clock } = await start()
+  const [mallory, ada] = await Promise.all([addPerson(house, 'mallory'), addPerson(house, 'ada')])
+  const { asked } = await startDevice(house)
+  const code = textOf(asked.body['user_code'])
+  const own = textOf((await startDevice(house)).asked.body['user_code'])
+  const type = async ({ browser }: { browser: TestBrowser }, typed: string): Promise<string> => {
+    await browser.get('/device')
+    const { text } = await browser.post('/device', { user_code: typed })
+    return /wants to act|not valid|Too many wrong guesses/.exec(text)?.[0] ?? text
+  }
+
+  const wrong: string[] = []
+  for (const n of [1, 2, 3, 4]) wrong.push(await type(mallory, `BBBB-BBB${n}`))
+  // A code of one's own is no way to begin anew.
+  const inBetween = await type(mallory, own)
+  const fifth = await type(mallory, 'CCCC-CCCC')
+  const locked = await type(mallory, code)
+  const other = await type(ada, code)
+  clock.skippedMs += 601_000
+  const later = await type(mallory, textOf((await startDevice(house)).asked.body['user_code']))
+
+  expect(wrong).toEqual(['not valid', 'not valid', 'not valid', 'not valid'])
+  expect([inBetween, fifth, locked]).toEqual(['wants to act', 'not valid', 'Too many wrong guesses'])
+  expect([other, later]).toEqual(['wants to act', 'wants to act'])
+  const { records } = await house.gatehouse.audit.search({ what: 'sign-in.attempted', user: 'mallory' })
+  expect(records).toHaveLength(6)
+  expect(records[0]).toMatchObject({ reason: 'too many wrong guesses', extra: { factor: 'device-code' } })
+})
+
+test('of many answers for one device the first counts, and no other leaves anything behind', async () => {
+  const { house, clock } = await start()
+  const people = await Promise.all(['ada', 'bea', 'cleo'].map((userId) => addPerson(house, userId)))
+  const { asked, poll } = await startDevice(house)
+  const userCode = textOf(asked.body['user_code'])
+  const { server } = house.gatehouse.oauth
+  const signedInAt = Date.now()
+
+  const answers = await Promise.allSettled([
+    ...people.map(({ accountId }) =>
+      server.allowDevice({ userCode, by: { accountId, factor: 'password', signedInAt } }),
+    ),
+    server.denyDevice(userCode),
+  ])
+  clock.skippedMs += 6_000
+  const told = await poll()
+
+  const grants = await Promise.all(people.map(({ accountId }) => server.grants(accountId)))
+  const allowed = answers.slice(0, 3).filter(({ status }) => status === 'fulfilled')
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  expect(grants.flat()).toHaveLength(allowed.length)
+  expect(told.status).toBe(allowed.length === 1 ? 200 : 400)
 })

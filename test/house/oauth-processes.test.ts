@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { openBrowser, type TestBrowser } from '../../src/signin/testing-browser.ts'
 import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.ts'
 import { freePort } from '../fakes/listen.ts'
-import { authorize, redeem, refresh, register, textOf, tokensFor } from './oauth-client.ts'
+import { authorize, post, redeem, refresh, register, textOf, tokensFor } from './oauth-client.ts'
 import { addPerson, PASSWORD } from './person.ts'
 import { startHouseProcess } from './start-house-process.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
@@ -95,6 +95,39 @@ describe.skipIf(!postgresIsAvailable())('two processes on one database', { timeo
     expect((await refresh(both[1], heir)).status).toBe(200)
   })
 
+  test('a device that two people allow at once, and one refuses, at both processes, is answered once', async () => {
+    const { house, both } = await startTwo()
+    const people = [await addPerson(house, 'ada'), await addPerson(house, 'bea')] as const
+    await eventually(
+      () => openBrowser(both[1].url).signIn('bea', PASSWORD),
+      ({ status }) => status === 303,
+      10_000,
+    )
+    const [ada, adaThere, bea] = await Promise.all([
+      signedIn(both[0], 'ada'),
+      signedIn(both[1], 'ada'),
+      signedIn(both[1], 'bea'),
+    ])
+
+    const rounds: { answered: boolean[]; isAllowed: boolean }[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const { userCode, poll } = await askForDevice(house)
+      const pages = await Promise.all([
+        ada.post('/device/approve', { user_code: userCode, decision: 'allow' }),
+        bea.post('/device/approve', { user_code: userCode, decision: 'allow' }),
+        adaThere.post('/device/approve', { user_code: userCode, decision: 'deny' }),
+      ])
+      const answered = pages.map(({ status }) => status === 200)
+      rounds.push({ answered, isAllowed: (await poll()).status === 200 })
+    }
+
+    const grants = await Promise.all(people.map(({ accountId }) => house.gatehouse.oauth.server.grants(accountId)))
+    const wins = (who: number) => rounds.filter(({ answered }) => answered[who]).length
+    expect(rounds.map(({ answered }) => answered.filter(Boolean).length)).toEqual([1, 1, 1, 1, 1])
+    expect(rounds.map(({ isAllowed }) => isAllowed)).toEqual(rounds.map(({ answered }) => answered[2] === false))
+    expect(grants.map((list) => list.length)).toEqual([wins(0), wins(1)])
+  })
+
   test('a code of an app is taken once, of fifty who send it at once and however it is written later', async () => {
     const { house, both } = await startTwo()
     const { browser } = await addPerson(house, 'ada')
@@ -121,6 +154,25 @@ describe.skipIf(!postgresIsAvailable())('two processes on one database', { timeo
     expect(again.map((seen) => seen?.status)).not.toContain(303)
   })
 })
+
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+
+async function askForDevice(house: TestHouse) {
+  const clientId = textOf(
+    (await register(house, { grant_types: [DEVICE_GRANT], redirect_uris: [], response_types: [] })).body['client_id'],
+  )
+  const wish = { client_id: clientId, scope: 'mcp', resource: gatewayUrl(house, 'demo') }
+  const { body } = await post(`${house.url}/oauth/device`, wish)
+  const form = { grant_type: DEVICE_GRANT, client_id: clientId, device_code: textOf(body['device_code']) }
+  return { userCode: textOf(body['user_code']), poll: () => post(`${house.url}/oauth/token`, form) }
+}
+
+async function signedIn(house: TestHouse, userId: string): Promise<TestBrowser> {
+  const browser = openBrowser(house.url)
+  await browser.signIn(userId, PASSWORD)
+  await browser.get('/device')
+  return browser
+}
 
 async function addApp(browser: TestBrowser): Promise<TOTP> {
   const page = await browser.get('/account/totp?first=1')

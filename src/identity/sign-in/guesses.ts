@@ -24,8 +24,11 @@ export type Guesses = {
    * or the time from which one may be made again. The count is in the database, so all replicas agree.
    */
   begin(buckets: readonly Bucket[], now: number): Promise<number | null>
-  /** The attempt was right: `forgotten` starts anew, `spared` were not wrong guesses after all. */
-  right(outcome: { forgotten: readonly Bucket[]; spared: readonly Bucket[] }): Promise<void>
+  /**
+   * The attempt was right: `forgotten` starts anew, `spared` were not wrong guesses after all, and `undone` is as it was
+   * before the attempt, without the pause that it began.
+   */
+  right(outcome: Readonly<Record<'forgotten' | 'spared' | 'undone', readonly Bucket[]>>): Promise<void>
   /** Removes what is older than any rule remembers. */
   sweep(before: number): Promise<void>
 }
@@ -66,14 +69,16 @@ export function createGuesses(storage: Storage): Guesses {
       }
       return null
     },
-    right: async ({ forgotten, spared }) => {
+    right: async ({ forgotten, spared, undone }) => {
       for (const { key } of forgotten)
         await db
           .updateTable('identity_guess')
           .set({ failures: 0, blocked_until: 0 })
           .where('bucket', '=', bucketOf(key))
           .execute()
-      for (const { key } of spared)
+      for (const { key } of undone)
+        await db.updateTable('identity_guess').set({ blocked_until: 0 }).where('bucket', '=', bucketOf(key)).execute()
+      for (const { key } of [...spared, ...undone])
         await db
           .updateTable('identity_guess')
           .set({ failures: sql<number>`failures - 1` })

@@ -14,6 +14,11 @@ export type SignIn = {
     attempt: { accountId: string; factor: 'totp' | 'recovery-code'; from: From },
     check: () => Promise<boolean>,
   ): Promise<boolean>
+  /** Looks a code up that a device shows, under the same care: what was found, or null for a wrong guess. */
+  checkDeviceCode<T>(
+    attempt: { readonly accountId: string; readonly from: From },
+    look: () => Promise<T | null>,
+  ): Promise<T | null>
 }
 
 export function createSignIn(deps: {
@@ -22,6 +27,7 @@ export function createSignIn(deps: {
   readonly directory: () => Directory
 }): SignIn {
   const { throttle, passwords, directory } = deps
+  const userOf = (accountId: string): string => directory().findByAccountId(accountId)?.userId ?? accountId
   return {
     checkPassword: ({ userId: typed, password, from }) => {
       const userId = nameOf(directory(), typed)
@@ -32,10 +38,12 @@ export function createSignIn(deps: {
       })
     },
     checkSecond: async ({ accountId, factor, from }, check) => {
-      const userId = directory().findByAccountId(accountId)?.userId ?? accountId
-      const right = await throttle.attempt({ userId, from, factor }, async () => ((await check()) ? true : null))
+      const attempt = { userId: userOf(accountId), from, factor }
+      const right = await throttle.attempt(attempt, async () => ((await check()) ? true : null))
       return right === true
     },
+    checkDeviceCode: ({ accountId, from }, look) =>
+      throttle.attempt({ userId: userOf(accountId), from, factor: 'device-code' }, look),
   }
 }
 

@@ -10,7 +10,7 @@ export type Attempt = {
   /** The user id as it was typed, or that of the account whose second factor is checked. */
   readonly userId: string
   readonly from: From
-  readonly factor: 'password' | 'totp' | 'recovery-code' | 'passkey'
+  readonly factor: 'password' | 'totp' | 'recovery-code' | 'passkey' | 'device-code'
 }
 
 const MINUTE = 60_000
@@ -24,6 +24,12 @@ const SOURCE: GuessRule = { free: 100, firstPauseMs: 1_000, longestPauseMs: 15 *
 const ACCOUNT: GuessRule = { free: 100, firstPauseMs: 1_000, longestPauseMs: 5_000, memoryMs: HOUR }
 /** Whoever guesses second factors has the first: six digits are soon tried, so nobody is spared, wherever they are. */
 const SECOND: GuessRule = { free: 5, firstPauseMs: 10_000, longestPauseMs: 30 * MINUTE, memoryMs: 24 * HOUR }
+
+/**
+ * Codes that devices show (RFC 8628 §5.1): five wrong ones, then a pause as long as such a code lives. Of that person
+ * alone, and a right one does not begin it anew: who guesses may have a code of their own.
+ */
+const DEVICE: GuessRule = { free: 4, firstPauseMs: 10 * MINUTE, longestPauseMs: HOUR, memoryMs: 6 * HOUR }
 
 export const LONGEST_MEMORY_MS = 24 * HOUR
 
@@ -46,8 +52,8 @@ export function createThrottle(deps: {
   return {
     attempt: async (attempt, work) => {
       const { factor } = attempt
-      const { own, shared } = bucketsOf(attempt)
-      const until = await guesses.begin([...own, ...shared], clock.now())
+      const { own = [], undone = [], shared } = bucketsOf(attempt)
+      const until = await guesses.begin([...own, ...undone, ...shared], clock.now())
       if (until !== null) {
         onAttempt?.(factor, 'locked')
         await audit.record(refusal(attempt, 'too many wrong guesses'))
@@ -60,15 +66,16 @@ export function createThrottle(deps: {
         return null
       }
       onAttempt?.(factor, 'right')
-      await guesses.right({ forgotten: own, spared: shared })
+      await guesses.right({ forgotten: own, undone, spared: shared })
       return answer
     },
   }
 }
 
-function bucketsOf({ userId, from, factor }: Attempt): { own: Bucket[]; shared: Bucket[] } {
+function bucketsOf({ userId, from, factor }: Attempt): { own?: Bucket[]; undone?: Bucket[]; shared: Bucket[] } {
   const user = userId.trim().toLowerCase().slice(0, 256)
   const source: Bucket = { key: `source ${from.address}`, rule: SOURCE }
+  if (factor === 'device-code') return { undone: [{ key: `device ${user}`, rule: DEVICE }], shared: [source] }
   if (factor === 'totp' || factor === 'recovery-code')
     return { own: [{ key: `second ${user}`, rule: SECOND }], shared: [source] }
   const pair: Bucket = { key: `pair ${from.address} ${user}`, rule: PAIR }
