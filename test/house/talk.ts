@@ -92,16 +92,16 @@ export async function missingServers(line: Line) {
 }
 
 /** A session of a 2025 client; `ask` speaks in it. */
-export async function openSession(line: Line) {
+export async function openSession(line: Line, protocolVersion = '2025-11-25') {
   const params = {
-    protocolVersion: '2025-11-25',
+    protocolVersion,
     capabilities: line.capabilities ?? {},
     clientInfo: { name: 'test-legacy', version: '1' },
   }
   const opened = await say(line, 'initialize', params)
   const id = opened.headers.get('mcp-session-id')
   if (id === null) throw new Error(`no session was opened: ${opened.status} ${opened.text}`)
-  const headers = { ...line.headers, 'mcp-session-id': id, 'mcp-protocol-version': '2025-11-25' }
+  const headers = { ...line.headers, 'mcp-session-id': id, 'mcp-protocol-version': protocolVersion }
   return {
     id,
     headers,

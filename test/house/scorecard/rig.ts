@@ -36,11 +36,9 @@ export async function startRig(engine: TestEngine) {
   await writeFile(join(files, 'a.txt'), 'hello from a file')
   const memory = join(directory, 'memory.json')
   const toml = tomlFor(upstreams, { files, memory })
-  const replicas: Replica[] = []
-  // One after the other: the first makes the tables.
-  for (const name of engine === 'postgres' ? ['a', 'b', 'c'] : ['a'])
-    replicas.push(await startReplica(cleanUp, { toml, dataDir: join(directory, name), storageUrl: place.url }))
-  const first = at(replicas, 0)
+  const start = (name: string) => startReplica(cleanUp, { toml, dataDir: join(directory, name), storageUrl: place.url })
+  const first = await start('a') // alone, as it makes the tables
+  const replicas = [first, ...(await Promise.all((engine === 'postgres' ? ['b', 'c'] : []).map(start)))]
   return {
     ...upstreams,
     replicas,
