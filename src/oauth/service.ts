@@ -107,6 +107,8 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       if (document?.kind === 'server') req.url = document.path
       if (!(await readFormOf(req, res, path))) return
       asSeenFromOutside(req, { issuer: issuer(), address: deps.addressOf(req) })
+      // RFC 9700 §4.2.4: no address with a code or a hint in it goes on to another site.
+      res.setHeader('referrer-policy', 'no-referrer')
       await built().answer(req, res)
     },
     onChange: (listener) => {
