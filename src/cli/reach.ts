@@ -14,6 +14,7 @@ const ALL = {
   ...contracts.login,
   ...contracts.signIn,
   ...contracts.signingKeys,
+  ...contracts.clients,
   ...contracts.policy,
   ...contracts.hooks,
   ...contracts.approvals,

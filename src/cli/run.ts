@@ -18,6 +18,7 @@ import { addLoginPolicy } from './commands/login-policy.ts'
 import { addRule } from './commands/rule.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addServer } from './commands/server.ts'
+import { addClient } from './commands/client.ts'
 import { addSigningKey } from './commands/signing-key.ts'
 import { addTools } from './commands/tools.ts'
 import { addUp } from './commands/up.ts'
@@ -33,6 +34,7 @@ const NOUNS = [
   addLoginPolicy,
   addIdentitySource,
   addSigningKey,
+  addClient,
   addGrant,
   addPolicy,
   addServer,

@@ -16,7 +16,14 @@ import {
 } from '#identity'
 import { loginContract, loginRoutes, type LoginPolicy } from '#login'
 import { newId, type Clock } from '#kernel'
-import { signingKeysContract, signingKeysRoutes, type KeyRing } from '#oauth'
+import {
+  clientsContract,
+  clientsRoutes,
+  signingKeysContract,
+  signingKeysRoutes,
+  type KeyRing,
+  type Oauth,
+} from '#oauth'
 import { hooksContract, hooksRoutes, policyContract, policyRoutes, type Hooks, type PolicyRoom } from '#policy'
 import { signInApiRoutes, signInContract, type SignIn } from '#signin'
 import type { Storage } from '#storage'
@@ -32,6 +39,7 @@ export const contracts = {
   login: loginContract,
   signIn: signInContract,
   signingKeys: signingKeysContract,
+  clients: clientsContract,
   policy: policyContract,
   hooks: hooksContract,
   approvals: approvalsContract,
@@ -54,6 +62,7 @@ export type HouseApiDeps = {
   readonly loginPolicy: LoginPolicy
   readonly signIn: SignIn
   readonly keyRing: KeyRing
+  readonly oauth: Pick<Oauth, 'clients'>
   /** What clients and browsers type. */
   readonly publicUrl: () => string
   readonly adminToken: AdminToken
@@ -87,6 +96,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   for (const path of ['/signin', '/setup', '/device', '/account', '/approve'])
     for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
   mountContract(app, signingKeysContract, signingKeysRoutes(deps.keyRing), options)
+  mountContract(app, clientsContract, clientsRoutes(deps.oauth.clients), options)
   mountContract(app, policyContract, policyRoutes(deps.policy), options)
   mountContract(app, hooksContract, hooksRoutes(deps.hooks), options)
   mountContract(app, approvalsContract, approvalsRoutes(deps.approvals), options)

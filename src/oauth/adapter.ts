@@ -8,6 +8,10 @@ export type AdapterDeps = {
   readonly store: OauthStore
   readonly sealed: Sealed
   readonly clock: Clock
+  /** Writes down a client that is stored, before anybody is told that it is. */
+  readonly onClientStored: (clientId: string, metadata: AdapterPayload) => Promise<void>
+  /** Told when a client took itself away. */
+  readonly onClientGone: (clientId: string) => Promise<void>
   /** Told when all that hangs on a grant ends. */
   readonly onGrantEnded: (grantId: string) => Promise<void>
 }
@@ -34,6 +38,7 @@ class StoredModel implements Adapter {
     const { jti: _, ...kept } = payload
     const ref = sealed.refOf(id)
     const now = clock.now()
+    if (this.#model === 'Client') await this.#deps.onClientStored(id, payload)
     await store.save({
       model: this.#model,
       id: ref,
@@ -41,6 +46,7 @@ class StoredModel implements Adapter {
       uid_ref: payload.uid === undefined ? null : sealed.refOf(payload.uid),
       code_ref: payload.userCode === undefined ? null : sealed.refOf(payload.userCode),
       account_id: payload.accountId ?? null,
+      client_ref: payload.clientId === undefined ? null : sealed.refOf(payload.clientId),
       // The library's payloads are plain JSON.
       payload: sealed.seal(`${this.#model}/${ref}`, JSON.parse(JSON.stringify({ ...kept, ownId: id }))),
       consumed_at: null,
@@ -70,6 +76,7 @@ class StoredModel implements Adapter {
 
   async destroy(id: string): Promise<void> {
     if (this.#model === 'Grant') await this.#deps.onGrantEnded(id)
+    if (this.#model === 'Client') return this.#deps.onClientGone(id)
     await this.#deps.store.remove(this.#model, this.#deps.sealed.refOf(id))
   }
 

@@ -33,9 +33,9 @@ export class EndedGrants {
   }
 
   /** Resolves when it counts here and is stored; the other replicas hear of it within a second. */
-  async add(grantId: string): Promise<void> {
-    await this.#deps.store.endGrant(grantId, this.#deps.clock.now())
-    this.#ids = new Set([...this.#ids, grantId])
+  async add(...grantIds: readonly string[]): Promise<void> {
+    await this.#deps.store.endGrants(grantIds, this.#deps.clock.now())
+    this.#ids = new Set([...this.#ids, ...grantIds])
     this.#tell()
     await this.#deps.storage.changes.publish(TOPIC, '')
   }

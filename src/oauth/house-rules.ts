@@ -4,6 +4,7 @@ import type { Directory } from '#identity'
 import { isJsonObject, type Clock } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
 import { DevicePace, POLL_SECONDS } from './device-pace.ts'
+import type { KnownClients } from './clients/known.ts'
 import type { EndedGrants } from './ended-grants.ts'
 import { formOf } from './form.ts'
 import { introspect } from './introspection.ts'
@@ -27,6 +28,7 @@ type Deps = {
   readonly directory: () => Directory
   readonly verifier: Verifier
   readonly ended: EndedGrants
+  readonly known: Pick<KnownClients, 'used'>
   readonly issuer: () => string
 }
 
@@ -158,6 +160,7 @@ function listen(provider: Provider, deps: Deps): void {
   })
   provider.on('grant.success', (ctx) => {
     const { Client, Account } = ctx.oidc.entities
+    if (Client !== undefined) deps.known.used(Client.clientId, Client.metadata())
     void record(deps, { what: 'oauth.token-issued', clientId: Client?.clientId, accountId: Account?.accountId })
   })
   provider.on('grant.error', (ctx, error) => {

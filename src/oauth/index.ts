@@ -6,12 +6,15 @@
  * code be used once; `house-rules.ts` are the steps around its endpoints; `server.ts` is the port to the pages on which
  * people answer (`#signin`); `verifier.ts` decides, without waiting, whom an access token is used for. `resources.ts`:
  * each gateway is a resource of its own, and a token for one is refused at another. `identity-token.ts` signs who calls,
- * for the servers behind. `signing-keys/`: what signs all of that, and how one key follows another.
+ * for the servers behind. `signing-keys/`: what signs all of that, and how one key follows another. `clients/`: which
+ * clients there are, whoever registered them, and those that admins make.
  */
 export { createOauth, type Oauth } from './service.ts'
 export { KeyRing } from './signing-keys/ring.ts'
 export { signingKeysContract } from './signing-keys/contract.ts'
 export { signingKeysRoutes } from './signing-keys/routes.ts'
+export { clientsContract } from './clients/contract.ts'
+export { clientsRoutes } from './clients/routes.ts'
 export { createIdentitySigner } from './identity-token.ts'
 export { OAUTH_MIGRATIONS } from './migrations.ts'
 export type { AuthServer } from './server.ts'

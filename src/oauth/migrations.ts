@@ -34,6 +34,16 @@ export const OAUTH_MIGRATIONS: Migrations = {
       await sql`alter table oauth_record add column answered_at bigint`.execute(db)
     },
   },
+  '2026-11-26_oauth_client': {
+    async up(db) {
+      await sql`alter table oauth_record add column client_ref text`.execute(db)
+      await sql`create index oauth_record_client on oauth_record (client_ref)`.execute(db)
+      await sql`create table oauth_client (
+        client_id text primary key, record_id text not null unique, origin text not null, name text not null,
+        account_id text, facts text not null, created_at bigint not null, last_used_at bigint)`.execute(db)
+      await sql`create index oauth_client_age on oauth_client (created_at, client_id)`.execute(db)
+    },
+  },
   '2026-11-26_oauth_key_rotation': {
     async up(db) {
       await sql`alter table oauth_key add column signs_at bigint not null default 0`.execute(db)

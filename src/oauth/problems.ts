@@ -20,6 +20,16 @@ export const NO_SUCH_GRANT = {
   status: 404,
   title: 'There is no such connected client',
 } as const satisfies ProblemKind
+export const BAD_CLIENT = {
+  code: 'oauth/bad-client',
+  status: 400,
+  title: 'The OAuth client cannot be like this',
+} as const satisfies ProblemKind
+export const NO_SUCH_CLIENT = {
+  code: 'oauth/no-such-client',
+  status: 404,
+  title: 'There is no such OAuth client',
+} as const satisfies ProblemKind
 export const BAD_DEVICE_CODE = {
   code: 'oauth/bad-device-code',
   status: 404,

@@ -10,6 +10,7 @@ import type { JsonObject } from '#kernel'
 import { createAdapter, type AdapterDeps } from './adapter.ts'
 import { requireEntry } from './entry.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
+import { compareHashedSecrets } from './clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
 import { SCOPE, scopesOf, type Resources } from './resources.ts'
@@ -44,6 +45,8 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     jwks: { keys: deps.keys.map(toJwk) },
     cookies: cookiesOf(deps),
     clients: [],
+    // Not `client_secret_jwt`: it needs the secret itself, and what is kept is a hash.
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     // OAuth 2.1: the code with PKCE, and nothing that passes tokens through the browser.
     responseTypes: ['code'],
     pkce: { required: () => true },
@@ -85,6 +88,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     fetch: deps.fetch,
     renderError: (ctx, out) => showError(ctx, out, deps.troublePage),
   } satisfies Configuration)
+  compareHashedSecrets(provider)
   provider.proxy = true // the door sets the forwarded headers itself, from the public address
   return provider
 }

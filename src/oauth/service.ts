@@ -6,13 +6,15 @@ import type { Directory } from '#identity'
 import type { Clock, JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
+import { openClients } from './clients/open.ts'
+import type { Clients } from './clients/service.ts'
 import { createDocumentFetch } from './documents.ts'
 import { EndedGrants } from './ended-grants.ts'
 import type { KeyRing } from './signing-keys/ring.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
 import { addHouseRules } from './house-rules.ts'
 import { makeProvider, type TroublePage } from './provider.ts'
-import { createResources, type GatewayResource } from './resources.ts'
+import { createResources, type GatewayResource, type Resources } from './resources.ts'
 import { createSealed } from './sealed.ts'
 import { createAuthServer, type AuthServer } from './server.ts'
 import { createOauthStore } from './store.ts'
@@ -43,6 +45,7 @@ export type OauthDeps = {
 
 export type Oauth = {
   readonly server: AuthServer
+  readonly clients: Clients
   authenticate: Verifier['authenticate']
   /** RFC 9728: where clients of this gateway get their tokens. */
   describeResource(slug: string): JsonObject | null
@@ -68,6 +71,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
   const store = createOauthStore(storage)
   const ended = await EndedGrants.open({ storage, store, clock, log })
   const resources = createResources(deps)
+  const rolls = openClients({ ...deps, store, sealed, ended })
   const fetchDocument = createDocumentFetch(deps)
   const verifier = createVerifier({ ...deps, keys: () => keyRing.all(), isEnded: (grantId) => ended.has(grantId) })
   let made: Made | undefined
@@ -75,19 +79,16 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
     const keys = keyRing.all()
     // Requests that the old one answers are answered by it to their end: all that it knows is in the store.
     if (made?.issuer === issuer() && made.keys === keys) return made
-    const onGrantEnded = (grantId: string): Promise<void> => ended.add(grantId)
     const provider = makeProvider({
       ...deps,
+      ...rolls.adapter,
       issuer: issuer(),
-      store,
-      sealed,
       keys,
       cookieKey: key,
       resources,
-      onGrantEnded,
       fetch: fetchDocument.fetch,
     })
-    addHouseRules(provider, { ...deps, store, sealed, verifier, ended })
+    addHouseRules(provider, { ...deps, store, sealed, verifier, ended, known: rolls.known })
     made = { issuer: issuer(), keys, provider, answer: provider.callback() }
     return made
   }
@@ -95,32 +96,41 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
     store.sweep(clock.now() - EXPIRED_MS, clock.now() - MEMORY_MS).catch(() => {}) // what is missed now goes with the next one
   }, SWEEP_MS)
   sweep.unref()
+  const provider = () => built().provider
   return {
-    server: createAuthServer({ provider: () => built().provider, resources, store, sealed, clock }),
+    server: createAuthServer({ provider, resources, store, sealed, clock }),
+    clients: rolls.clients(provider),
     authenticate: (credentials) => verifier.authenticate(credentials),
     describeResource: (slug) => resources.describe(slug),
     takes: (path) => path.startsWith('/oauth/') || path.startsWith('/.well-known/o'),
-    handle: async (req, res) => {
-      const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
-      const document = metadataPath(path)
-      if (document?.kind === 'resource') return answerResource(res, resources.describe(document.slug))
-      if (document?.kind === 'server') req.url = document.path
-      if (!(await readFormOf(req, res, path))) return
-      asSeenFromOutside(req, { issuer: issuer(), address: deps.addressOf(req) })
-      // RFC 9700 §4.2.4: no address with a code or a hint in it goes on to another site.
-      res.setHeader('referrer-policy', 'no-referrer')
-      await built().answer(req, res)
-    },
+    handle: (req, res) => answer({ ...deps, resources, built }, req, res),
     onChange: (listener) => {
       const ends = [ended.onChange(listener), keyRing.onChange(listener)]
       return () => ends.forEach((end) => end())
     },
     close: async () => {
       clearInterval(sweep)
+      await rolls.close()
       await ended.close()
       await fetchDocument.close()
     },
   }
+}
+
+async function answer(
+  deps: Pick<OauthDeps, 'issuer' | 'addressOf'> & { resources: Resources; built: () => Made },
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
+  const document = metadataPath(path)
+  if (document?.kind === 'resource') return answerResource(res, deps.resources.describe(document.slug))
+  if (document?.kind === 'server') req.url = document.path
+  if (!(await readFormOf(req, res, path))) return
+  asSeenFromOutside(req, { issuer: deps.issuer(), address: deps.addressOf(req) })
+  // RFC 9700 §4.2.4: no address with a code or a hint in it goes on to another site.
+  res.setHeader('referrer-policy', 'no-referrer')
+  await deps.built().answer(req, res)
 }
 
 type Made = {

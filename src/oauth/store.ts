@@ -8,6 +8,7 @@ export type RecordRow = {
   uid_ref: string | null
   code_ref: string | null
   account_id: string | null
+  client_ref: string | null
   payload: Uint8Array
   consumed_at: number | null
   /** A device code: when a person said yes or no. */
@@ -105,14 +106,18 @@ function createOnceStore(db: Kysely<OauthTables>) {
   }
 }
 
+/** So many rows in one statement. */
+const MANY = 500
+
 function createEndedStore(db: Kysely<OauthTables>) {
   return {
-    endGrant: async (grantId: string, at: number): Promise<void> => {
-      await db
-        .insertInto('oauth_ended_grant')
-        .values({ grant_id: grantId, ended_at: at })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute()
+    endGrants: async (grantIds: readonly string[], at: number): Promise<void> => {
+      for (let from = 0; from < grantIds.length; from += MANY)
+        await db
+          .insertInto('oauth_ended_grant')
+          .values(grantIds.slice(from, from + MANY).map((grant_id) => ({ grant_id, ended_at: at })))
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
     },
     endedGrants: async (): Promise<string[]> =>
       (await db.selectFrom('oauth_ended_grant').select('grant_id').execute()).map(({ grant_id }) => grant_id),

@@ -22,8 +22,8 @@ export type VerifierDeps = {
   readonly keys: () => readonly SigningKey[]
   readonly issuer: () => string
   readonly directory: () => Directory
-  /** Grants that were revoked, on any replica. */
-  readonly isEnded: (grantId: string) => boolean
+  /** Grants that were revoked, and clients that were removed, on any replica. */
+  readonly isEnded: (id: string) => boolean
   /** The login policy, asked anew at every use: why this account may not use this gateway now, or null. */
   readonly whyNot: (asked: {
     member: Member
@@ -95,7 +95,7 @@ function admit(deps: VerifierDeps, claims: TokenClaims, credentials: TokenCreden
   const member = deps.directory().findByAccountId(accountId)
   if (claims.audience !== `${deps.issuer()}/mcp/${gateway}`)
     return refuse(INVALID_TOKEN, 'The access token was made for another gateway; ask for one for this.', grantId)
-  if (member === null || !member.isActive || deps.isEnded(grantId))
+  if (member === null || !member.isActive || deps.isEnded(grantId) || deps.isEnded(clientId))
     return refuse(INVALID_TOKEN, 'The access token was revoked. Sign in again.', grantId)
   if (!scopes.includes('mcp')) return refuse(INSUFFICIENT_SCOPE, 'The access token lacks the scope "mcp".', grantId)
   if (named !== undefined && named !== '' && named !== member.userId)

@@ -1,0 +1,125 @@
+import type { Command } from 'commander'
+import { UsageError } from '../failure.ts'
+import { withHouse, type Api } from '../reach.ts'
+import type { Terminal } from '../terminal.ts'
+import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
+import { printEither, printJson } from '../words/print.ts'
+import { list, plain, table } from '../words/table.ts'
+import { relative } from '../words/times.ts'
+
+const GRANTS = ['authorization_code', 'refresh_token', 'device_code'] as const
+
+export function addClient(program: Command, { terminal }: Verb): void {
+  const client = program.command('client').description('OAuth clients: programs that people let act for them')
+  dataCommand(client, 'create')
+    .description('register a client; its secret is shown once')
+    .requiredOption('--name <name>', 'what people read when they are asked to allow it')
+    .option('--redirect <uri>', 'where answers go, to the letter; may be given several times', gather)
+    .option('--post-logout-redirect <uri>', 'where a browser may be sent after signing out', gather)
+    .option('--grant <type>', `what it gets tokens with: ${GRANTS.join(', ')}; without it the first two`, gather)
+    .option('--public', 'an app on people’s own computers, which cannot keep a secret')
+    .action((options: CreateOptions) => createClient(terminal, options))
+  dataCommand(client, 'list')
+    .description('all clients, whoever registered them')
+    .action((options: DataOptions) => listClients(terminal, options))
+  dataCommand(client, 'show <id>')
+    .description('one client')
+    .action((id: string, options: DataOptions) => showClient(terminal, id, options))
+  dataCommand(client, 'remove <id>')
+    .description('end a client for good, with all that people let it do')
+    .action((id: string, options: DataOptions) => removeClient(terminal, id, options))
+}
+
+type CreateOptions = DataOptions & {
+  name: string
+  redirect?: string[]
+  postLogoutRedirect?: string[]
+  grant?: string[]
+  public?: true
+}
+type Shown = Awaited<ReturnType<Api['showClient']>>
+
+async function createClient(terminal: Terminal, options: CreateOptions): Promise<void> {
+  const { name, redirect, postLogoutRedirect, grant, json } = options
+  const body = {
+    name,
+    isPublic: options.public ?? false,
+    ...(redirect === undefined ? {} : { redirectUris: redirect }),
+    ...(postLogoutRedirect === undefined ? {} : { postLogoutRedirectUris: postLogoutRedirect }),
+    ...(grant === undefined ? {} : { grants: grant.map(toGrant) }),
+  }
+  await withHouse(terminal, options, async ({ api }) => {
+    const { secret, ...made } = await api.createClient({ body })
+    if (json) return printJson(terminal, { ...made, secret })
+    terminal.out(`client_id      ${made.id}\n`)
+    if (secret !== null) terminal.out(`client_secret  ${secret}\n`)
+    if (secret !== null) terminal.err('The secret is shown once.\n')
+  })
+}
+
+function toGrant(name: string): (typeof GRANTS)[number] {
+  const grant = GRANTS.find((known) => known === name)
+  if (grant === undefined) throw new UsageError(`--grant ${JSON.stringify(name)}: write one of ${GRANTS.join(', ')}.`)
+  return grant
+}
+
+async function listClients(terminal: Terminal, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const clients = await allClients(api)
+    const now = terminal.now()
+    const rows = clients.map(({ id, origin, name, grants, createdAt, lastUsedAt }) => [
+      id,
+      origin,
+      relative(createdAt, now),
+      relative(lastUsedAt, now),
+      grants.join(','),
+      name,
+    ])
+    const text = table(['id', 'origin', 'made', 'used', 'grants', 'name'], rows, terminal.columns)
+    printEither(terminal, options, { json: { clients }, text: rows.length > 0 ? text : 'No clients yet.\n' })
+  })
+}
+
+const MAX_PAGES = 100
+
+async function allClients(api: Api): Promise<Shown[]> {
+  const clients: Shown[] = []
+  let cursor: string | undefined
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { clients: more, next } = await api.listClients({ query: { limit: 1_000, cursor } })
+    clients.push(...more)
+    if (next === null) break
+    cursor = next
+  }
+  return clients
+}
+
+async function showClient(terminal: Terminal, id: string, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const client = await api.showClient({ params: { client: id } })
+    printEither(terminal, options, { json: client, text: describe(client, terminal.now()) })
+  })
+}
+
+function describe(client: Shown, now: number): string {
+  const { id, name, origin, isPublic, grants, redirectUris, postLogoutRedirectUris, createdAt, lastUsedAt } = client
+  return list([
+    ['id', id],
+    ['name', name],
+    ['origin', origin],
+    ['secret', isPublic ? 'none (public)' : 'has one'],
+    ['grants', grants.join(', ')],
+    ...redirectUris.map((uri) => ['redirect', uri] as const),
+    ...postLogoutRedirectUris.map((uri) => ['after signing out', uri] as const),
+    ['made', relative(createdAt, now)],
+    ['used', relative(lastUsedAt, now)],
+  ])
+}
+
+async function removeClient(terminal: Terminal, id: string, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    await api.removeClient({ params: { client: id } })
+    const text = `${plain(id)} is removed, and all that people let it do has ended.\n`
+    printEither(terminal, options, { json: { removed: id }, text })
+  })
+}

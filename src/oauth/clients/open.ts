@@ -1,0 +1,52 @@
+import type Provider from 'oidc-provider'
+import type { Audit } from '#audit'
+import type { Clock } from '#kernel'
+import type { Storage } from '#storage'
+import type { Log } from '#telemetry'
+import { createAdapter, type AdapterDeps } from '../adapter.ts'
+import type { EndedGrants } from '../ended-grants.ts'
+import type { Sealed } from '../sealed.ts'
+import type { OauthStore } from '../store.ts'
+import { KnownClients } from './known.ts'
+import { createClients, type Clients } from './service.ts'
+import { createClientStore } from './store.ts'
+
+type Deps = {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: Pick<Audit, 'record'>
+  readonly store: OauthStore
+  readonly sealed: Sealed
+  readonly ended: EndedGrants
+}
+
+export type ClientRolls = {
+  readonly known: KnownClients
+  /** With what the library keeps its things, so that every client that it stores is written down too. */
+  readonly adapter: AdapterDeps
+  clients(provider: () => Provider): Clients
+  close(): Promise<void>
+}
+
+/** Which clients there are, and how the library stores them. */
+export function openClients(deps: Deps): ClientRolls {
+  const { storage, sealed, ended } = deps
+  const clients = createClientStore(storage)
+  const known = new KnownClients({ ...deps, clients })
+  const adapter: AdapterDeps = {
+    ...deps,
+    onClientStored: (clientId, metadata) => known.note(clientId, metadata),
+    onClientGone: async (clientId) => {
+      await ended.add(clientId)
+      await clients.remove(sealed.refOf(clientId))
+    },
+    onGrantEnded: (grantId) => ended.add(grantId),
+  }
+  return {
+    known,
+    adapter,
+    clients: (provider) => createClients({ ...deps, provider, clients, records: createAdapter(adapter)('Client') }),
+    close: () => known.close(),
+  }
+}

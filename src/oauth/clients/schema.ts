@@ -1,0 +1,65 @@
+import * as z from 'zod'
+
+/** What a client may get tokens with, by the names that people type, and as the protocol has them. */
+export const GRANT_TYPES = {
+  authorization_code: 'authorization_code',
+  refresh_token: 'refresh_token',
+  device_code: 'urn:ietf:params:oauth:grant-type:device_code',
+} as const satisfies Record<string, string>
+const grant = z.enum(Object.keys(GRANT_TYPES) as (keyof typeof GRANT_TYPES)[]) // the keys of a constant object
+
+/** How the house came to know a client. */
+export const origin = z.enum(['registered', 'self-registered', 'metadata-document'])
+export type Origin = z.output<typeof origin>
+
+const address = z.string().min(1).max(2_048)
+
+export const createClientRequest = z.strictObject({
+  name: z.string().min(1).max(200).meta({ description: 'What people read when they are asked to allow it.' }),
+  redirectUris: z.array(address).max(20).default([]).meta({ description: 'Where answers go, to the letter.' }),
+  postLogoutRedirectUris: z.array(address).max(20).default([]).meta({
+    description: 'Where a browser may be sent after signing out (OpenID Connect).',
+  }),
+  grants: z.array(grant).min(1).max(10).default(['authorization_code', 'refresh_token']),
+  isPublic: z.boolean().default(false).meta({
+    description: 'It has no secret, as an app on somebody’s computer cannot keep one; PKCE binds its answers to it.',
+  }),
+})
+export type CreateClientRequest = z.output<typeof createClientRequest>
+
+/** What is known about how a client works, as it was last seen. */
+export const facts = z.object({
+  redirectUris: z.array(z.string()),
+  postLogoutRedirectUris: z.array(z.string()),
+  grants: z.array(z.string()),
+  isPublic: z.boolean(),
+})
+export type Facts = z.output<typeof facts>
+
+/** A client as it may be shown: never its secret, nor the hash of it. */
+export const client = facts
+  .extend({
+    id: z.string(),
+    name: z.string(),
+    origin: origin.meta({
+      description:
+        'registered: an admin made it. self-registered: RFC 7591. metadata-document: its id is where its document is.',
+    }),
+    createdAt: z.int().meta({ description: 'Of a client with a document: when it first got a token.' }),
+    lastUsedAt: z.int().nullable().meta({ description: 'When it last got a token, exact to a minute.' }),
+  })
+  .meta({ id: 'OAuthClient' })
+export type Client = Readonly<z.output<typeof client>>
+
+/** `secret` is told here once and never again; null of a public client. */
+export const createdClient = z.object({ ...client.shape, secret: z.string().nullable() })
+export type CreatedClient = Readonly<z.output<typeof createdClient>>
+
+export const listClientsRequest = z.strictObject({
+  cursor: z.string().max(2_200).optional().meta({ description: 'The `next` of the page before.' }),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+})
+export type ListClientsRequest = z.output<typeof listClientsRequest>
+
+export const clientPage = z.object({ clients: z.array(client), next: z.string().nullable() })
+export type ClientPage = Readonly<z.output<typeof clientPage>>

@@ -1,0 +1,174 @@
+import type Provider from 'oidc-provider'
+import type { Adapter, ClientMetadata } from 'oidc-provider'
+import type { Audit } from '#audit'
+import { newId, Problem } from '#kernel'
+import type { EndedGrants } from '../ended-grants.ts'
+import { BAD_CLIENT, NO_SUCH_CLIENT } from '../problems.ts'
+import type { Sealed } from '../sealed.ts'
+import { REGISTERED } from './known.ts'
+import {
+  facts,
+  GRANT_TYPES,
+  origin,
+  type Client,
+  type ClientPage,
+  type CreateClientRequest,
+  type CreatedClient,
+  type ListClientsRequest,
+} from './schema.ts'
+import { hashSecret, mintSecret } from './secret.ts'
+import type { ClientRow, ClientStore, Place } from './store.ts'
+
+type Actor = { readonly userId?: string | null; readonly keyId?: string | null; readonly face?: string }
+
+export type Clients = {
+  /** Registers a client that people can let in. Its secret is in the answer and nowhere else. */
+  create(request: CreateClientRequest, by: Actor): Promise<CreatedClient>
+  /** Throws a Problem where there is none. */
+  get(id: string): Promise<Client>
+  /** All there are, oldest first. */
+  list(request: ListClientsRequest): Promise<ClientPage>
+  /** Ends a client and all that it was given: here at once, on every replica within a second. */
+  remove(id: string, by: Actor): Promise<void>
+}
+
+type Deps = {
+  readonly provider: () => Provider
+  readonly clients: ClientStore
+  /** Where the library looks for clients. */
+  readonly records: Pick<Adapter, 'upsert'>
+  readonly sealed: Sealed
+  readonly ended: EndedGrants
+  readonly audit: Pick<Audit, 'record'>
+}
+
+const MAX_GRANTS = 10_000
+
+export function createClients(deps: Deps): Clients {
+  return {
+    create: (request, by) => createClient(deps, request, by),
+    get: async (id) => toClient(await rowOf(deps, id)),
+    list: (request) => listClients(deps, request),
+    remove: (id, by) => removeClient(deps, id, by),
+  }
+}
+
+async function createClient(deps: Deps, request: CreateClientRequest, by: Actor): Promise<CreatedClient> {
+  const id = newId(REGISTERED)
+  const secret = request.isPublic ? null : mintSecret()
+  const metadata = checked(deps.provider(), toMetadata(id, request))
+  const { name, grants } = request
+  const event = { what: 'oauth.client-created', ...actorOf(by), client: id, extra: { client: id, name, grants } }
+  await deps.audit.record({ ...event, decision: 'allowed' })
+  try {
+    await deps.records.upsert(id, {
+      ...metadata,
+      ...(secret === null ? {} : { client_secret: hashSecret(secret.reveal()) }),
+    })
+  } catch (cause) {
+    await deps.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
+    throw new Error('could not store an OAuth client', { cause })
+  }
+  return { ...toClient(await rowOf(deps, id)), secret: secret?.reveal() ?? null }
+}
+
+function toMetadata(id: string, request: CreateClientRequest): ClientMetadata {
+  const { name, redirectUris, postLogoutRedirectUris, grants, isPublic } = request
+  const isAsked = grants.includes('authorization_code')
+  if (isAsked && redirectUris.length === 0)
+    throw new Problem(BAD_CLIENT, 'A client that people let in needs an address to which answers go: a redirect.')
+  return {
+    client_id: id,
+    client_name: name,
+    application_type: redirectUris.every(isOfTheWeb) ? 'web' : 'native',
+    redirect_uris: [...redirectUris],
+    post_logout_redirect_uris: [...postLogoutRedirectUris],
+    grant_types: grants.map((grant) => GRANT_TYPES[grant]),
+    response_types: isAsked ? ['code'] : [],
+    token_endpoint_auth_method: isPublic ? 'none' : 'client_secret_basic',
+    ...(isPublic ? {} : { client_secret: PLACEHOLDER }),
+  }
+}
+
+/** While the rest is checked; what is stored has the hash of a real one. */
+const PLACEHOLDER = 'to-be-made'
+
+/** Answers of other clients go to an app on the person's own computer, whose port is free (RFC 8252 §7). */
+function isOfTheWeb(uri: string): boolean {
+  return uri.startsWith('https:')
+}
+
+/** The library knows what goes together; what it says is said to whoever asked. */
+function checked(provider: Provider, metadata: ClientMetadata): ClientMetadata {
+  try {
+    // The types do not tell that the library's class can be made; its own registration makes it like this.
+    const client: InstanceType<Provider['Client']> = Reflect.construct(provider.Client, [metadata])
+    return client.metadata()
+  } catch (error) {
+    const { error_description: why } = Object(error)
+    if (typeof why !== 'string') throw error
+    throw new Problem(BAD_CLIENT, `The client cannot be like this: ${why}.`)
+  }
+}
+
+async function rowOf({ clients }: Deps, id: string): Promise<ClientRow> {
+  const row = await clients.find(id)
+  if (row !== undefined) return row
+  const what = `There is no OAuth client "${id.slice(0, 200)}"; \`client list\` shows those there are.`
+  throw new Problem(NO_SUCH_CLIENT, what)
+}
+
+async function listClients({ clients }: Deps, { cursor, limit }: ListClientsRequest): Promise<ClientPage> {
+  const found = await clients.list({ after: placeOf(cursor), limit: limit + 1 })
+  const shown = found.slice(0, limit)
+  const last = shown.at(-1)
+  return {
+    clients: shown.map(toClient),
+    next: found.length > limit && last !== undefined ? `${last.created_at} ${last.client_id}` : null,
+  }
+}
+
+function placeOf(cursor: string | undefined): Place | null {
+  const [, createdAt, id = ''] = /^(\d{1,15}) (.+)$/.exec(cursor ?? '') ?? []
+  return createdAt === undefined ? null : { createdAt: Number(createdAt), id }
+}
+
+/** Ended first: whoever asks between the two steps is refused, and a crash there leaves nothing that still counts. */
+async function removeClient(deps: Deps, id: string, by: Actor): Promise<void> {
+  const row = await rowOf(deps, id)
+  const extra = { client: id, name: row.name, origin: row.origin }
+  const event = { what: 'oauth.client-removed', ...actorOf(by), client: id, extra }
+  await deps.audit.record({ ...event, decision: 'allowed' })
+  try {
+    await deps.ended.add(...(await endsOf(deps, row)))
+    await deps.clients.remove(row.record_id)
+  } catch (cause) {
+    await deps.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
+    throw new Error('could not remove an OAuth client', { cause })
+  }
+}
+
+/** An id that is never given again ends by itself; a client with a document may come again, so its grants are ended. */
+async function endsOf({ clients, sealed }: Deps, row: ClientRow): Promise<string[]> {
+  if (row.origin !== 'metadata-document') return [row.client_id]
+  const grants = await clients.grantsOf(row.record_id, MAX_GRANTS)
+  return grants.flatMap(({ id, payload }) => {
+    const { ownId } = sealed.open(`Grant/${id}`, payload)
+    return typeof ownId === 'string' ? [ownId] : []
+  })
+}
+
+function toClient(row: ClientRow): Client {
+  return {
+    id: row.client_id,
+    name: row.name,
+    origin: origin.parse(row.origin),
+    ...facts.parse(JSON.parse(row.facts)),
+    createdAt: row.created_at,
+    lastUsedAt: row.last_used_at,
+  }
+}
+
+function actorOf({ userId = null, keyId = null, face }: Actor) {
+  return { userId, keyId, ...(face === undefined ? {} : { face }) }
+}

@@ -1,0 +1,75 @@
+import type { Storage } from '#storage'
+
+export type ClientRow = {
+  client_id: string
+  /** Where the authorization server keeps what it knows of it. */
+  record_id: string
+  origin: string
+  name: string
+  account_id: string | null
+  /** JSON. */
+  facts: string
+  created_at: number
+  last_used_at: number | null
+}
+type Tables = {
+  oauth_client: ClientRow
+  oauth_record: { model: string; id: string; client_ref: string | null; payload: Uint8Array; created_at: number }
+}
+
+export type ClientStore = ReturnType<typeof createClientStore>
+export type Place = { readonly createdAt: number; readonly id: string }
+
+/** Every query about who the clients are. What the library keeps of them is in `oauth_record`, as all it keeps. */
+export function createClientStore(storage: Storage) {
+  const db = storage.tables<Tables>()
+  return {
+    /** Writes down that there is a client, or what has changed about it; when it came and was used stays. */
+    note: async (row: ClientRow): Promise<void> => {
+      const { name, facts } = row
+      await db
+        .insertInto('oauth_client')
+        .values(row)
+        .onConflict((conflict) => conflict.column('client_id').doUpdateSet({ name, facts }))
+        .execute()
+    },
+    markUsed: async (clientId: string, at: number): Promise<void> => {
+      await db.updateTable('oauth_client').set({ last_used_at: at }).where('client_id', '=', clientId).execute()
+    },
+    find: (clientId: string): Promise<ClientRow | undefined> =>
+      db.selectFrom('oauth_client').selectAll().where('client_id', '=', clientId).executeTakeFirst(),
+    list: ({ after, limit }: { after: Place | null; limit: number }): Promise<ClientRow[]> =>
+      db
+        .selectFrom('oauth_client')
+        .selectAll()
+        .$if(after !== null, (query) =>
+          query.where((row) =>
+            row.or([
+              row('created_at', '>', after?.createdAt ?? 0),
+              row.and([row('created_at', '=', after?.createdAt ?? 0), row('client_id', '>', after?.id ?? '')]),
+            ]),
+          ),
+        )
+        .orderBy('created_at')
+        .orderBy('client_id')
+        .limit(limit)
+        .execute(),
+    /** What people let this client do. */
+    grantsOf: (recordId: string, limit: number) =>
+      db
+        .selectFrom('oauth_record')
+        .select(['id', 'payload'])
+        .where('client_ref', '=', recordId)
+        .where('model', '=', 'Grant')
+        .limit(limit)
+        .execute(),
+    /** The client with all that it was given. True for the one who removes it. */
+    remove: (recordId: string): Promise<boolean> =>
+      db.transaction().execute(async (tx) => {
+        const gone = await tx.deleteFrom('oauth_client').where('record_id', '=', recordId).executeTakeFirst()
+        await tx.deleteFrom('oauth_record').where('model', '=', 'Client').where('id', '=', recordId).execute()
+        await tx.deleteFrom('oauth_record').where('client_ref', '=', recordId).execute()
+        return gone.numDeletedRows > 0n
+      }),
+  }
+}
