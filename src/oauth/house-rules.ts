@@ -10,7 +10,6 @@ import { formOf } from './form.ts'
 import { introspect } from './introspection.ts'
 import { RegistrationPace } from './registration.ts'
 import { answerOnce } from './replay.ts'
-import { SCOPE } from './resources.ts'
 import { tellOfReuse } from './reuse.ts'
 import type { Sealed } from './sealed.ts'
 import { forgetOtherPerson } from './other-person.ts'
@@ -43,7 +42,6 @@ export function addHouseRules(provider: Provider, deps: Deps): void {
   const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
   const devices = new DevicePace()
   provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
-  provider.use((ctx, next) => addDefaultScope(ctx, next))
   provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES }))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
   provider.use((ctx, next) => refreshOnce(ctx, next, deps))
@@ -63,13 +61,6 @@ async function paceRegistration(
     ctx.body = { error: 'temporarily_unavailable', error_description: 'too many registrations; try again in an hour' }
     return
   }
-  await next()
-}
-
-/** Clients may leave the scope out (RFC 6749 §3.3), and many do. */
-async function addDefaultScope(ctx: Context, next: Next): Promise<void> {
-  if (ctx.method === 'GET' && ctx.path === '/oauth/authorize' && !ctx.query['scope'])
-    ctx.query = { ...ctx.query, scope: SCOPE }
   await next()
 }
 

@@ -13,7 +13,7 @@ import { errors, interactionPolicy, Provider } from './library.ts'
 import { compareHashedSecrets } from './clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
-import { SCOPE, scopesOf, type Resources } from './resources.ts'
+import { ABOUT_PEOPLE, SCOPE, scopesOf, type Resources } from './resources.ts'
 import type { VerifierDeps } from './verifier.ts'
 
 export type ProviderDeps = AdapterDeps & {
@@ -50,7 +50,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     // OAuth 2.1: the code with PKCE, and nothing that passes tokens through the browser.
     responseTypes: ['code'],
     pkce: { required: () => true },
-    scopes: ['openid', 'offline_access', 'profile', 'email', SCOPE],
+    scopes: [...ABOUT_PEOPLE, SCOPE],
     claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
     subjectTypes: ['public'],
     conformIdTokenClaims: false,
@@ -169,10 +169,10 @@ function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['fea
       enabled: true,
       // Clients that were let in for one gateway and do not name it again at the token endpoint mean that one.
       useGrantedResource: () => true,
-      defaultResource: (_ctx, _client, oneOf) => oneOf?.[0] ?? [],
-      getResourceServerInfo: (_ctx, indicator) => {
+      defaultResource: ({ oidc }, _client, oneOf) => oneOf?.[0] ?? meantResource(resources, oidc),
+      getResourceServerInfo: ({ oidc }, indicator) => {
         const gateway = resources.find(indicator)
-        if (gateway === null) throw new errors.InvalidTarget()
+        if (gateway === null || Array.isArray(oidc.params?.['resource'])) throw new errors.InvalidTarget(NAME_ONE)
         return {
           audience: indicator.replace(/\/$/, ''),
           scope: scopesOf(gateway).join(' '),
@@ -183,6 +183,17 @@ function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['fea
       },
     },
   }
+}
+
+const NAME_ONE =
+  'send as resource the address of one gateway that takes access tokens, as its protected resource metadata tells it'
+
+/** A token that opens nothing helps nobody: whoever asks for more than who somebody is gets one for a gateway, or none. */
+function meantResource(resources: Resources, { params }: KoaContextWithOIDC['oidc']): string | string[] {
+  const scope = params?.['scope']
+  const meant = resources.meantBy(typeof scope === 'string' ? scope.split(' ') : [SCOPE])
+  if (meant === 'unclear') throw new errors.InvalidTarget(NAME_ONE)
+  return meant === 'none' ? [] : meant.indicator
 }
 
 /** The grant, by which a token is revoked, and how the person proved who they are, for the login policy. */

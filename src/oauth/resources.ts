@@ -8,14 +8,22 @@ export type GatewayResource = {
   readonly scopes: readonly { readonly scope: string; readonly allows: string }[]
 }
 
+/** The one gateway that is meant where none is named; or that none is, for a client that only asks who somebody is. */
+export type Meant = { readonly indicator: string } | 'none' | 'unclear'
+
 export type Resources = {
   /** The gateway of a resource indicator (RFC 8707), which is the very address clients connect to; null for any other. */
   find(indicator: string): GatewayResource | null
+  /** What a client means that asks for these scopes and names no gateway. */
+  meantBy(scopes: readonly string[]): Meant
   /** RFC 9728: where clients of a gateway get their tokens; null for a gateway that takes none. */
   describe(slug: string): JsonObject | null
 }
 
 export const SCOPE = 'mcp'
+
+/** Scopes of OpenID Connect: who somebody is. They open no gateway. */
+export const ABOUT_PEOPLE: readonly string[] = ['openid', 'offline_access', 'profile', 'email']
 
 /** All that a token for this gateway may be given. */
 export function scopesOf({ scopes }: GatewayResource): string[] {
@@ -24,12 +32,19 @@ export function scopesOf({ scopes }: GatewayResource): string[] {
 
 /** The gateways that take access tokens, as the authorization server knows them. */
 export function createResources(deps: { issuer: () => string; gateways: () => readonly GatewayResource[] }): Resources {
+  const indicatorOf = (slug: string): string => `${deps.issuer()}/mcp/${slug}`
   const find = (indicator: string): GatewayResource | null =>
-    deps.gateways().find(({ slug }) => indicator === `${deps.issuer()}/mcp/${slug}`) ?? null
+    deps.gateways().find(({ slug }) => indicator === indicatorOf(slug)) ?? null
   return {
     find: (indicator) => find(indicator.replace(/\/$/, '')),
+    meantBy: (scopes) => {
+      const opening = scopes.filter((scope) => !ABOUT_PEOPLE.includes(scope))
+      if (opening.length === 0) return 'none'
+      const [one, ...more] = deps.gateways().filter((gateway) => opening.every((s) => scopesOf(gateway).includes(s)))
+      return one === undefined || more.length > 0 ? 'unclear' : { indicator: indicatorOf(one.slug) }
+    },
     describe: (slug) => {
-      const resource = `${deps.issuer()}/mcp/${slug}`
+      const resource = indicatorOf(slug)
       const gateway = find(resource)
       if (gateway === null) return null
       return {

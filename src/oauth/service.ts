@@ -126,11 +126,12 @@ async function answer(
   const document = metadataPath(path)
   if (document?.kind === 'resource') return answerResource(res, deps.resources.describe(document.slug))
   if (document?.kind === 'server') req.url = document.path
-  if (!(await readFormOf(req, res, path))) return
-  asSeenFromOutside(req, { issuer: deps.issuer(), address: deps.addressOf(req) })
+  const read = await readFormOf(req, res, path)
+  if (read === null) return
+  asSeenFromOutside(read, { issuer: deps.issuer(), address: deps.addressOf(req) })
   // RFC 9700 §4.2.4: no address with a code or a hint in it goes on to another site.
   res.setHeader('referrer-policy', 'no-referrer')
-  await deps.built().answer(req, res)
+  await deps.built().answer(read, res)
 }
 
 type Made = {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { authorize, post, REDIRECT, register, textOf } from './oauth-client.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
@@ -30,6 +30,17 @@ async function dial(house: TestHouse): Promise<Socket> {
   await once(socket, 'connect')
   return socket
 }
+
+test('the library finds forms as it expects them, and has nothing to warn of', async () => {
+  const house = await start()
+  const warn = vi.spyOn(console, 'warn')
+  onTestFinished(() => warn.mockRestore())
+
+  const answer = await post(`${house.url}/oauth/token`, { grant_type: 'refresh_token', refresh_token: 'x' })
+
+  expect(answer.body['error']).toBe('invalid_request')
+  expect(warn.mock.calls).toEqual([])
+})
 
 test('a form whose sender goes away in the middle ends nothing but itself', async () => {
   const house = await start()
