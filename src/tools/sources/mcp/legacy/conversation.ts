@@ -14,6 +14,8 @@ import { asTask, createdTask, lookEveryMs, relatedTask } from './tasks.ts'
 const SMALL_REQUEST_MS = 10_000
 /** Questions outside any call that wait at once; each holds memory here and at the client. */
 const MAX_OUTSIDE_ASKS = 16
+/** Before the handshake a server may send a ping, and nothing else that wants an answer (2025-11-25 basic/lifecycle). */
+const MAX_EARLY_REQUESTS = 8
 const OUTSIDE_ASK_MS = 600_000
 
 /**
@@ -31,6 +33,8 @@ export class Conversation {
   readonly #followers = new Map<string, Set<ResourceSubscription>>()
   readonly #outsideAsks = new Map<string | number, AbortController>()
   #peer: Introduced | undefined
+  /** What the server asked before it had introduced itself: it is answered once there is a link to answer on. */
+  readonly #early: (() => void)[] = []
   #identity: Identify | undefined
   #level: string | undefined
   #nextToken = 0
@@ -53,6 +57,7 @@ export class Conversation {
   /** Must be called once, before anything but `receive`. */
   begin(peer: Introduced): void {
     this.#peer = peer
+    for (const receive of this.#early.splice(0)) receive()
   }
 
   get peer(): Introduced {
@@ -259,6 +264,7 @@ export class Conversation {
   }
 
   #receiveRequest(request: ServerMessage & { readonly id: string | number }, own: LiveCall | undefined): void {
+    if (this.#peer === undefined) return this.#keepEarly(() => this.#receiveRequest(request, own))
     const { id, method, params } = request
     const respond: Respond = (answer) => {
       this.link.send({ id, ...answer }).catch((error: unknown) => {
@@ -275,6 +281,10 @@ export class Conversation {
     }
     if (live !== undefined) return live.ask(request, respond)
     void this.#askOutside(request, caller, respond)
+  }
+
+  #keepEarly(receive: () => void): void {
+    if (this.#early.length < MAX_EARLY_REQUESTS) this.#early.push(receive)
   }
 
   async #askOutside(
