@@ -27,7 +27,6 @@ import {
   type House,
   createSupervisor,
   type HouseTiming,
-  type SignIdentity,
   type Tools,
   type ToolsOfProcess,
   type ToolsAdmin,
@@ -205,7 +204,9 @@ async function openTools(
   const db = toolsDb(storage)
   const keyRing = await KeyRing.open({ ...deps, rotateMs: config.oauth.rotate_keys_days * DAY_MS })
   const signIdentity = openIdentitySigner({ ...deps, keyRing })
-  const house = await openHouseOf(deps, { seal, egress, processes, signIdentity })
+  const makeSource: MakeSource = (server, events) =>
+    createSource(server, { clock, log, events, egress, processes, signIdentity, house: HOUSE })
+  const house = await openHouseOf(deps, { seal, makeSource })
   const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
   const { policy, hooks } = await openPolicy({ ...deps, egress, house, findMember })
   const call = {
@@ -234,21 +235,16 @@ async function openTools(
     call,
     listDeadlineMs: config.limits.list_deadline_ms,
   })
-  const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit })
+  const toolsAdmin = createToolsAdmin({ house, db, clock, seal, audit, makeSource })
   const close = (): Promise<void> => closeTools({ tools, policy, hooks, house, processes, oauth, keyRing })
   return { keyRing, house, policy, hooks, tools, toolsAdmin, oauth, close }
 }
 
-type Reaching = {
-  seal: ReturnType<typeof createSeal>
-  egress: Egress
-  processes: ReturnType<typeof createSupervisor>
-  signIdentity: SignIdentity
-}
+type MakeSource = Parameters<typeof createToolsAdmin>[0]['makeSource']
 
 function openHouseOf(
   deps: Ground & { config: GatehouseConfig; timing: HouseTiming | undefined },
-  { seal, ...reaching }: Reaching,
+  { seal, makeSource }: { seal: ReturnType<typeof createSeal>; makeSource: MakeSource },
 ): Promise<House> {
   const { storage, clock, log, metrics, config } = deps
   return openHouse({
@@ -260,7 +256,7 @@ function openHouseOf(
     programsFrom: config.server.programs_from,
     ...(deps.timing === undefined ? {} : { timing: deps.timing }),
     openConfig: (sealed) => openServerConfig(seal, sealed),
-    makeSource: (server, events) => createSource(server, { clock, log, events, ...reaching, house: HOUSE }),
+    makeSource,
     onGone: (server) => metrics.forgetServer(server),
     onHealth: (server, { state }) => metrics.upstreamState(server, measured(state)),
   })

@@ -3,6 +3,7 @@ import type { Audit } from '#audit'
 import { decideHeldChange } from './catalog.ts'
 import { gatewayConfig, serverConfig, type GatewayConfig, type ServerConfig } from './config.ts'
 import type { House, ProgramsFrom } from './house.ts'
+import { probeServer, type Probe, type ProbeDeps } from './probe.ts'
 import { DECLARED_IN_FILE, NAME_TAKEN, NOT_ALLOWED, NOT_FOUND } from './problems.ts'
 import type { Seal } from './seal.ts'
 import type { ServerHealth } from './servers.ts'
@@ -29,7 +30,7 @@ export type ServerInfo = {
   readonly usage: JsonObject
 }
 
-type AdminDeps = {
+type AdminDeps = ProbeDeps & {
   readonly house: House
   readonly db: store.ToolsDb
   readonly clock: Clock
@@ -44,6 +45,7 @@ export function createToolsAdmin(deps: AdminDeps) {
     replaceServer: (actor: AdminActor, name: string, input: unknown) => replaceServer(deps, actor, { name, input }),
     removeServer: (actor: AdminActor, name: string) => removeServer(deps, actor, name),
     checkServer: (name: string) => checkServer(deps, name),
+    probeServer: (actor: AdminActor, name: string) => probe(deps, actor, name),
     listGateways: () => listGateways(deps),
     addGateway: (actor: AdminActor, input: unknown) => addGateway(deps, actor, input),
     removeGateway: (actor: AdminActor, slug: string) => removeGateway(deps, actor, slug),
@@ -216,6 +218,14 @@ async function checkServer(deps: AdminDeps, name: string): Promise<ServerInfo> {
   findServer(deps, name)
   await deps.house.server(name)?.checkNow()
   return findServer(deps, name)
+}
+
+/** Recorded, because it is asked of a server on nobody's behalf. */
+async function probe(deps: AdminDeps, actor: AdminActor, name: string): Promise<Probe> {
+  const config = deps.house.configs().find((server) => server.name === name)
+  if (config === undefined) throw noServer(name)
+  await note(deps, actor, { what: 'server.probed', server: name })
+  return probeServer(deps, { config, trusted: deps.house.server(name)?.trusted ?? false })
 }
 
 function findServer(deps: AdminDeps, name: string): ServerInfo {

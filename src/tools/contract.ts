@@ -41,6 +41,17 @@ const serverInfo = z
   })
   .meta({ id: 'Server' })
 
+const probe = z
+  .object({
+    verdict: z.enum(['open', 'identity', 'closed', 'unknown', 'skipped']).meta({
+      description:
+        'open: it lists its tools for whoever comes; identity: it wants our identity token; closed: it refuses whoever brings nothing; unknown: it gave no answer that says so; skipped: nobody reaches it over a network.',
+    }),
+    detail: z.string(),
+    tools: z.int().nullable().meta({ description: 'How many tools it listed for a stranger.' }),
+  })
+  .meta({ id: 'Probe' })
+
 const gatewayInfo = gatewayConfig
   .extend({ origin: z.enum(['file', 'api']), servers: z.array(z.string()), toolCount: z.int() })
   .meta({ id: 'Gateway' })
@@ -153,6 +164,15 @@ const serverOperations = defineContract({
     access: 'admin',
     params: name,
     reply: serverInfo,
+    errors: [problems.NOT_FOUND],
+  },
+  probeServer: {
+    method: 'POST',
+    path: '/api/v1/servers/{name}/probe',
+    summary: 'Ask a server what it offers without our credentials, as anybody on this machine could',
+    access: 'admin',
+    params: name,
+    reply: probe,
     errors: [problems.NOT_FOUND],
   },
 })

@@ -22,6 +22,7 @@ export function toolsRoutes(deps: ToolsRoutesDeps): Handlers<typeof toolsContrac
     replaceServer: ({ params, body }, { caller }) => toolsAdmin.replaceServer(caller, params.name, body),
     removeServer: ({ params }, { caller }) => toolsAdmin.removeServer(caller, params.name),
     checkServer: ({ params }) => toolsAdmin.checkServer(params.name),
+    probeServer: ({ params }, { caller }) => toolsAdmin.probeServer(caller, params.name),
     listGateways: () => ({ gateways: toolsAdmin.listGateways() }),
     getGateway: ({ params }) => findGateway(toolsAdmin, params.slug),
     saveGateway: ({ body }, { caller }) => saveGateway(toolsAdmin, caller, body),

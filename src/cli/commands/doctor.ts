@@ -9,21 +9,18 @@ import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
 import { count, printEither } from '../words/print.ts'
 import { plain } from '../words/table.ts'
+import { checkGuard, probeAll, type Finding, type ServerInfo } from './boundary.ts'
 
 export function addDoctor(program: Command, verb: Verb): void {
   dataCommand(program, 'doctor')
     .description('look at everything that could be wrong, and say what to do')
-    .action((options: DataOptions) => doctor(verb, options))
+    .option('--probe', 'also ask every server what it offers without our credentials, as a stranger could')
+    .action((options: DoctorOptions) => doctor(verb, options))
 }
 
-export type Finding = {
-  readonly level: 'ok' | 'warn' | 'fail'
-  readonly what: string
-  readonly detail: string
-  readonly advice?: string
-}
+type DoctorOptions = DataOptions & { readonly probe?: boolean }
 
-async function doctor({ terminal, finish }: Verb, options: DataOptions): Promise<void> {
+async function doctor({ terminal, finish }: Verb, options: DoctorOptions): Promise<void> {
   const findings = await examine(terminal, options)
   const text = findings.map(showFinding).join('')
   printEither(terminal, options, { json: { findings }, text })
@@ -35,7 +32,7 @@ function showFinding({ level, what, detail, advice }: Finding): string {
   return advice === undefined ? line : `${line}      ${plain(advice)}\n`
 }
 
-async function examine(terminal: Terminal, options: DataOptions): Promise<Finding[]> {
+async function examine(terminal: Terminal, options: DoctorOptions): Promise<Finding[]> {
   const dataDir = dataDirOf(terminal, options)
   const before = [checkNode(process.versions.node), await checkDataDir(dataDir)]
   const url = await runningUrl(dataDir)
@@ -92,14 +89,14 @@ async function checkPort(config: GatehouseConfig | undefined, url: string | null
   return { level: 'fail', what, detail: `${host}:${port} cannot be used (${trouble})`, advice }
 }
 
-async function checkHouse(terminal: Terminal, options: DataOptions): Promise<Finding[]> {
+async function checkHouse(terminal: Terminal, options: DoctorOptions): Promise<Finding[]> {
   const opened = await tryReach(terminal, options)
   if (!opened.reached) return [opened.finding]
   await using reached = opened.reached
   const { api } = reached
   return [
     opened.finding,
-    ...(await checkServers(api)),
+    ...(await checkServers(api, options.probe === true ? terminal : null)),
     ...(await checkHooks(api)),
     ...(await checkGateways(api)),
     await checkAudit(api),
@@ -121,7 +118,7 @@ async function tryReach(
   }
 }
 
-async function checkServers(api: Api): Promise<Finding[]> {
+async function checkServers(api: Api, prober: Terminal | null): Promise<Finding[]> {
   const { servers } = await api.listServers()
   if (servers.length === 0)
     return [
@@ -130,18 +127,8 @@ async function checkServers(api: Api): Promise<Finding[]> {
   const enabled = servers.filter((server) => server.enabled)
   // Asked anew, and all at once: one that is slow must not hide the others.
   const checked = await Promise.all(enabled.map(({ name }) => api.checkServer({ params: { name } })))
-  return [...checked.map(describeHealth), ...checked.flatMap(checkGuard)]
-}
-
-type ServerInfo = Awaited<ReturnType<Api['checkServer']>>
-
-/** Whoever reaches it directly is seen by no rule and no record. */
-function checkGuard({ name, guard, target }: ServerInfo): Finding[] {
-  if (guard !== 'none') return []
-  const detail = `${target} can be called without the gateway: it gets no credential from us`
-  const advice =
-    'Give it one (headers), let it demand our token (identity_token), or let only this machine reach it. See docs/policy.md, "The boundary".'
-  return [{ level: 'warn', what: `server ${name}`, detail, advice }]
+  const guards = prober === null ? checked.flatMap(checkGuard) : await probeAll({ terminal: prober, api }, checked)
+  return [...checked.map(describeHealth), ...guards]
 }
 
 function describeHealth({ name, health }: ServerInfo): Finding {

@@ -1,5 +1,6 @@
 import { isProblem, Problem } from '#kernel'
 import { BROKEN_REPLY, NEEDS_CONSENT, TOO_LARGE, UNREACHABLE } from '../../problems.ts'
+import { Refusal } from '../../refusal.ts'
 
 /** Why a server could not be used, in words that a caller may see: never an address, a header or a body. */
 
@@ -38,7 +39,13 @@ export function refused(server: string, status: number): Problem {
         `server "${server}" asks for a sign-in (it answered 401); connect an account for it`,
       )
     case 403:
-      return new Problem(UNREACHABLE, `server "${server}" does not let us in (it answered 403); check its credentials`)
+      return new Problem(
+        UNREACHABLE,
+        `server "${server}" does not let us in (it answered 403); check its credentials`,
+        {
+          cause: new Refusal('HTTP 403'),
+        },
+      )
     default:
       return new Problem(UNREACHABLE, `server "${server}" answered with HTTP status ${status}`)
   }

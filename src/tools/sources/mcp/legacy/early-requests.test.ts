@@ -18,7 +18,7 @@ const PROGRAM = `
     if (method === 'tools/list') say({ id, result: { tools: [{ name: 'heard-' + pongs, inputSchema: {} }] } })
   })
 `
-const ECHO = "process.stdin.pipe(process.stdout)"
+const ECHO = 'process.stdin.pipe(process.stdout)'
 
 function programSource(program: string, start_timeout_ms: number) {
   const config = serverConfig.parse({
