@@ -2,18 +2,14 @@ import { Problem, type JsonObject } from '#kernel'
 import { isLoopbackAddress } from '#http'
 import type { Authentication, Identity, Member } from '#identity'
 import type { Hooks, Policy, Thing } from '#policy'
-import { mayUse } from './call/authorize.ts'
 import { call } from './call/call.ts'
 import { withoutClaimedIdentity } from './call/credential.ts'
 import type { CallDeps } from './call/deps.ts'
 import { HeldCalls } from './call/held.ts'
 import { ownerOfState } from './call/request-state.ts'
-import { findResource } from './call/resolve.ts'
-import { screenSession } from './call/screened-caller.ts'
 import { openTaskId } from './call/task-id.ts'
 import { Flight } from './flight.ts'
 import type { House } from './house.ts'
-import { identityOfCaller, type SignIdentity } from './identity-token.ts'
 import { createRefusals } from './refusals.ts'
 import type { KeptServer } from './servers.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
@@ -29,7 +25,8 @@ import type {
   Tools,
 } from './tools.ts'
 import { lackOfScopes } from './step-up.ts'
-import { principalOf, renewed } from './principal.ts'
+import { subscribe } from './subscribe.ts'
+import { principalOf } from './principal.ts'
 import type { GatewayView } from './view.ts'
 import { capabilitiesFor, findTool, visible, withTasks } from './visible.ts'
 import { watchLists } from './watch-lists.ts'
@@ -277,41 +274,4 @@ async function atMost(milliseconds: number, work: Promise<unknown>): Promise<voi
   let timer: NodeJS.Timeout | undefined
   await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))])
   clearTimeout(timer)
-}
-
-async function subscribe(
-  deps: {
-    house: House
-    policy: Policy
-    content: CallDeps['content']
-    signIdentity: SignIdentity
-    findMember: (userId: string) => Member | null
-  },
-  view: GatewayView,
-  subscription: Parameters<Tools['subscribe']>[0],
-): Promise<() => Promise<void>> {
-  const { admission, session, uri } = subscription
-  const found = findResource(view, uri)
-  const server = found ? deps.house.server(found.server) : undefined
-  const refused = new Problem(NOT_ALLOWED, `Resource not found: ${JSON.stringify(uri.slice(0, 200))}`)
-  if (!found || !server?.source.subscribe) throw refused
-  const { things, pages } = found
-  const mayRead = (): boolean =>
-    mayUse(deps.policy, renewed(admission, deps.findMember), { action: 'read', things, pages, session }).effect ===
-    'allow'
-  if (!mayRead()) throw refused
-  const { name, tags } = server.config
-  const user = { userId: admission.userId, groups: admission.principal.groups }
-  const subject = { gateway: admission.gateway, server: { name, tags }, thing: null, user }
-  const { principal, gateway } = admission
-  const identity = identityOfCaller(deps.signIdentity, server.config, { principal, gateway })
-  return server.source.subscribe({
-    ...(identity === undefined ? {} : { identity }),
-    session: screenSession(deps.content, subject, session),
-    uri: found.original,
-    onUpdated: (params) => {
-      // What was taken back since is heard of no more.
-      if (mayRead()) subscription.onUpdated(params['uri'] === found.original ? { ...params, uri } : params)
-    },
-  })
 }

@@ -14,7 +14,7 @@ import { createJournal, type Journal } from './observe.ts'
 import { serveMcp, type Eras, type McpFake } from './serve-mcp.ts'
 
 export type LeakyServer = McpFake & {
-  /** What came in: arguments and answers. */
+  /** What came in: arguments, answers and addresses. */
   readonly received: Journal<unknown>
 }
 
@@ -90,7 +90,10 @@ function build(received: Journal<unknown>): McpServer {
     throw new ProtocolError(-32099, `could not read ${SECRET}`, { key: SECRET })
   })
   const template = new ResourceTemplate('leaky://keys/{name}', { list: undefined, complete: { name: () => [SECRET] } })
-  mcp.registerResource('keys', template, {}, () => ({ contents: [] }))
+  mcp.registerResource('keys', template, {}, ({ href }) => {
+    received.add(href)
+    return { contents: [{ uri: href, text: 'read' }] }
+  })
   mcp.registerPrompt('write', { description: 'Writes.' }, () => ({
     description: `with ${SECRET}`,
     messages: [{ role: 'user', content: { type: 'text', text: `use ${SECRET}` } }],

@@ -10,7 +10,7 @@ import { PLACES, SECRET, startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect, type MatrixClient } from './matrix/clients.ts'
 import { startHouse } from './start-house.ts'
-import { callTool, gatewayUrl, openSession, textOf } from './talk.ts'
+import { ask, callTool, gatewayUrl, openSession, textOf } from './talk.ts'
 
 const ADMIN = { kind: 'admin', userId: 'admin', keyId: null, face: 'cli' } as const
 const SSN = '219-09-9999'
@@ -240,6 +240,35 @@ describe.each(['legacy', 'modern'] as const)('a %s server that tells its secret 
 
     expect(leaky.received.entries).toEqual([{ name: 'Ann [redacted]' }, { text: 'my [redacted]' }])
   })
+})
+
+test('an address is redacted too, also one that the gateway shows under another name', async () => {
+  const servers = [await startLeakyServer(), await startLeakyServer()]
+  const sections = servers.map(({ url }, at) => `[[servers]]\nname = "s${at}"\ntransport = "http"\nurl = "${url}"\n`)
+  const house = await startHouse({
+    toml: `${sections.join('')}[[gateways]]\nslug = "demo"\ntools = ["*"]\n${NO_SSN.replace('"block"', '"redact"')}`,
+  })
+  onTestFinished(async () => {
+    await house.close()
+    await Promise.all(servers.map((server) => server.close()))
+  })
+  await house.listed()
+  const line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'ann', gateway: 'demo' }) }
+  const { resourceTemplates } = (await ask(line, 'resources/templates/list')).result
+  const shown = z.array(z.object({ uriTemplate: z.string() })).parse(resourceTemplates)
+  const read = async (name: string) => {
+    for (const { uriTemplate } of shown) await ask(line, 'resources/read', { uri: uriTemplate.replace('{name}', name) })
+  }
+
+  await read('plain')
+  await read(`of-${SSN}`)
+
+  expect(new Set(shown.map(({ uriTemplate }) => uriTemplate)).size).toBe(2)
+  const received = servers.flatMap((server) => server.received.entries)
+  expect(received.filter((uri) => uri === 'leaky://keys/plain')).toHaveLength(2)
+  const { records } = await house.gatehouse.audit.search({ what: 'resources/read' })
+  expect(records.map(({ tool }) => String(tool).includes('redacted'))).toEqual([true, true, false, false])
+  expect(JSON.stringify([received, records, house.logs])).not.toContain(SSN)
 })
 
 test('five megabytes with a number in them are looked through, and the house answers others meanwhile', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest'
 import { forEachEngine } from '../../src/storage/testing.ts'
+import { input } from './scorecard/input.ts'
 import { startRig, type Rig } from './scorecard/rig.ts'
 import { separation } from './scorecard/separation.ts'
 
@@ -18,4 +19,5 @@ forEachEngine((engine) => {
   afterAll(() => rig.close())
 
   separation(theRig)
+  input(theRig)
 })

@@ -110,7 +110,7 @@ export class Listen implements Beating, OpenExchange {
       this.#releases.push(release)
       return true
     } catch (error) {
-      if (!isProblem(error)) face.log.error({ err: error, uri }, 'could not follow a resource')
+      if (!isProblem(error)) face.log.error({ err: error }, 'could not follow a resource')
       return false
     }
   }

@@ -26,7 +26,7 @@ export function checkInput(deps: ContentDeps, attempt: Attempt, target: Target):
 }
 
 function toServer(sent: JsonObject, request: CallRequest, target: Target): JsonObject {
-  const params = toServerParams({ method: request.method, params: sent }, target)
+  const params = toServerParams(request, sent, target)
   const override = target.binding?.override
   if (!override) return params
   const filled = fillArguments(isJsonObject(sent['arguments']) ? sent['arguments'] : {}, override)

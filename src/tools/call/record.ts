@@ -1,8 +1,9 @@
 import type { AuditEvent } from '#audit'
+import { isJsonObject, type JsonObject } from '#kernel'
 import type { Verdict } from '#policy'
 import { Payload } from '../payload.ts'
 import type { CallOutcome } from '../tools.ts'
-import type { Attempt } from './attempt.ts'
+import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 import type { Ending } from './ending.ts'
 import { INTERNAL_ERROR } from './refused.ts'
@@ -44,6 +45,7 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
     server: attempt.target?.server.config.name ?? null,
     tool: attempt.target?.original ?? null,
     toolName: shownName(params['name'] ?? params['uri'] ?? params['taskId']),
+    ...withoutFound(attempt),
     latencyMs: Math.max(0, now - attempt.startedAt),
     requestBytes: requestBytes ?? null,
     responseBytes: ending.responseBytes,
@@ -52,6 +54,27 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
     ...extraOf(attempt, ending),
   }
 }
+
+/**
+ * An address is named in the record, and may hold what a content rule found. Then it is named as it went to the server,
+ * or where it did not go, by what the server lists: its own words, not the caller's.
+ */
+function withoutFound({ request, target, passed, rules }: Attempt): Pick<AuditEvent, 'tool' | 'toolName'> {
+  if (target === null || rules.length === 0 || !NAMED_BY_ADDRESS.has(request.method)) return {}
+  const sent = passed === null ? listedNameOf(target) : addressIn(passed)
+  return sent === target.original ? {} : { tool: sent, toolName: sent }
+}
+
+function listedNameOf({ things }: Target): string {
+  return things.find(({ key }) => key !== null)?.name ?? '[redacted]'
+}
+
+/** That of `resources/read`, or what `completion/complete` is about. */
+function addressIn({ uri, ref }: JsonObject): string | null {
+  return shownName(isJsonObject(ref) ? (ref['uri'] ?? ref['name']) : uri)
+}
+
+const NAMED_BY_ADDRESS: ReadonlySet<string> = new Set(['resources/read', 'completion/complete'])
 
 const MAX_RULES_TOLD = 16
 

@@ -128,25 +128,31 @@ function taskThing(view: GatewayView, { config }: KeptServer, tool: string): Thi
   return shown?.thing ?? thingOf(view.config, config, { kind: 'tool', name: tool })
 }
 
-/** The parameters as the server knows them: its own names and addresses in place of the gateway's. */
-export function toServerParams(request: Pick<CallRequest, 'params' | 'method'>, target: Target): JsonObject {
-  const { params, method } = request
-  switch (method) {
+/**
+ * The parameters as the server knows them: its own names and addresses in place of the gateway's. An address that a
+ * content rule has changed on its way is left as it is now, never put right again.
+ */
+export function toServerParams(request: CallRequest, screened: JsonObject, target: Target): JsonObject {
+  switch (request.method) {
     case 'tools/call':
     case 'prompts/get':
-      return params['name'] === target.original ? params : { ...params, name: target.original }
+      return screened['name'] === target.original ? screened : { ...screened, name: target.original }
     case 'resources/read':
-      return target.alias ? { ...params, uri: target.original } : params
+      return screened['uri'] === target.alias?.shown ? { ...screened, uri: target.original } : screened
     case 'tasks/get':
     case 'tasks/update':
     case 'tasks/cancel':
-      return { ...params, taskId: target.original }
-    case 'completion/complete': {
-      const ref = isJsonObject(params['ref']) ? params['ref'] : {}
-      const key = ref['type'] === 'ref/prompt' ? 'name' : 'uri'
-      return { ...params, ref: { ...ref, [key]: target.original } }
-    }
+      return { ...screened, taskId: target.original }
+    case 'completion/complete':
+      return toServerRef(request, screened, target)
   }
+}
+
+function toServerRef(request: CallRequest, screened: JsonObject, target: Target): JsonObject {
+  const [ref, asked] = [screened['ref'], request.params['ref']]
+  if (!isJsonObject(ref) || !isJsonObject(asked)) return screened
+  const key = ref['type'] === 'ref/prompt' ? 'name' : 'uri'
+  return ref[key] === asked[key] ? { ...screened, ref: { ...ref, [key]: target.original } } : screened
 }
 
 function serverOf(deps: ResolveDeps, name: string): KeptServer {
