@@ -5,7 +5,7 @@ import type { Authentication, Identity, Principal } from '#identity'
 import { Problem, type Clock } from '#kernel'
 import { LOGIN_REFUSED, type LoginFactor, type LoginPolicy } from '#login'
 import { createIdentitySigner, createOauth, type AuthServer, type KeyRing, type Oauth } from '#oauth'
-import { troublePage, type AuthorizationServer } from '#signin'
+import { logoutPage, openBrowserSessions, troublePage, type AuthorizationServer } from '#signin'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import type { House } from '#tools'
@@ -33,6 +33,8 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
     issuer: () => issuerOf(deps.publicUrl()),
     egress: createEgress({ log }),
     troublePage,
+    logoutPage,
+    browsers: openBrowserSessions(deps),
     directory: () => identity.directory(),
     gateways: () =>
       [...house.snapshot().views.values()]
@@ -122,6 +124,7 @@ export function toAuthorizationServer(server: AuthServer): AuthorizationServer {
     findDevice: (userCode) => server.findDevice(userCode),
     allowDevice: ({ userCode, ...answer }) => server.allowDevice({ userCode, by: by(answer) }),
     denyDevice: (userCode) => server.denyDevice(userCode),
+    signOut: (request) => server.signOut(cookieOf(request)),
     grants: (accountId) => server.grants(accountId),
     revokeGrant: (accountId, grantId) => server.revokeGrant(accountId, grantId),
     notices: (accountId) => server.notices(accountId),

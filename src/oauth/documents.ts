@@ -4,8 +4,9 @@ const MAX_BYTES = 65_536
 const TIMEOUT_MS = 3_000
 
 /**
- * Fetches the documents that clients name (their metadata, their keys) through the guarded way out: no private
- * address is ever dialled, and none is reached by a redirect either, since redirects count as failures.
+ * Fetches the documents that clients name (their metadata, their keys), and tells them that somebody signed out, through
+ * the guarded way out: no private address is ever dialled, and none is reached by a redirect either, since redirects
+ * count as failures.
  */
 export function createDocumentFetch({ egress, allowHosts }: { egress: Egress; allowHosts: readonly string[] }) {
   const client = egress.open({ trusted: false, allow: allowHosts, connections: 4 })
@@ -16,8 +17,7 @@ export function createDocumentFetch({ egress, allowHosts }: { egress: Egress; al
       const signal = options?.signal ? AbortSignal.any([options.signal, late]) : late
       const reply = await client.request({
         url,
-        method: 'GET',
-        headers: { accept: 'application/json' },
+        ...sentWith(options),
         signal,
         maxBytes: MAX_BYTES,
       })
@@ -34,4 +34,11 @@ export function createDocumentFetch({ egress, allowHosts }: { egress: Egress; al
     },
     close: () => client.close(),
   }
+}
+
+/** A form is posted as one; everything else is read. */
+function sentWith(options: RequestInit | undefined) {
+  if (options?.method !== 'POST') return { method: 'GET', headers: { accept: 'application/json' } } as const
+  const body = options.body instanceof URLSearchParams ? options.body.toString() : ''
+  return { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body } as const
 }

@@ -12,6 +12,7 @@ import { RegistrationPace } from './registration.ts'
 import { answerOnce } from './replay.ts'
 import { tellOfReuse } from './reuse.ts'
 import type { Sealed } from './sealed.ts'
+import { askBeforeLogout, NOT_TOLD, type BrowserSessions, type LogoutPage } from './logout.ts'
 import { forgetOtherPerson } from './other-person.ts'
 import { COOKIES } from './provider.ts'
 import type { OauthStore } from './store.ts'
@@ -29,6 +30,8 @@ type Deps = {
   readonly ended: EndedGrants
   readonly known: Pick<KnownClients, 'used'>
   readonly issuer: () => string
+  readonly browsers: BrowserSessions
+  readonly logoutPage: LogoutPage
 }
 
 const REGISTRATIONS_PER_HOUR = 60
@@ -42,7 +45,8 @@ export function addHouseRules(provider: Provider, deps: Deps): void {
   const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
   const devices = new DevicePace()
   provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
-  provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES }))
+  provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES, log: deps.log }))
+  provider.use((ctx, next) => askBeforeLogout(ctx, next, deps))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
   provider.use((ctx, next) => refreshOnce(ctx, next, deps))
   provider.use((ctx, next) => tellOfReuse(ctx, next, { ...deps, provider }))
@@ -163,6 +167,9 @@ function listen(provider: Provider, deps: Deps): void {
   provider.on('grant.revoked', (ctx) => {
     const clientId = ctx.oidc?.entities?.Client?.clientId
     void record(deps, { what: 'oauth.grant-revoked', clientId })
+  })
+  provider.on('backchannel.error', (_ctx, err) => {
+    deps.log.warn({ err }, NOT_TOLD)
   })
   provider.on('server_error', (_ctx, err) => {
     deps.log.error({ err }, 'the authorization server failed')

@@ -1,4 +1,6 @@
 import type Provider from 'oidc-provider'
+import type { Log } from '#telemetry'
+import { endSession } from './logout.ts'
 
 type Context = Parameters<Parameters<Provider['use']>[0]>[0]
 
@@ -9,7 +11,7 @@ type Context = Parameters<Parameters<Provider['use']>[0]>[0]
 export async function forgetOtherPerson(
   ctx: Context,
   next: () => Promise<void>,
-  { provider, cookies }: { provider: Provider; cookies: { session: string; resume: string } },
+  { provider, cookies, log }: { provider: Provider; cookies: { session: string; resume: string }; log: Log },
 ): Promise<void> {
   const uid = ctx.path.startsWith('/oauth/authorize/') ? ctx.cookies.get(cookies.resume) : undefined
   const interaction = uid === undefined ? undefined : await provider.Interaction.find(uid)
@@ -17,7 +19,7 @@ export async function forgetOtherPerson(
   const sessionId = accountId === undefined ? undefined : ctx.cookies.get(cookies.session)
   const session = sessionId === undefined ? undefined : await provider.Session.find(sessionId)
   if (interaction !== undefined && session?.accountId !== undefined && session.accountId !== accountId) {
-    await session.destroy()
+    await endSession(provider, session, log)
     delete interaction.session
     await interaction.save(Math.max(1, interaction.exp - Math.floor(Date.now() / 1_000)))
   }

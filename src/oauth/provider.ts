@@ -67,7 +67,8 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
       IdToken: 10 * MINUTE,
       Interaction: 15 * MINUTE,
       RefreshToken: 30 * DAY,
-      Session: 15 * MINUTE,
+      // As long as that of a browser with the house, so that programs hear when it ends.
+      Session: 7 * DAY,
     },
     routes: ROUTES,
     interactions: { url: (_ctx, interaction) => `/signin/${interaction.uid}`, policy: askTheHouse() },
@@ -150,7 +151,7 @@ function askTheHouse(): policies.DefaultPolicy {
   return policy
 }
 
-function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['features']> {
+function featuresOf({ resources, troublePage }: ProviderDeps): NonNullable<Configuration['features']> {
   return {
     devInteractions: { enabled: false },
     deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****' },
@@ -164,7 +165,16 @@ function featuresOf({ resources }: ProviderDeps): NonNullable<Configuration['fea
     registration: { enabled: true, initialAccessToken: false },
     registrationManagement: { enabled: true, rotateRegistrationAccessToken: false },
     clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
-    rpInitiatedLogout: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: () => {}, // `logout.ts` shows the page of the house in its place
+      postLogoutSuccessSource: async (ctx) => {
+        const page = await troublePage({ title: 'You are signed out', text: 'You can close this window.' })
+        ctx.set({ ...page.headers })
+        ctx.body = page.body
+      },
+    },
+    backchannelLogout: { enabled: true },
     resourceIndicators: {
       enabled: true,
       // Clients that were let in for one gateway and do not name it again at the token endpoint mean that one.

@@ -13,7 +13,7 @@ const UNSAFE = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss|view-sou
  * this machine, or to an app's own scheme (RFC 8252 §7); links lead to the public web. Throws what the client is told.
  */
 export function checkClientMetadata(metadata: ClientMetadata): void {
-  const redirects = metadata.redirect_uris ?? []
+  const redirects = [...(metadata.redirect_uris ?? []), ...(metadata.post_logout_redirect_uris ?? [])]
   if (redirects.length > MAX_REDIRECTS || !redirects.every(isSafeRedirect)) throw new errors.InvalidRedirectUri()
   checkWords(metadata)
   for (const name of WEB_LINKS) {
@@ -21,6 +21,9 @@ export function checkClientMetadata(metadata: ClientMetadata): void {
     if (link !== undefined && !isPublicLink(link))
       throw new errors.InvalidClientMetadata(`${name} must be an https address on the public web`)
   }
+  const logout = metadata.backchannel_logout_uri
+  if (logout !== undefined && !isLogoutAddress(logout))
+    throw new errors.InvalidClientMetadata('backchannel_logout_uri must be a web address without a fragment')
 }
 
 function checkWords(metadata: ClientMetadata): void {
@@ -49,6 +52,13 @@ function isPublicLink(link: unknown): boolean {
   return (
     protocol === 'https:' && username === '' && isIP(host) === 0 && host.includes('.') && !host.endsWith('.localhost')
   )
+}
+
+/** Where a client hears that somebody signed out; what may be dialled is decided when it is. */
+function isLogoutAddress(address: unknown): boolean {
+  if (typeof address !== 'string' || address.length > MAX_CHARS || !URL.canParse(address)) return false
+  const { protocol, username, password, hash } = new URL(address)
+  return ['https:', 'http:'].includes(protocol) && username === '' && password === '' && hash === ''
 }
 
 /** Slows registration down, since anybody may do it: so many an hour from one address. */

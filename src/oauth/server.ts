@@ -4,7 +4,10 @@ import type Provider from 'oidc-provider'
 import { Problem, type Clock } from '#kernel'
 import { BAD_DEVICE_CODE, NO_SUCH_GRANT } from './problems.ts'
 import { openRecord } from './adapter.ts'
+import { endSession } from './logout.ts'
+import { COOKIES } from './provider.ts'
 import { SCOPE, scopesOf, type GatewayResource, type Resources } from './resources.ts'
+import type { Log } from '#telemetry'
 import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 
@@ -40,6 +43,8 @@ export type Notice = {
 
 /** The port between the authorization server and the pages on which people answer. */
 export type AuthServer = {
+  /** Somebody has signed out at this browser: the programs that they signed in to from it are told. */
+  signOut(cookie: string): Promise<void>
   findInteraction(cookie: string, uid: string): Promise<Question | null>
   /** Where the browser goes on to. */
   allow(cookie: string, answer: { uid: string; by: Answerer }): Promise<string>
@@ -63,6 +68,7 @@ type Deps = {
   readonly store: OauthStore
   readonly sealed: Sealed
   readonly clock: Clock
+  readonly log: Log
 }
 
 export function createAuthServer(deps: Deps): AuthServer {
@@ -90,6 +96,11 @@ export function createAuthServer(deps: Deps): AuthServer {
       const { req, res } = asNode(cookie)
       const result = { error: 'access_denied', error_description: 'the person said no' }
       return provider().interactionResult(req, res, result, { mergeWithLastSubmission: false })
+    },
+    signOut: async (cookie) => {
+      const id = new RegExp(`(?:^|; *)${COOKIES.session}=([\\w-]+)`).exec(cookie)?.[1]
+      const session = id === undefined ? undefined : await provider().Session.find(id)
+      if (session !== undefined) await endSession(provider(), session, deps.log)
     },
     ...deviceVerbs(deps),
     grants: (accountId) => listGrants(deps, accountId),

@@ -13,6 +13,7 @@ import { EndedGrants } from './ended-grants.ts'
 import type { KeyRing } from './signing-keys/ring.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
 import { addHouseRules } from './house-rules.ts'
+import type { BrowserSessions, LogoutPage } from './logout.ts'
 import { makeProvider, type TroublePage } from './provider.ts'
 import { createResources, type GatewayResource, type Resources } from './resources.ts'
 import { createSealed } from './sealed.ts'
@@ -37,6 +38,9 @@ export type OauthDeps = {
   readonly whyNot: VerifierDeps['whyNot']
   /** What a browser is shown where an authorization cannot go on. */
   readonly troublePage: TroublePage
+  readonly logoutPage: LogoutPage
+  /** What browsers are signed in to: this house. */
+  readonly browsers: BrowserSessions
   /** Hosts inside that client documents may be fetched from. */
   readonly allowHosts: readonly string[]
   /** Where a request comes from. */
@@ -98,7 +102,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
   sweep.unref()
   const provider = () => built().provider
   return {
-    server: createAuthServer({ provider, resources, store, sealed, clock }),
+    server: createAuthServer({ provider, resources, store, sealed, clock, log }),
     clients: rolls.clients(provider),
     authenticate: (credentials) => verifier.authenticate(credentials),
     describeResource: (slug) => resources.describe(slug),

@@ -150,6 +150,7 @@ async function record(
 async function signOut(deps: SignInDeps, member: Member): Promise<Response> {
   await deps.sessions.end(member.account.accountId, member.session.id)
   dropCookie(deps, member.context, 'session')
+  await deps.server.signOut(member.context.req.raw)
   return member.context.redirect('/signin', 303)
 }
 

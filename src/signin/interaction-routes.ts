@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { Problem } from '#kernel'
 import { requireEntry } from './entry.ts'
 import { consentPage } from './pages/consent.ts'
+import { formTarget } from './page-headers.ts'
 import { messagePage } from './pages/message.ts'
 import type { Account, ConsentQuestion, Handed, Session } from './ports.ts'
 import { BAD_FORM, NO_SUCH_SIGN_IN } from './problems.ts'
@@ -19,7 +20,7 @@ export function interactionRoutes(app: Hono, deps: SignInDeps): void {
     if (who === null) return context.redirect(signInPath(visitor, uid), 303)
     await requireEntry(deps, visitor, { ...who, services: servicesOf(question) })
     if (question.isKnown) return hand(visitor, await deps.server.allow(context.req.raw, { uid, ...who }))
-    leadOn(context, onwardOf(question.redirectUri))
+    leadOn(context, formTarget(question.redirectUri))
     return context.html(consentPage(visitor.frame, viewOf(question, { uid, userId: who.account.userId })))
   })
   app.post('/signin/:uid', async (context) => {
@@ -96,14 +97,6 @@ function viewOf(question: ConsentQuestion, { uid, userId }: { uid: string; userI
     may: describeScopes(question.scopes, question.gateway),
     userId,
   }
-}
-
-/** What `form-action` must let through so that the answer reaches the client: its origin, or the scheme of its own. */
-function onwardOf(redirectUri: string): string {
-  const url = new URL(redirectUri)
-  const isWeb = url.protocol === 'https:' || url.protocol === 'http:'
-  const onward = isWeb ? url.origin : url.protocol
-  return /^[a-z][a-z0-9+.-]*:(\/\/[\w.:[\]-]+)?$/i.test(onward) ? onward : ''
 }
 
 function hand({ context }: Visit, { location, cookies }: Handed): Response {

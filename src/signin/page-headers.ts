@@ -27,3 +27,11 @@ export function pageHeaders({ nonce = '', onward = '' } = {}): Readonly<Record<s
     'cache-control': 'no-store',
   }
 }
+
+/** What `form-action` must let through so that the answer reaches the client: its origin, or the scheme of its own. */
+export function formTarget(redirectUri: string): string {
+  const url = new URL(redirectUri)
+  const isWeb = url.protocol === 'https:' || url.protocol === 'http:'
+  const onward = isWeb ? url.origin : url.protocol
+  return /^[a-z][a-z0-9+.-]*:(\/\/[\w.:[\]-]+)?$/i.test(onward) ? onward : ''
+}

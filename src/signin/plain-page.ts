@@ -1,8 +1,9 @@
 import { ASSETS } from './assets.ts'
-import { pageHeaders } from './page-headers.ts'
+import { formTarget, pageHeaders } from './page-headers.ts'
 import { gatewayPage } from './pages/gateway.ts'
 import type { Frame, Html } from './pages/layout.ts'
 import { messagePage } from './pages/message.ts'
+import { signOutPage, type SignOutView } from './pages/sign-out.ts'
 
 /** A whole answer for a browser, apart from its status. */
 export type PlainPage = { readonly headers: Readonly<Record<string, string>>; readonly body: string }
@@ -17,9 +18,14 @@ export function gatewayAddressPage(url: string): Promise<PlainPage> {
   return plain(gatewayPage(FRAME, { url }))
 }
 
+/** On which a person decides whether they leave, for the authorization server. */
+export function logoutPage(view: SignOutView): Promise<PlainPage> {
+  return plain(signOutPage(FRAME, view), { onward: view.onward === null ? '' : formTarget(view.onward) })
+}
+
 const FRAME: Frame = { nonce: '', csrf: '', ...ASSETS.addresses }
 
-async function plain(page: Html): Promise<PlainPage> {
+async function plain(page: Html, lead: { onward?: string } = {}): Promise<PlainPage> {
   const body = (await page).toString()
-  return { headers: { 'content-type': 'text/html; charset=utf-8', ...pageHeaders() }, body }
+  return { headers: { 'content-type': 'text/html; charset=utf-8', ...pageHeaders(lead) }, body }
 }

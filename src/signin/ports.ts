@@ -141,6 +141,9 @@ export type AuthorizationServer = {
   allowDevice(answer: { userCode: string; session: Session; account: Account }): Promise<void>
   denyDevice(userCode: string): Promise<void>
 
+  /** Programs that somebody signed in to from this browser are told that they signed out. */
+  signOut(request: Request): Promise<void>
+
   grants(accountId: string): Promise<
     readonly {
       readonly grantId: string

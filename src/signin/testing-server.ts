@@ -32,6 +32,7 @@ export function createMemoryServer(): MemoryServer {
     allowDevice: async ({ userCode, account }) => void answers.push(`allow device ${userCode} ${account.userId}`),
     denyDevice: async (userCode) => void answers.push(`deny device ${userCode}`),
     grants: async () => [{ grantId: 'grant_1', name: 'Claude Code', gateways: ['finance'], grantedAt: Date.now() }],
+    signOut: async () => void answers.push('sign out'),
     revokeGrant: async (_, grantId) => void answers.push(`revoke ${grantId}`),
     notices: async () => [],
     dismissNotice: async (_, id) => void answers.push(`dismiss ${id}`),

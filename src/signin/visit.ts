@@ -117,11 +117,11 @@ export function readCookie(deps: SignInDeps, context: Context, name: string): st
 }
 
 /** RFC 6265bis §4.1.3.2: a name with `__Host-` can be set by this host over https only. */
-function cookieName(deps: SignInDeps, name: string): string {
+export function cookieName(deps: Pick<SignInDeps, 'publicUrl'>, name: string): string {
   return `${isSecure(deps) ? '__Host-' : ''}gatehouse-${name}`
 }
 
-function isSecure(deps: SignInDeps): boolean {
+export function isSecure(deps: Pick<SignInDeps, 'publicUrl'>): boolean {
   return deps.publicUrl().startsWith('https:')
 }
 

@@ -16,6 +16,7 @@ export function addClient(program: Command, { terminal }: Verb): void {
     .requiredOption('--name <name>', 'what people read when they are asked to allow it')
     .option('--redirect <uri>', 'where answers go, to the letter; may be given several times', gather)
     .option('--post-logout-redirect <uri>', 'where a browser may be sent after signing out', gather)
+    .option('--back-channel-logout <uri>', 'where it is told that somebody signed out')
     .option('--grant <type>', `what it gets tokens with: ${GRANTS.join(', ')}; without it the first two`, gather)
     .option('--public', 'an app on people’s own computers, which cannot keep a secret')
     .action((options: CreateOptions) => createClient(terminal, options))
@@ -34,18 +35,20 @@ type CreateOptions = DataOptions & {
   name: string
   redirect?: string[]
   postLogoutRedirect?: string[]
+  backChannelLogout?: string
   grant?: string[]
   public?: true
 }
 type Shown = Awaited<ReturnType<Api['showClient']>>
 
 async function createClient(terminal: Terminal, options: CreateOptions): Promise<void> {
-  const { name, redirect, postLogoutRedirect, grant, json } = options
+  const { name, redirect, postLogoutRedirect, backChannelLogout, grant, json } = options
   const body = {
     name,
     isPublic: options.public ?? false,
     ...(redirect === undefined ? {} : { redirectUris: redirect }),
     ...(postLogoutRedirect === undefined ? {} : { postLogoutRedirectUris: postLogoutRedirect }),
+    ...(backChannelLogout === undefined ? {} : { backchannelLogoutUri: backChannelLogout }),
     ...(grant === undefined ? {} : { grants: grant.map(toGrant) }),
   }
   await withHouse(terminal, options, async ({ api }) => {
@@ -111,6 +114,7 @@ function describe(client: Shown, now: number): string {
     ['grants', grants.join(', ')],
     ...redirectUris.map((uri) => ['redirect', uri] as const),
     ...postLogoutRedirectUris.map((uri) => ['after signing out', uri] as const),
+    ...(client.backchannelLogoutUri === null ? [] : [['told of it at', client.backchannelLogoutUri] as const]),
     ['made', relative(createdAt, now)],
     ['used', relative(lastUsedAt, now)],
   ])

@@ -21,6 +21,7 @@ type Deps = {
 type Told = Pick<ClientMetadata, 'client_name'> &
   Pick<AdapterPayload, 'redirect_uris' | 'grant_types'> & {
     readonly post_logout_redirect_uris?: readonly string[] | undefined
+    readonly backchannel_logout_uri?: string | undefined
     readonly token_endpoint_auth_method?: string | undefined
   }
 
@@ -75,6 +76,7 @@ function factsOf(told: Told): Facts {
   return {
     redirectUris: [...(told.redirect_uris ?? [])],
     postLogoutRedirectUris: [...(told.post_logout_redirect_uris ?? [])],
+    backchannelLogoutUri: told.backchannel_logout_uri ?? null,
     grants: (told.grant_types ?? []).map((type) => names.find(([, urn]) => urn === type)?.[0] ?? type),
     isPublic: told.token_endpoint_auth_method === 'none',
   }

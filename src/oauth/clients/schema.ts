@@ -20,6 +20,9 @@ export const createClientRequest = z.strictObject({
   postLogoutRedirectUris: z.array(address).max(20).default([]).meta({
     description: 'Where a browser may be sent after signing out (OpenID Connect).',
   }),
+  backchannelLogoutUri: address.nullable().default(null).meta({
+    description: 'Where it is told that somebody signed out (OpenID Connect Back-Channel Logout).',
+  }),
   grants: z.array(grant).min(1).max(10).default(['authorization_code', 'refresh_token']),
   isPublic: z.boolean().default(false).meta({
     description: 'It has no secret, as an app on somebody’s computer cannot keep one; PKCE binds its answers to it.',
@@ -31,6 +34,7 @@ export type CreateClientRequest = z.output<typeof createClientRequest>
 export const facts = z.object({
   redirectUris: z.array(z.string()),
   postLogoutRedirectUris: z.array(z.string()),
+  backchannelLogoutUri: z.string().nullable().default(null),
   grants: z.array(z.string()),
   isPublic: z.boolean(),
 })

@@ -73,7 +73,7 @@ async function createClient(deps: Deps, request: CreateClientRequest, by: Actor)
 }
 
 function toMetadata(id: string, request: CreateClientRequest): ClientMetadata {
-  const { name, redirectUris, postLogoutRedirectUris, grants, isPublic } = request
+  const { name, redirectUris, postLogoutRedirectUris, backchannelLogoutUri: logout, grants, isPublic } = request
   const isAsked = grants.includes('authorization_code')
   if (isAsked && redirectUris.length === 0)
     throw new Problem(BAD_CLIENT, 'A client that people let in needs an address to which answers go: a redirect.')
@@ -83,6 +83,7 @@ function toMetadata(id: string, request: CreateClientRequest): ClientMetadata {
     application_type: redirectUris.every(isOfTheWeb) ? 'web' : 'native',
     redirect_uris: [...redirectUris],
     post_logout_redirect_uris: [...postLogoutRedirectUris],
+    ...(logout === null ? {} : { backchannel_logout_uri: logout, backchannel_logout_session_required: true }),
     grant_types: grants.map((grant) => GRANT_TYPES[grant]),
     response_types: isAsked ? ['code'] : [],
     token_endpoint_auth_method: isPublic ? 'none' : 'client_secret_basic',
