@@ -1,43 +1,64 @@
 import type { Clock } from '#kernel'
-import { type Storage } from '#storage'
+import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
+import { ACCESS_TOKEN_SECONDS } from './provider.ts'
+import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 
 const TOPIC = 'oauth.grants'
-const RETRY_MS = 1_000
+/** Six times as long as an access token lives: whatever belonged to it has run out by itself then. */
+export const KEPT_MS = 6 * ACCESS_TOKEN_SECONDS * 1_000
 
-type Deps = { storage: Storage; store: OauthStore; clock: Clock; log: Log }
+type Deps = {
+  readonly storage: Storage
+  readonly store: OauthStore
+  readonly sealed: Pick<Sealed, 'refOf'>
+  readonly clock: Clock
+  readonly log: Log
+}
 
-/** Grants that ended while tokens of theirs may still be about, on every replica. */
+/** Grants that ended, and clients that were removed, while tokens of theirs may still be about; on every replica. */
 export class EndedGrants {
   readonly #deps: Deps
-  #ids: ReadonlySet<string> = new Set()
+  readonly #inStep: InStep
+  #refs: ReadonlySet<string> = new Set()
+  /** Stored by this process, and not yet read again. */
+  readonly #own = new Set<string>()
+  readonly #adding = new Map<string, Promise<void>>()
   readonly #listeners = new Set<() => void>()
-  readonly #unsubscribe: () => void
-  #retry: NodeJS.Timeout | undefined
-  #isClosed = false
 
   private constructor(deps: Deps) {
     this.#deps = deps
-    this.#unsubscribe = deps.storage.changes.subscribe(TOPIC, () => void this.#reloadUntilDone())
+    const { changes } = deps.storage
+    const { log } = deps
+    this.#inStep = new InStep({ changes, log, topic: TOPIC, what: 'which grants ended', read: () => this.#read() })
   }
 
   static async open(deps: Deps): Promise<EndedGrants> {
     const ended = new EndedGrants(deps)
-    await ended.#reload()
+    await ended.#inStep.reload()
     return ended
   }
 
-  has(grantId: string): boolean {
-    return this.#ids.has(grantId)
+  has(id: string): boolean {
+    return this.hasRef(this.#deps.sealed.refOf(id))
+  }
+
+  /** For whoever asks often, and keeps what an id is stored as. */
+  hasRef(ref: string): boolean {
+    return this.#refs.has(ref) || this.#own.has(ref)
   }
 
   /** Resolves when it counts here and is stored; the other replicas hear of it within a second. */
-  async add(...grantIds: readonly string[]): Promise<void> {
-    await this.#deps.store.endGrants(grantIds, this.#deps.clock.now())
-    this.#ids = new Set([...this.#ids, ...grantIds])
-    this.#tell()
-    await this.#deps.storage.changes.publish(TOPIC, '')
+  async add(...ids: readonly string[]): Promise<void> {
+    const refs = ids.map((id) => this.#deps.sealed.refOf(id)).filter((ref) => !this.hasRef(ref))
+    const fresh = refs.filter((ref) => !this.#adding.has(ref))
+    if (fresh.length > 0) {
+      // The library ends one grant several times in a row.
+      const adding = this.#add(fresh).finally(() => fresh.forEach((ref) => this.#adding.delete(ref)))
+      for (const ref of fresh) this.#adding.set(ref, adding)
+    }
+    await Promise.all(refs.flatMap((ref) => this.#adding.get(ref) ?? []))
   }
 
   onChange(listener: () => void): () => void {
@@ -45,28 +66,23 @@ export class EndedGrants {
     return () => this.#listeners.delete(listener)
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    clearTimeout(this.#retry)
-    this.#unsubscribe()
+  close(): Promise<void> {
+    return this.#inStep.close()
   }
 
-  async #reload(): Promise<void> {
-    const ids = new Set(await this.#deps.store.endedGrants())
-    const isMore = [...ids].some((id) => !this.#ids.has(id))
-    this.#ids = ids
+  async #add(refs: readonly string[]): Promise<void> {
+    await this.#deps.store.endGrants(refs, this.#deps.clock.now())
+    for (const ref of refs) this.#own.add(ref)
+    this.#tell()
+    await this.#inStep.announce()
+  }
+
+  async #read(): Promise<void> {
+    const refs = new Set(await this.#deps.store.endedGrants(this.#deps.clock.now() - KEPT_MS))
+    const isMore = [...refs].some((ref) => !this.hasRef(ref))
+    this.#refs = refs
+    for (const ref of this.#own) if (refs.has(ref)) this.#own.delete(ref)
     if (isMore) this.#tell()
-  }
-
-  async #reloadUntilDone(): Promise<void> {
-    clearTimeout(this.#retry)
-    try {
-      await this.#reload()
-    } catch (err) {
-      if (this.#isClosed) return
-      this.#deps.log.error({ err }, 'revoked grants could not be read again; it is tried until it is done')
-      this.#retry = setTimeout(() => void this.#reloadUntilDone(), RETRY_MS).unref()
-    }
   }
 
   #tell(): void {

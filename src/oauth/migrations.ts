@@ -44,6 +44,14 @@ export const OAUTH_MIGRATIONS: Migrations = {
       await sql`create index oauth_client_age on oauth_client (created_at, client_id)`.execute(db)
     },
   },
+  // Whatever had ended by then was kept under its plain id, for tokens of ten minutes.
+  '2026-11-26_oauth_ended': {
+    async up(db) {
+      await sql`drop table oauth_ended_grant`.execute(db)
+      await sql`create table oauth_ended (ref text primary key, ended_at bigint not null)`.execute(db)
+      await sql`create index oauth_ended_at on oauth_ended (ended_at)`.execute(db)
+    },
+  },
   '2026-11-26_oauth_key_rotation': {
     async up(db) {
       await sql`alter table oauth_key add column signs_at bigint not null default 0`.execute(db)

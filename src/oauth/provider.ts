@@ -36,7 +36,7 @@ export type TroublePage = (view: {
 
 const MINUTE = 60
 const DAY = 86_400
-const ACCESS_TOKEN_SECONDS = 10 * MINUTE
+export const ACCESS_TOKEN_SECONDS = 10 * MINUTE
 
 /** The certified server under our port, told what this house is. Everything with a choice in it is decided here. */
 export function makeProvider(deps: ProviderDeps): TheProvider {

@@ -9,7 +9,7 @@ import type { Log, Metrics } from '#telemetry'
 import { openClients } from './clients/open.ts'
 import type { Clients } from './clients/service.ts'
 import { createDocumentFetch } from './documents.ts'
-import { EndedGrants } from './ended-grants.ts'
+import { EndedGrants, KEPT_MS } from './ended-grants.ts'
 import type { KeyRing } from './signing-keys/ring.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
 import { addHouseRules } from './house-rules.ts'
@@ -65,7 +65,6 @@ export type Oauth = {
 const SWEEP_MS = 600_000
 /** For so long, a device still hears that its code has expired. */
 const EXPIRED_MS = 600_000
-const MEMORY_MS = 7 * 86_400_000
 
 /** Makes the authorization server. It is built with its first request, when the public address is known. */
 export async function createOauth(deps: OauthDeps): Promise<Oauth> {
@@ -73,11 +72,16 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
   const key = await storage.sharedKey('oauth.records')
   const sealed = createSealed(key)
   const store = createOauthStore(storage)
-  const ended = await EndedGrants.open({ storage, store, clock, log })
+  const ended = await EndedGrants.open({ storage, store, sealed, clock, log })
   const resources = createResources(deps)
   const rolls = openClients({ ...deps, store, sealed, ended })
   const fetchDocument = createDocumentFetch(deps)
-  const verifier = createVerifier({ ...deps, keys: () => keyRing.all(), isEnded: (grantId) => ended.has(grantId) })
+  const verifier = createVerifier({
+    ...deps,
+    keys: () => keyRing.all(),
+    refOf: (id) => sealed.refOf(id),
+    isEnded: (ref) => ended.hasRef(ref),
+  })
   let made: Made | undefined
   const built = () => {
     const keys = keyRing.all()
@@ -97,7 +101,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
     return made
   }
   const sweep = setInterval(() => {
-    store.sweep(clock.now() - EXPIRED_MS, clock.now() - MEMORY_MS).catch(() => {}) // what is missed now goes with the next one
+    store.sweep(clock.now() - EXPIRED_MS, clock.now() - KEPT_MS).catch(() => {}) // what is missed now goes with the next one
   }, SWEEP_MS)
   sweep.unref()
   const provider = () => built().provider

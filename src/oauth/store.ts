@@ -27,7 +27,7 @@ type NoticeRow = {
 }
 type OauthTables = {
   oauth_record: RecordRow
-  oauth_ended_grant: { grant_id: string; ended_at: number }
+  oauth_ended: { ref: string; ended_at: number }
   oauth_notice: NoticeRow
   oauth_replay: { token_ref: string; answer: Uint8Array | null; begun_at: number }
 }
@@ -76,7 +76,7 @@ export function createOauthStore(storage: Storage) {
         .where('at', '<', now - NOTICE_MS)
         .execute()
       await db.deleteFrom('oauth_record').where('expires_at', '<', now).execute()
-      await db.deleteFrom('oauth_ended_grant').where('ended_at', '<', endedBefore).execute()
+      await db.deleteFrom('oauth_ended').where('ended_at', '<', endedBefore).execute()
       await db.deleteFrom('oauth_replay').where('begun_at', '<', endedBefore).execute()
     },
     ...createEndedStore(db),
@@ -111,16 +111,16 @@ const MANY = 500
 
 function createEndedStore(db: Kysely<OauthTables>) {
   return {
-    endGrants: async (grantIds: readonly string[], at: number): Promise<void> => {
-      for (let from = 0; from < grantIds.length; from += MANY)
+    endGrants: async (refs: readonly string[], at: number): Promise<void> => {
+      for (let from = 0; from < refs.length; from += MANY)
         await db
-          .insertInto('oauth_ended_grant')
-          .values(grantIds.slice(from, from + MANY).map((grant_id) => ({ grant_id, ended_at: at })))
+          .insertInto('oauth_ended')
+          .values(refs.slice(from, from + MANY).map((ref) => ({ ref, ended_at: at })))
           .onConflict((conflict) => conflict.doNothing())
           .execute()
     },
-    endedGrants: async (): Promise<string[]> =>
-      (await db.selectFrom('oauth_ended_grant').select('grant_id').execute()).map(({ grant_id }) => grant_id),
+    endedGrants: async (since: number): Promise<string[]> =>
+      (await db.selectFrom('oauth_ended').select('ref').where('ended_at', '>', since).execute()).map(({ ref }) => ref),
   }
 }
 

@@ -14,6 +14,8 @@ export type TokenClaims = {
   readonly scopes: readonly string[]
   readonly factor: string | null
   readonly expiresAt: number
+  /** What its grant and its client are stored as. */
+  readonly refs: readonly string[]
 }
 
 export type VerifierDeps = {
@@ -22,8 +24,9 @@ export type VerifierDeps = {
   readonly keys: () => readonly SigningKey[]
   readonly issuer: () => string
   readonly directory: () => Directory
+  readonly refOf: (id: string) => string
   /** Grants that were revoked, and clients that were removed, on any replica. */
-  readonly isEnded: (id: string) => boolean
+  readonly isEnded: (ref: string) => boolean
   /** The login policy, asked anew at every use: why this account may not use this gateway now, or null. */
   readonly whyNot: (asked: {
     member: Member
@@ -72,7 +75,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const keys = keysNow()
     const seen = trusted.get(id) ?? older.get(id)
     if (seen !== undefined && seen.until > now) return seen.claims.expiresAt > now ? seen.claims : null
-    const claims = parseToken(token, { keys, issuer: deps.issuer(), now })
+    const claims = parseToken(token, { keys, issuer: deps.issuer(), refOf: deps.refOf, now })
     if (claims === null) return null
     if (trusted.size >= MAX_TRUSTED) [older, trusted] = [trusted, new Map()]
     trusted.set(id, { claims, until: now + TRUSTED_MS })
@@ -91,11 +94,11 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
 function admit(deps: VerifierDeps, claims: TokenClaims, credentials: TokenCredentials): Authentication {
   const { gateway, userId: named } = credentials
-  const { accountId, clientId, grantId, scopes } = claims
+  const { accountId, clientId, grantId, scopes, refs } = claims
   const member = deps.directory().findByAccountId(accountId)
   if (claims.audience !== `${deps.issuer()}/mcp/${gateway}`)
     return refuse(INVALID_TOKEN, 'The access token was made for another gateway; ask for one for this.', grantId)
-  if (member === null || !member.isActive || deps.isEnded(grantId) || deps.isEnded(clientId))
+  if (member === null || !member.isActive || refs.some(deps.isEnded))
     return refuse(INVALID_TOKEN, 'The access token was revoked. Sign in again.', grantId)
   if (!scopes.includes('mcp')) return refuse(INSUFFICIENT_SCOPE, 'The access token lacks the scope "mcp".', grantId)
   if (named !== undefined && named !== '' && named !== member.userId)
@@ -120,7 +123,7 @@ function publicKeys(keys: readonly SigningKey[]): ReadonlyMap<string, KeyObject>
 
 function parseToken(
   token: string,
-  by: { keys: ReadonlyMap<string, KeyObject>; issuer: string; now: number },
+  by: { keys: ReadonlyMap<string, KeyObject>; issuer: string; refOf: (id: string) => string; now: number },
 ): TokenClaims | null {
   const [head = '', body = '', signature = '', ...more] = token.split('.')
   const key = more.length > 0 ? null : chooseKey(parsePart(head), by.keys)
@@ -130,7 +133,7 @@ function parseToken(
   if (raw.toString('base64url') !== signature) return null
   if (!verify('sha256', Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' }, raw)) return null
   const claims = parsePart(body)
-  return claims && isOfNow(claims, by) ? toClaims(claims) : null
+  return claims && isOfNow(claims, by) ? toClaims(claims, by.refOf) : null
 }
 
 /** RFC 9068 §2.1; the header chooses among our keys and nothing else: no `jwk`, no `jku`, no other algorithm. */
@@ -146,7 +149,7 @@ function isOfNow({ iss, exp, nbf }: JsonObject, by: { issuer: string; now: numbe
 
 const CLOCK_SKEW_MS = 5_000
 
-function toClaims(said: JsonObject): TokenClaims | null {
+function toClaims(said: JsonObject, refOf: (id: string) => string): TokenClaims | null {
   const parsed = claimsOfOurs.safeParse(said)
   if (!parsed.success) return null
   const { sub, aud, exp, client_id, gid, scope, amr } = parsed.data
@@ -158,6 +161,7 @@ function toClaims(said: JsonObject): TokenClaims | null {
     scopes: scope.split(' '),
     factor: amr[0] ?? null,
     expiresAt: exp * 1_000,
+    refs: [refOf(gid), refOf(client_id)],
   }
 }
 
