@@ -134,13 +134,28 @@ const stepUp = z.strictObject({
   allows: z.string().min(1).max(200).optional(),
 })
 
+const gatewayAuth = z.enum(['key', 'oauth', 'both', 'none'])
+
+/** One word, or the list of what is taken; kept and shown as the word. */
+const gatewayAuthAsWritten = z
+  .union([
+    gatewayAuth,
+    z.array(z.enum(['key', 'oauth'])).refine(({ length }) => length > 0 && length <= 2, 'list "key", "oauth" or both'),
+  ])
+  .transform((written) => {
+    if (typeof written === 'string') return written
+    const [first = 'key', ...others] = new Set(written)
+    return others.length > 0 ? 'both' : first
+  })
+  .pipe(gatewayAuth)
+
 export const gatewayConfig = z.strictObject({
   slug,
   title: z.string().max(200).optional(),
   description: z.string().max(4096).optional(),
   instructions: z.string().max(16_384).optional(),
   /** How callers prove who they are: an API key, a sign-in (OAuth), either, or not at all. */
-  auth: z.enum(['key', 'oauth', 'both', 'none']).default('both'),
+  auth: gatewayAuthAsWritten.prefault('both'),
   /** Whether everybody it admits may use all it shows, or only what is granted; unset: all, until it is granted once. */
   access: z.enum(['all', 'grants']).optional(),
   tools: z.array(pattern).max(1_000).default([]),

@@ -14,6 +14,7 @@ const TOML = `
   [[gateways]]
   slug = "demo"
   title = "Demo"
+  auth = ["key", "oauth"]
   tools = ["reference/*"]
 
   [[gateways]]
@@ -22,7 +23,7 @@ const TOML = `
 
   [[gateways]]
   slug = "keys"
-  auth = "key"
+  auth = ["key"]
   tools = ["reference/*"]
 
   [[gateways]]

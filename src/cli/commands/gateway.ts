@@ -38,7 +38,7 @@ type AddOptions = DataOptions & {
   title?: string
   description?: string
   instructions?: string
-  auth?: 'key' | 'none'
+  auth?: 'key' | 'oauth' | 'both' | 'none'
 }
 
 async function save(terminal: Terminal, slug: string, options: AddOptions): Promise<void> {
