@@ -6,9 +6,10 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { isJsonObject } from '#kernel'
 import { testCli } from '../../src/cli/testing.ts'
-import { PLACES, SECRET, startLeakyServer } from '../fakes/leaky-server.ts'
+import { PLACES, startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
-import { clientKinds, connect, type MatrixClient } from './matrix/clients.ts'
+import { clientKinds, connect } from './matrix/clients.ts'
+import { hearAll, timesIn } from './hear-all.ts'
 import { startHouse } from './start-house.ts'
 import { ask, callTool, gatewayUrl, openSession, textOf } from './talk.ts'
 
@@ -110,39 +111,6 @@ const NO_KEYS = `
   [[audit.payloads]]
   record = "full"
 `
-
-/** Everything a client was told, or asked, by a server that tells too much. */
-async function hearAll(client: MatrixClient): Promise<string> {
-  const steps: unknown[] = []
-  await client.setLogLevel('debug')
-  const told = await client.callTool('tell', {}, { onprogress: (step) => steps.push(step) })
-  const answers = [
-    told,
-    await client.callTool('ask'),
-    await client.callTool('fail'),
-    await client.request('resources/read', { uri: 'leaky://key' }),
-    await client.request('resources/read', { uri: 'leaky://broken' }).catch((error: unknown) => failureOf(error)),
-    await client.request('prompts/get', { name: 'write' }),
-    await client.request('completion/complete', {
-      ref: { type: 'ref/resource', uri: 'leaky://keys/{name}' },
-      argument: { name: 'name', value: '' },
-    }),
-  ]
-  return JSON.stringify([answers, steps, client.heard.entries, client.asked.entries])
-}
-
-function failureOf(error: unknown) {
-  const { message, data, code } = z.object({ message: z.string(), data: z.unknown(), code: z.unknown() }).parse(error)
-  return { message, data, code }
-}
-
-/** As somebody would look for it: without the disguise, and read where it is base64. */
-function timesIn(text: string): number {
-  const plain = text.replaceAll('\u200b', '').replaceAll(/[A-Za-z0-9+/]{24,}={0,2}/g, (run) => {
-    return `${run} ${Buffer.from(run, 'base64').toString('latin1')}`
-  })
-  return plain.split(SECRET).length - 1
-}
 
 async function startLeaky(eras: 'legacy' | 'modern', rules: string) {
   const leaky = await startLeakyServer({ eras })

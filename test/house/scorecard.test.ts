@@ -1,6 +1,9 @@
 import { afterAll, beforeAll } from 'vitest'
 import { forEachEngine } from '../../src/storage/testing.ts'
+import { around } from './scorecard/around.ts'
+import { change } from './scorecard/change.ts'
 import { input } from './scorecard/input.ts'
+import { output } from './scorecard/output.ts'
 import { startRig, type Rig } from './scorecard/rig.ts'
 import { separation } from './scorecard/separation.ts'
 
@@ -20,4 +23,7 @@ forEachEngine((engine) => {
 
   separation(theRig)
   input(theRig)
+  output(theRig)
+  change(theRig)
+  around(theRig)
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { ask, callTool, openSession, post, textOf, type Heard, type Line } from '../talk.ts'
-import { callByRest, callsOf, connectAll, findAgain, newTrace, outcomeOf } from './kit.ts'
+import { callByRest, callsOf, connectAll, everythingWritten, findAgain, newTrace, outcomeOf } from './kit.ts'
 import { at, type Enrolled, type Rig } from './rig.ts'
 
 const SSN = '219-09-9999'
@@ -164,11 +164,4 @@ export function input(rig: () => Rig): void {
       expect(await everythingWritten(rig())).not.toContain(SSN)
     })
   })
-}
-
-/** All that the house keeps of what happened: its logs and the whole trail. */
-async function everythingWritten({ replicas, first }: Rig): Promise<string> {
-  const logs = await Promise.all(replicas.map(({ dataDir }) => readFile(join(dataDir, 'house.log'), 'utf8')))
-  const lines = await Array.fromAsync(await first.api.exportAudit({ query: {} }))
-  return JSON.stringify([logs, lines])
 }

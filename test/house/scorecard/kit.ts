@@ -1,4 +1,6 @@
 /** What all five tests of the scorecard do alike: real clients at every replica, what they make of an answer, and the trail. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import * as z from 'zod'
 import type { JsonObject } from '#kernel'
@@ -73,7 +75,15 @@ export async function findAgain(rig: Rig, traceId: string, text: string) {
   const record = at(records, 0)
   const { userId: user, tool, gateway, decision, at: time, extra } = record
   const rule = z.string().nullable().optional().parse(extra?.['rule']) ?? undefined
-  const ways = [{ user }, { tool }, { gateway }, { since: time, until: time }, { decision }, { rule }, { text }]
+  const ways = [
+    { user },
+    { tool },
+    { gateway },
+    { since: time, until: time },
+    { decision },
+    ...(rule === undefined ? [] : [{ rule }]),
+    { text },
+  ]
   for (const { api } of rig.replicas)
     for (const way of [...ways.map((one) => ({ ...one })), Object.assign({}, ...ways)]) {
       const found = await api.searchAudit({ query: { ...way, limit: 1_000 } })
@@ -81,4 +91,18 @@ export async function findAgain(rig: Rig, traceId: string, text: string) {
         throw new Error(`not found by ${JSON.stringify(way)}: ${JSON.stringify(record)}`)
     }
   return record
+}
+
+/** All that the house keeps of what happened: its logs, the whole trail, and what it counts. */
+export async function everythingWritten({ replicas, first }: Rig): Promise<string> {
+  const logs = await Promise.all(replicas.map(({ dataDir }) => readFile(join(dataDir, 'house.log'), 'utf8')))
+  const lines = await Array.fromAsync(await first.api.exportAudit({ query: {} }))
+  const metrics = await Promise.all(
+    replicas.map(async ({ url, adminToken }) => {
+      const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } })
+      if (!response.ok) throw new Error(`no metrics: ${response.status}`)
+      return response.text()
+    }),
+  )
+  return JSON.stringify([logs, lines, metrics])
 }

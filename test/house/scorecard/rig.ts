@@ -10,7 +10,9 @@ import { clientOf } from '../../../src/cli/reach.ts'
 import { createTestPlace, type TestEngine } from '../../../src/storage/testing.ts'
 import { startChangingServer } from '../../fakes/changing-server.ts'
 import { startLeakyServer } from '../../fakes/leaky-server.ts'
+import { createIdentityCheck } from '../../fakes/identity-check.ts'
 import { startSideEffectServer } from '../../fakes/side-effect-server.ts'
+import { startStrictUpstream } from '../../fakes/strict-upstream.ts'
 import { connect, type ClientKind, type ConnectOptions } from '../matrix/clients.ts'
 import { startHouseProcess, type HouseProcess } from '../start-house-process.ts'
 import { ask, eventually, gatewayUrl, type Line } from '../talk.ts'
@@ -36,9 +38,18 @@ export async function startRig(engine: TestEngine) {
   await writeFile(join(files, 'a.txt'), 'hello from a file')
   const memory = join(directory, 'memory.json')
   const toml = tomlFor(upstreams, { files, memory })
-  const start = (name: string) => startReplica(cleanUp, { toml, dataDir: join(directory, name), storageUrl: place.url })
+  const start = (name: string, publicUrl?: string) =>
+    startReplica(cleanUp, {
+      toml,
+      dataDir: join(directory, name),
+      storageUrl: place.url,
+      ...(publicUrl === undefined ? {} : { publicUrl }),
+    })
   const first = await start('a') // alone, as it makes the tables
-  const replicas = [first, ...(await Promise.all((engine === 'postgres' ? ['b', 'c'] : []).map(start)))]
+  upstreams.strict.trust(createIdentityCheck({ issuer: first.url, audience: upstreams.strict.url }))
+  const others = engine === 'postgres' ? ['b', 'c'] : []
+  const replicas = [first, ...(await Promise.all(others.map((name) => start(name, first.url))))]
+  await first.api.checkServer({ params: { name: 'strict' } })
   return {
     ...upstreams,
     replicas,
@@ -59,8 +70,9 @@ async function startUpstreams(cleanUp: AsyncDisposableStack) {
     startSideEffectServer(),
     startLeakyServer(),
   ])
-  for (const fake of [github, atlassian, guarded, payments, leaky]) cleanUp.use(fake)
-  return { github, atlassian, guarded, payments, leaky }
+  const strict = await startStrictUpstream('modern')
+  for (const fake of [github, atlassian, guarded, payments, leaky, strict]) cleanUp.use(fake)
+  return { github, atlassian, guarded, payments, leaky, strict }
 }
 
 async function startReplica(
@@ -74,12 +86,17 @@ async function startReplica(
   return { ...house, api, dataDir: options.dataDir }
 }
 
-type Upstreams = Readonly<Record<'github' | 'atlassian' | 'guarded' | 'payments' | 'leaky', { readonly url: string }>>
+type Upstreams = Awaited<ReturnType<typeof startUpstreams>>
+/** What these get with every request, and may demand. */
+const MORE: Readonly<Record<string, string>> = {
+  guarded: `headers = { authorization = "Bearer ${UPSTREAM_TOKEN}" }`,
+  payments: 'identity_token = true',
+  strict: 'identity_token = true',
+}
 
 function tomlFor(upstreams: Upstreams, { files, memory }: { files: string; memory: string }): string {
   const http = Object.entries(upstreams).map(([name, { url }]) => {
-    const headers = name === 'guarded' ? `\nheaders = { authorization = "Bearer ${UPSTREAM_TOKEN}" }` : ''
-    return `[[servers]]\nname = "${name}"\ntransport = "http"\nurl = "${url}"${headers}`
+    return `[[servers]]\nname = "${name}"\ntransport = "http"\nurl = "${url}"\n${MORE[name] ?? ''}`
   })
   return [
     ...http,
