@@ -1,4 +1,5 @@
 import type { Audit, AuditEvent } from '#audit'
+import { isProblem } from '#kernel'
 import type { Actor } from './schema.ts'
 
 /** Records the change before it is made, and once more if it then fails: a change without its record cannot happen. */
@@ -13,7 +14,9 @@ export async function audited<T>(
   try {
     return await make()
   } catch (cause) {
-    await audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
+    const reason = isProblem(cause) ? cause.message : 'the change could not be stored'
+    await audit.record({ ...event, decision: 'failed', reason })
+    if (isProblem(cause)) throw cause
     throw new Error(`could not store the change ${what}`, { cause })
   }
 }

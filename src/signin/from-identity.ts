@@ -1,5 +1,5 @@
-import type { Identity } from '#identity'
-import { Problem, Secret } from '#kernel'
+import { USER_ID_TAKEN, type Identity } from '#identity'
+import { isProblem, Problem, Secret } from '#kernel'
 import { loginFactor } from '#login'
 import type { Account, Accounts, Session, Sessions } from './ports.ts'
 import { NO_SUCH_SIGN_IN, WRONG_PROOF } from './problems.ts'
@@ -11,7 +11,10 @@ type Parts = Pick<
 
 /** The accounts of the house in the words of the pages. Each change is recorded by the room that makes it. */
 export function accountsFrom(identity: Parts): Accounts {
-  const find = (accountId: string) => findAccount(identity, accountId)
+  const find = async (accountId: string): Promise<Account | null> => {
+    const account = await findAccount(identity, accountId)
+    return account?.isActive ? account : null
+  }
   /** People change their own accounts here. */
   const self = (accountId: string) => ({
     userId: identity.directory().findByAccountId(accountId)?.userId ?? null,
@@ -21,33 +24,20 @@ export function accountsFrom(identity: Parts): Accounts {
     find,
     findByUserId: async (userId) => {
       const member = identity.directory().findByUserId(userId)
-      return member === null ? null : find(member.accountId)
+      return member === null ? null : findAccount(identity, member.accountId)
     },
     createPerson: async (person, by) => {
-      const { id } = await identity.accounts.create({ ...person, kind: 'person' }, { userId: by, face: 'web' })
-      return (await find(id)) ?? gone()
+      const wish = { ...person, kind: 'person' } as const
+      const made = await identity.accounts.create(wish, { userId: by, face: 'web' }).catch((error: unknown) => {
+        if (isProblem(error, USER_ID_TAKEN)) return null
+        throw error
+      })
+      return made === null ? null : { accountId: made.id }
     },
     takeOver: (accountId, says) => identity.takeOver(accountId, says),
     findSetup: (token) => identity.links.find(token),
     endSetup: (token) => identity.links.end(token),
-    checkPassword: async ({ userId, password, from }) => {
-      const found = await identity.signIn.checkPassword({ userId, password: new Secret(password), from })
-      return found ?? wrong('The user name or the password is not right.')
-    },
-    checkTotp: async ({ accountId, code, from }) => {
-      const check = async (): Promise<boolean> => (await identity.factors.checkTotp({ accountId, code })) === 'ok'
-      if (await identity.signIn.checkSecond({ accountId, factor: 'totp', from }, check)) return
-      wrong('That code is not right, or it was used before. Wait for the next one.')
-    },
-    checkRecoveryCode: async ({ accountId, code, from }) => {
-      const check = async (): Promise<boolean> =>
-        (await identity.factors.checkRecoveryCode({ accountId, code })) === 'ok'
-      if (await identity.signIn.checkSecond({ accountId, factor: 'recovery-code', from }, check)) return
-      wrong('That recovery code is not right, or it was used before.')
-    },
-    checkDeviceCode: async (attempt, look) =>
-      (await identity.signIn.checkDeviceCode(attempt, look)) ??
-      wrong('This code is not valid (any more). Start again on the device.'),
+    ...checksFrom(identity),
     factors: (accountId) => identity.factors.list(accountId),
     setPassword: (accountId, password) => identity.passwords.set(accountId, new Secret(password), self(accountId)),
     beginTotp: (accountId) => identity.factors.beginTotp(accountId),
@@ -74,20 +64,43 @@ export function accountsFrom(identity: Parts): Accounts {
 
 const MAX_KEYS = 1_000
 
+/** Whatever somebody may guess at, counted by the room that knows how often. */
+function checksFrom(
+  identity: Parts,
+): Pick<Accounts, 'checkPassword' | 'checkTotp' | 'checkRecoveryCode' | 'checkDeviceCode'> {
+  return {
+    checkPassword: async ({ userId, password, from }) => {
+      const found = await identity.signIn.checkPassword({ userId, password: new Secret(password), from })
+      return found ?? wrong('The user name or the password is not right.')
+    },
+    checkTotp: async ({ accountId, code, from }) => {
+      const check = async (): Promise<boolean> => (await identity.factors.checkTotp({ accountId, code })) === 'ok'
+      if (await identity.signIn.checkSecond({ accountId, factor: 'totp', from }, check)) return
+      wrong('That code is not right, or it was used before. Wait for the next one.')
+    },
+    checkRecoveryCode: async ({ accountId, code, from }) => {
+      const check = async (): Promise<boolean> =>
+        (await identity.factors.checkRecoveryCode({ accountId, code })) === 'ok'
+      if (await identity.signIn.checkSecond({ accountId, factor: 'recovery-code', from }, check)) return
+      wrong('That recovery code is not right, or it was used before.')
+    },
+    checkDeviceCode: async (attempt, look) =>
+      (await identity.signIn.checkDeviceCode(attempt, look)) ??
+      wrong('This code is not valid (any more). Start again on the device.'),
+  }
+}
+
 async function findAccount(identity: Parts, accountId: string): Promise<Account | null> {
   const member = identity.directory().findByAccountId(accountId)
   if (member === null || member.kind !== 'person') return null
   const { userId, role, groups, isActive } = member
-  const { name } = await identity.accounts.get(accountId)
+  // One that was removed is in the directory, so that it stays refused; of its person nothing is known any more.
+  const name = isActive ? ((await identity.accounts.find(accountId))?.name ?? null) : null
   return { accountId, userId, name, role: role ?? 'guest', groups, isActive }
 }
 
 function wrong(detail: string): never {
   throw new Problem(WRONG_PROOF, detail)
-}
-
-function gone(): never {
-  throw new Error('an account was gone in the moment in which it was made')
 }
 
 /** Sessions of browsers, each with a factor that the login policy knows. */

@@ -34,9 +34,13 @@ export type From = { readonly address: string; readonly agent: string }
 export type Accounts = {
   /** Null for an account that is gone or switched off. */
   find(accountId: string): Promise<Account | null>
+  /** Also one that is switched off or was removed: its user id is never given to anybody else. */
   findByUserId(userId: string): Promise<Account | null>
-  /** Makes a person, for one who comes from an identity source. Throws a Problem when the user id is taken. */
-  createPerson(person: { userId: string; name: string | null; role: 'user' | 'guest' }, by: string): Promise<Account>
+  /** Makes a person, for one who comes from an identity source. Null when somebody has or had the user id. */
+  createPerson(
+    person: { userId: string; name: string | null; role: 'user' | 'guest' },
+    by: string,
+  ): Promise<{ accountId: string } | null>
   /** Replaces the groups and claims that this source gave, and no others. */
   takeOver(accountId: string, said: { source: string; groups: readonly string[]; claims: JsonObject }): Promise<void>
 

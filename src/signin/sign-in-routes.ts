@@ -143,8 +143,7 @@ export async function settle(
   { accountId, factor, source }: { accountId: string; factor: LoginFactor; source?: string },
 ): Promise<{ location: string }> {
   const account = await deps.accounts.find(accountId)
-  if (account === null || !account.isActive)
-    throw new Problem(SIGN_IN_EXPIRED, 'This account is switched off. Ask an administrator.')
+  if (account === null) throw new Problem(SIGN_IN_EXPIRED, 'This account is switched off. Ask an administrator.')
   const extra = { factor, address: visitor.from.address, ...(source === undefined ? {} : { source }) }
   await deps.audit.record({ what: 'sign-in', decision: 'allowed', userId: account.userId, face: 'web', extra })
   await signIn(deps, visitor, { accountId, factor })

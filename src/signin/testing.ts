@@ -141,6 +141,7 @@ function peopleOf({ identity, accounts, sessions }: { identity: Identity; accoun
       await identity.accounts.create({ userId, role: 'admin' }, BY)
       return (await identity.links.create(userId, BY)).token
     },
+    remove: (userId: string) => identity.accounts.remove(userId, BY),
     switchOff: (userId: string) => identity.accounts.update(userId, { isActive: false }, BY),
     giveTotp: async (userId: string): Promise<void> => {
       const { accountId } = accountOf(userId)

@@ -27,12 +27,11 @@ export async function visit(deps: SignInDeps, context: Context): Promise<Visit> 
   const token = getCookie(context, cookieName(deps, 'session')) ?? null
   const session = token === null ? null : await deps.sessions.find(token)
   const account = session === null ? null : await deps.accounts.find(session.accountId)
-  const isIn = account?.isActive === true
   const nonce = randomBytes(18).toString('base64url')
   context.set('nonce', nonce)
-  const frame = { nonce, csrf: csrfOf(deps, browser, isIn ? token : null), ...ASSETS.addresses }
+  const frame = { nonce, csrf: csrfOf(deps, browser, account === null ? null : token), ...ASSETS.addresses }
   const from = { address: peerAddress(context.req.raw), agent: agentOf(context.req.header('user-agent')) }
-  return { context, from, frame, session: isIn ? session : null, account: isIn ? account : null }
+  return { context, from, frame, session: account === null ? null : session, account }
 }
 
 function nameBrowser(deps: SignInDeps, context: Context): string {

@@ -68,6 +68,18 @@ describe('a person', () => {
     expect((await browser.signIn('ada', PASSWORD)).status).toBe(403)
   })
 
+  test('is nobody when the account is removed, with a live session and with the right password', async () => {
+    await using house = await startHouse({ toml: '' })
+    const { browser } = await setUp(house, 'gone@example.com')
+
+    await house.gatehouse.identity.accounts.remove('gone@example.com', ADMIN)
+    const account = await browser.get('/account')
+    const again = await openBrowser(house.url).signIn('gone@example.com', PASSWORD)
+
+    expect([account.status, account.location]).toEqual([303, '/signin?return=%2Faccount'])
+    expect(again.status).toBe(403)
+  })
+
   test('is stopped by the login policy with a live session, as soon as the rule is there', async () => {
     await using house = await startHouse({ toml: '' })
     const { browser } = await setUp(house, 'ada')

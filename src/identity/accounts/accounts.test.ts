@@ -48,6 +48,18 @@ forEachEngine((engine) => {
     expect(identity.authenticate({ authorization: bound.key, gateway: 'demo' }).ok).toBe(true)
   })
 
+  it('of many who want one user id at once one gets it, and the others are told that it is taken', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+
+    const ended = await Promise.allSettled(Array.from({ length: 10 }, () => accounts.create(ANNE, ADMIN)))
+
+    const refused = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+    expect(refused).toHaveLength(9)
+    expect(refused.every(is(USER_ID_TAKEN))).toBe(true)
+    expect((await accounts.list()).accounts).toHaveLength(1)
+  })
+
   it('the user id of a removed account is never given to anyone else, and its keys stay refused', async () => {
     await using house = await openTestIdentity(engine)
     const { identity } = house

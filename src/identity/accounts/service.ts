@@ -31,6 +31,8 @@ export type Accounts = {
   create(request: CreateAccountRequest, by: Actor, origin?: Origin): Promise<Account>
   /** By its id or its user id. Throws a Problem where there is none. */
   get(account: string): Promise<Account>
+  /** The same; null where there is none. */
+  find(account: string): Promise<Account | null>
   /** Accounts in the order of their making. */
   list(request?: ListAccountsRequest): Promise<AccountPage>
   /** An account that is made inactive is refused everywhere: its keys here at once, on every replica within a second. */
@@ -77,6 +79,7 @@ export function createAccounts(deps: Deps): Accounts {
   return {
     create: (request, by, origin = { source: LOCAL }) => createAccount(deps, { request, origin }, by),
     get: (name) => getAccount(deps, name),
+    find: async (name) => (await deps.store.find(name)) ?? null,
     list: (request = {}) => listAccounts(deps, request),
     update: (name, change, by, said = {}) => updateAccount(deps, { name, change, by, said }),
     handOver: (name, source, by) => handOver(deps, { name, source }, by),
@@ -102,8 +105,7 @@ async function createAccount(
   const { userId, kind, name, email } = parsed.data
   const role = parsed.data.role ?? (kind === 'person' ? 'user' : null)
   if (kind === 'system' && role !== null) throw systemHasNoRole(userId)
-  if (await deps.store.isTaken(userId))
-    throw new Problem(USER_ID_TAKEN, `An account has or had the user id "${userId}"; choose another.`)
+  if (await deps.store.isTaken(userId)) throw taken(userId)
   const now = deps.clock.now()
   const id = newId('acc')
   const made: Account = {
@@ -120,9 +122,16 @@ async function createAccount(
     changedAt: now,
   }
   const extra = { account: id, userId, kind, role, source: origin.source, isActive: made.isActive }
-  await audited(deps, { what: 'account.created', by, extra }, () => deps.store.insert(made, origin))
+  await audited(deps, { what: 'account.created', by, extra }, async () => {
+    // Somebody else may have been given it in this very moment.
+    if ((await deps.store.insert(made, origin)) === 'taken') throw taken(userId)
+  })
   await deps.announce(id)
   return made
+}
+
+function taken(userId: string): Problem {
+  return new Problem(USER_ID_TAKEN, `An account has or had the user id "${userId}"; choose another.`)
 }
 
 async function getAccount(deps: Deps, name: string): Promise<Account> {

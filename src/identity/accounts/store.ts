@@ -58,9 +58,12 @@ export function createAccountStore(storage: Storage) {
     return rows.map((row) => toAccount(row, groups.get(row.id) ?? []))
   }
   return {
-    insert: async (made: Account, origin: Said): Promise<void> => {
+    /** `taken`: somebody has or had the user id. */
+    insert: async (made: Account, origin: Said): Promise<'ok' | 'taken'> => {
       const row = { ...toRow(made), ...saidColumns(origin) }
-      await db.insertInto('identity_account').values(row).execute()
+      const insert = db.insertInto('identity_account').values(row)
+      const { numInsertedOrUpdatedRows: rows = 0n } = await insert.onConflict((on) => on.doNothing()).executeTakeFirst()
+      return rows > 0n ? 'ok' : 'taken'
     },
     /** Also when the account that had the user id was removed. */
     isTaken: async (userId: string): Promise<boolean> =>

@@ -1,5 +1,4 @@
 import { isProblem, Problem } from '#kernel'
-import { isDuplicate } from '#storage'
 import type { Accounts } from '../accounts/service.ts'
 import { USER_ID_TAKEN } from '../problems.ts'
 import { parseFilter, USER_FILTERS } from './filter.ts'
@@ -58,7 +57,7 @@ export async function createUser(parts: Parts, client: Client, body: unknown) {
   const request = { userId: userName, kind: 'person', name: displayName, email, isActive } as const
   const said = { source, externalId, givenName, familyName }
   const made = await parts.accounts.create(request, actor(client), said).catch((error: unknown) => {
-    throw isProblem(error, USER_ID_TAKEN) || isDuplicate(error) ? taken() : error
+    throw isProblem(error, USER_ID_TAKEN) ? taken() : error
   })
   return showOneUser(parts, client, made.id)
 }

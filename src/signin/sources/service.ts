@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Audit } from '#audit'
 import type { Egress } from '#http'
 import { Problem, type Clock, type JsonObject } from '#kernel'
@@ -92,12 +93,14 @@ function titleFor(deps: SourcesDeps, name: string): string {
   return source === undefined ? name : titleOf(source)
 }
 
+const SWITCHED_OFF = 'This account is switched off. Ask an administrator.'
+
 async function arrive(deps: SourcesDeps, source: IdentitySource, person: Vouched): Promise<Arrival> {
   const linked = await deps.store.findLink(person.issuer, person.subject)
   if (linked !== null) return comeBack(deps, person, linked.accountId)
   const found = person.userId === null ? null : await deps.accounts.findByUserId(person.userId)
   if (found === null) return { kind: 'known', accountId: await createAccount(deps, source, person) }
-  if (!found.isActive) throw refuse('This account is switched off. Ask an administrator.')
+  if (!found.isActive) throw refuse(SWITCHED_OFF)
   if (!(await mayJoinUnasked(deps, person, found.accountId)))
     return { kind: 'must-link', accountId: found.accountId, userId: found.userId }
   await link(deps, person, found.accountId)
@@ -106,7 +109,7 @@ async function arrive(deps: SourcesDeps, source: IdentitySource, person: Vouched
 
 async function comeBack(deps: SourcesDeps, person: Vouched, accountId: string): Promise<Arrival> {
   const account = await deps.accounts.find(accountId)
-  if (account === null || !account.isActive) throw refuse('This account is switched off. Ask an administrator.')
+  if (account === null) throw refuse(SWITCHED_OFF)
   await deps.accounts.takeOver(accountId, person)
   return { kind: 'known', accountId }
 }
@@ -128,9 +131,22 @@ async function createAccount(deps: SourcesDeps, source: IdentitySource, person: 
   if (!source.auto_create)
     throw refuse(`"${userId}" has no account here yet, and this source makes none. Ask an administrator for one.`)
   const account = await deps.accounts.createPerson({ userId, name, role: source.role }, `source:${source.name}`)
+  if (account === null) return findWinner(deps, person, userId)
   await link(deps, person, account.accountId)
   return account.accountId
 }
+
+/** Somebody arrives for the first time in two windows at once: one makes the account and links it, the other finds it. */
+async function findWinner(deps: SourcesDeps, person: Vouched, userId: string): Promise<string> {
+  for (const until = performance.now() + WAIT_MS; performance.now() < until; await pause(POLL_MS)) {
+    const linked = await deps.store.findLink(person.issuer, person.subject)
+    if (linked !== null && (await deps.accounts.find(linked.accountId)) !== null) return linked.accountId
+  }
+  throw refuse(`An account has or had the user id "${userId}". Try once more, or ask an administrator.`)
+}
+
+const WAIT_MS = 3_000
+const POLL_MS = 50
 
 async function link(deps: SourcesDeps, person: Vouched, accountId: string): Promise<void> {
   const { issuer, subject, source } = person
@@ -141,7 +157,9 @@ async function link(deps: SourcesDeps, person: Vouched, accountId: string): Prom
     extra: { account: accountId, source, subject },
   })
   const made = await deps.store.addLink({ issuer, subject, accountId, source, linkedAt: deps.clock.now() })
-  if (made === 'taken') throw refuse('This identity is linked to an account already. Unlink it there first.')
+  // Linked to this very account in another window is as good.
+  if (made === 'taken' && (await deps.store.findLink(issuer, subject))?.accountId !== accountId)
+    throw refuse('This identity is linked to an account already. Unlink it there first.')
   await deps.accounts.takeOver(accountId, person)
 }
 
@@ -151,10 +169,14 @@ async function preview(deps: SourcesDeps, source: IdentitySource, claims: JsonOb
   if (!reading.ok) return refused(reading.reason)
   const { person } = reading
   const linked = await deps.store.findLink(person.issuer, person.subject)
-  const account = linked === null ? null : await deps.accounts.find(linked.accountId)
-  if (account !== null) return { reading, outcome: 'known', userId: account.userId, reason: null }
+  if (linked !== null) {
+    const account = await deps.accounts.find(linked.accountId)
+    if (account === null) return refused(SWITCHED_OFF)
+    return { reading, outcome: 'known', userId: account.userId, reason: null }
+  }
   if (person.userId === null) return refused(person.userIdRefused)
   const found = await deps.accounts.findByUserId(person.userId)
+  if (found?.isActive === false) return refused(SWITCHED_OFF)
   if (found !== null) {
     const outcome = (await mayJoinUnasked(deps, person, found.accountId)) ? 'known' : 'must-link'
     return { reading, outcome, userId: found.userId, reason: null }

@@ -68,6 +68,31 @@ describe('whoever signs in at a source', () => {
     expect(await world.pages.accounts.findByUserId('renamed@example.com')).toBeNull()
   })
 
+  test('in two windows at once for the first time gets one account, and is let in in both', async () => {
+    await using world = await openWorld()
+    const windows = Array.from({ length: 5 }, () => openBrowser(world.pages.url))
+    const callbacks = await Promise.all(windows.map((browser) => goThere(world, browser)))
+
+    const seen = await Promise.all(windows.map((browser, index) => browser.get(callbacks[index] ?? '')))
+
+    expect(seen.map(({ status, location }) => `${status} ${location}`)).toEqual(windows.map(() => '303 /account'))
+    expect(new Set((await world.pages.sessions()).map(({ accountId }) => accountId))).toEqual(
+      new Set([world.pages.accountOf('ada@example.com').accountId]),
+    )
+  })
+
+  test('is not let in, nor shown as somebody new, when the account was removed', async () => {
+    await using world = await openWorld()
+    await signInThere(world)
+    await world.pages.remove('ada@example.com')
+    world.idp.person = { ...ADA, sub: 'somebody-else' }
+
+    const again = await signInThere(world)
+
+    expect(again.status).toBe(403)
+    expect(again.text).toContain('This account is switched off')
+  })
+
   test('is asked for a code with PKCE, state and nonce, and without `resource`', async () => {
     await using world = await openWorld()
 
