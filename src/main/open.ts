@@ -63,7 +63,7 @@ export type Gatehouse = {
   addressOf(req: Sent): string
   readonly clock: Clock
   readonly log: Log
-  /** Takes over servers, gateways and the login policy of a changed config file; other sections need a restart. */
+  /** Takes over what of a changed config file can change while the house runs; other sections need a restart. */
   reload(config: GatehouseConfig): Promise<void>
   /** Where this process is reached; set when it listens. The other replicas know it once this resolves. */
   reachedAt(url: string): Promise<void>
@@ -137,6 +137,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
       loginPolicy.declare(next.login_policy)
       content.declare(next.content_rules)
       rooms.hooks.declare(next.hooks)
+      signIn.sources.declare(next.identity_sources)
       await rooms.policy.declarePolicies(readPolicyFiles(next.policy.files))
       await rooms.house.declare(declaredIn(next))
     },

@@ -5,7 +5,7 @@ import type { GatehouseConfig } from './config.ts'
 import type { Gatehouse } from './open.ts'
 
 /**
- * Follows the configuration file: a change of servers or gateways is taken over while the house runs, a mistake is
+ * Follows the configuration file: a change of servers, gateways or rules is taken over while the house runs, a mistake is
  * logged with its line and the old configuration stays in force. SIGHUP does the same at once. The returned function
  * ends it. The file is asked for its time (once a second) instead of watched, because editors and mounts replace it;
  * it counts as changed when it has rested for a moment, so that nobody's half-written file is taken for a whole one.
@@ -20,7 +20,7 @@ export function followConfig(deps: {
   const takeOver = async (): Promise<void> => {
     try {
       await gatehouse.reload(read())
-      log.info({ file }, 'the configuration was read again: servers and gateways are as it says')
+      log.info({ file }, 'the configuration was read again, and what may change while the house runs is as it says')
     } catch (error) {
       const why = isProblem(error) ? { problem: error.message } : { err: error }
       log.error({ file, ...why }, 'the changed configuration was not taken over; the old one stays')

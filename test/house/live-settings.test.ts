@@ -75,6 +75,27 @@ test('a changed config file is taken over without a restart; one with a mistake 
   expect((await restCall(house, 'add', { a: 1, b: 2 })).status).toBe(200)
 })
 
+test('an identity source of a changed file signs people in without a restart, and one that left does not', async () => {
+  await using house = await startHouse({ toml: builtin })
+  const source =
+    '[[identity_sources]]\nname = "work"\ntitle = "Work"\nissuer = "https://idp.example.com"\nclient_id = "x"\n'
+  const reload = (text: string) => house.gatehouse.reload(readConfig({ text, dataDir: house.dataDir, env: {} }))
+  const page = async (): Promise<boolean> =>
+    (await (await fetch(`${house.url}/signin`)).text()).includes('/signin/sources/work')
+
+  const shown = [await page()]
+  await reload(builtin + source)
+  shown.push(await page())
+  await reload(`${builtin}${source}enabled = false\n`)
+  shown.push(await page())
+  await reload(builtin + source)
+  shown.push(await page())
+  await reload(builtin)
+  shown.push(await page())
+
+  expect(shown).toEqual([false, true, false, true, false])
+})
+
 /** Passes everything on to the upstream, but drops the connection of the first `tools/call` that comes. */
 async function dropFirstCall(upstream: string) {
   let dropped = false

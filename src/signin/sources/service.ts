@@ -37,6 +37,8 @@ export type Sources = {
   link(person: Vouched, accountId: string): Promise<void>
   links(accountId: string): Promise<readonly { source: string; title: string; linkedAt: number }[]>
   unlink(accountId: string, source: string): Promise<void>
+  /** Takes over the sources of a changed config file. Whoever is at one that is another now has to start again. */
+  declare(sources: readonly IdentitySource[]): void
   /** Who somebody with these claims would be. Nothing is checked and nothing changes. */
   preview(name: string, claims: JsonObject): Promise<Preview>
   close(): Promise<void>
@@ -52,22 +54,23 @@ export type Preview = {
 
 /** Opens a way to each source; none is asked before somebody needs it. */
 export function createSources(deps: SourcesDeps): Sources {
-  const upstreams = new Map<string, Upstream>()
+  let sources = deps.sources
+  /** A source that is declared anew is another one, and has a way of its own. */
+  const upstreams = new Map<IdentitySource, Upstream>()
   const upstreamOf = (source: IdentitySource): Upstream => {
-    const open =
-      upstreams.get(source.name) ?? openUpstream(source, { egress: deps.egress, now: () => deps.clock.now() })
-    upstreams.set(source.name, open)
+    const open = upstreams.get(source) ?? openUpstream(source, { egress: deps.egress, now: () => deps.clock.now() })
+    upstreams.set(source, open)
     return open
   }
   const find = (name: string, { isPreview }: { isPreview: boolean }): IdentitySource => {
-    const source = deps.sources.find((one) => one.name === name)
+    const source = sources.find((one) => one.name === name)
     if (source !== undefined && (source.enabled || isPreview)) return source
     throw new Problem(NO_SUCH_SOURCE, `There is no identity source "${name.slice(0, 40)}" that signs people in.`)
   }
   return {
     buttons: () =>
-      deps.sources.filter(({ enabled }) => enabled).map((source) => ({ name: source.name, title: titleOf(source) })),
-    list: () => deps.sources,
+      sources.filter(({ enabled }) => enabled).map((source) => ({ name: source.name, title: titleOf(source) })),
+    list: () => sources,
     begin: async (name, redirectUri, how) => upstreamOf(find(name, how)).begin(redirectUri),
     finish: async (name, callbackUrl, pending) => {
       const source = find(name, { isPreview: true })
@@ -78,18 +81,27 @@ export function createSources(deps: SourcesDeps): Sources {
     link: (person, accountId) => link(deps, person, accountId),
     links: async (accountId) => {
       const found = await deps.store.linksOf(accountId)
-      return found.map(({ source, linkedAt }) => ({ source, linkedAt, title: titleFor(deps, source) }))
+      return found.map(({ source, linkedAt }) => ({ source, linkedAt, title: titleFor(sources, source) }))
     },
     unlink: (accountId, source) => deps.store.removeLinks(accountId, source),
     preview: (name, claims) => preview(deps, find(name, { isPreview: true }), claims),
+    declare: (next) => {
+      const before = new Map(sources.map((source) => [JSON.stringify(source), source]))
+      sources = next.map((source) => before.get(JSON.stringify(source)) ?? source)
+      for (const [source, upstream] of upstreams) {
+        if (sources.includes(source)) continue
+        upstreams.delete(source)
+        void upstream.close() // ends when its last answer is there
+      }
+    },
     close: async () => {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
     },
   }
 }
 
-function titleFor(deps: SourcesDeps, name: string): string {
-  const source = deps.sources.find((one) => one.name === name)
+function titleFor(sources: readonly IdentitySource[], name: string): string {
+  const source = sources.find((one) => one.name === name)
   return source === undefined ? name : titleOf(source)
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { startIdentityProvider, type Claims, type IdentityProvider } from '../../../test/fakes/identity-provider.ts'
 import { openBrowser, type Seen, type TestBrowser } from '../testing-browser.ts'
 import { openTestPages, type TestPages } from '../testing.ts'
+import { identitySourceConfig } from './config.ts'
 
 const PASSWORD = 'quiet otters cross the river'
 const ADA = { sub: 's-ada', email: 'ada@example.com', email_verified: true, name: 'Ada' }
@@ -169,6 +170,54 @@ describe('whoever signs in at a source', () => {
     expect(seen.location).toBe('/account')
     const [link] = await world.pages.sources.links(world.pages.accountOf('ada@example.com').accountId)
     expect(link).toMatchObject({ source: 'work' })
+  })
+})
+
+describe('sources that are declared anew', () => {
+  test('are on the page at once, and gone from it when they are switched off', async () => {
+    await using world = await openWorld()
+    const [work] = world.pages.sources.list()
+    const buttons = async () => [
+      ...(await openBrowser(world.pages.url).get('/signin')).text.matchAll(/sources\/(\w+)/g),
+    ]
+    const names = async () => (await buttons()).map(([, name]) => name)
+
+    const before = await names()
+    world.pages.sources.declare([
+      identitySourceConfig.parse({ ...work, enabled: false }),
+      identitySourceConfig.parse({ ...work, name: 'new' }),
+    ])
+    const after = await names()
+    const refused = await openBrowser(world.pages.url).get('/signin/sources/work')
+
+    expect([before, after, refused.status]).toEqual([['work', 'other'], ['new'], 404])
+  })
+
+  test('let nobody in who was sent to the one before, and everybody who comes by the new one', async () => {
+    await using world = await openWorld()
+    await using other = await startIdentityProvider({ ...ADA, sub: 's-elsewhere' })
+    other.redirectUris = world.idp.redirectUris
+    const [work] = world.pages.sources.list()
+    const away = openBrowser(world.pages.url)
+    const callback = await goThere(world, away)
+
+    world.pages.sources.declare([identitySourceConfig.parse({ ...work, issuer: other.issuer })])
+    const late = await away.get(callback)
+    const fresh = await signInThere({ ...world, idp: other })
+
+    expect([late.status, fresh.location]).toEqual([403, '/account'])
+    expect(late.text).toContain('was changed in between')
+    expect(other.asked).toHaveLength(1)
+  })
+
+  test('that stay as they are go on for whoever is there', async () => {
+    await using world = await openWorld()
+    const away = openBrowser(world.pages.url)
+    const callback = await goThere(world, away)
+
+    world.pages.sources.declare(world.pages.sources.list().map((source) => identitySourceConfig.parse(source)))
+
+    expect((await away.get(callback)).location).toBe('/account')
   })
 })
 

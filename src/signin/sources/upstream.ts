@@ -6,7 +6,13 @@ import type { IdentitySource } from './config.ts'
 import { SOURCE_REFUSED, SOURCE_UNREACHABLE } from '../problems.ts'
 
 /** What is kept in the browser, sealed, between leaving for a source and coming back. */
-export const pendingCheck = z.object({ state: z.string(), nonce: z.string(), verifier: z.string() })
+export const pendingCheck = z.object({
+  state: z.string(),
+  nonce: z.string(),
+  verifier: z.string(),
+  /** Where the browser was sent: a source may be declared anew while it is away. */
+  issuer: z.string(),
+})
 export type PendingCheck = z.output<typeof pendingCheck>
 
 /** One identity provider as a relying party sees it. */
@@ -43,7 +49,12 @@ export function openUpstream(source: IdentitySource, deps: { egress: Egress; now
 }
 
 async function begin(source: IdentitySource, configuration: oidc.Configuration, redirectUri: string) {
-  const pending = { state: oidc.randomState(), nonce: oidc.randomNonce(), verifier: oidc.randomPKCECodeVerifier() }
+  const pending = {
+    state: oidc.randomState(),
+    nonce: oidc.randomNonce(),
+    verifier: oidc.randomPKCECodeVerifier(),
+    issuer: source.issuer,
+  }
   // No `resource`: Entra refuses it, and nothing here is asked for but who somebody is.
   const url = oidc.buildAuthorizationUrl(configuration, {
     redirect_uri: redirectUri,
@@ -61,6 +72,9 @@ async function finish(
   configuration: oidc.Configuration,
   { callbackUrl, pending }: { callbackUrl: URL; pending: PendingCheck },
 ): Promise<JsonObject> {
+  // A code of the provider before is nothing that this one shall see.
+  if (pending.issuer !== source.issuer)
+    throw new Problem(SOURCE_REFUSED, `"${titleOf(source)}" was changed in between. Start again.`)
   try {
     // Checks state, `iss` (RFC 9207), the signature, issuer, audience, times and nonce of the ID token.
     const tokens = await oidc.authorizationCodeGrant(configuration, callbackUrl, {
