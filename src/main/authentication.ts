@@ -5,7 +5,7 @@ import type { Authentication, Identity, Principal } from '#identity'
 import { Problem, type Clock } from '#kernel'
 import { LOGIN_REFUSED, type LoginFactor, type LoginPolicy } from '#login'
 import { createIdentitySigner, createOauth, type AuthServer, type KeyRing, type Oauth } from '#oauth'
-import { logoutPage, openBrowserSessions, troublePage, type AuthorizationServer } from '#signin'
+import { logoutPage, openBrowserSessions, troublePage, type AuthorizationServer, type SignIn } from '#signin'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import type { House } from '#tools'
@@ -22,6 +22,8 @@ export type AuthenticationDeps = {
   readonly keyRing: KeyRing
   readonly publicUrl: () => string
   readonly allowHosts: readonly string[]
+  /** Of the identity sources, which are opened after the authorization server. */
+  readonly assertions: () => SignIn['sources']['assertions']
   readonly addressOf: (req: IncomingMessage) => string
 }
 
@@ -36,6 +38,7 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
     logoutPage,
     browsers: openBrowserSessions(deps),
     directory: () => identity.directory(),
+    assertions: { hear: (assertion, audience) => deps.assertions().hear(assertion, audience) },
     gateways: () =>
       [...house.snapshot().views.values()]
         .filter(({ config }) => config.auth === 'oauth' || config.auth === 'both')

@@ -8,7 +8,7 @@ import { createLoginPolicy, LOGIN_MIGRATIONS, type LoginPolicy } from '#login'
 import { systemClock, type Clock } from '#kernel'
 import { KeyRing, OAUTH_MIGRATIONS, type Oauth } from '#oauth'
 import { createHooks, createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type Hooks, type PolicyRoom } from '#policy'
-import { openSignIn, SIGNIN_MIGRATIONS } from '#signin'
+import { openSignIn, SIGNIN_MIGRATIONS, type SignIn } from '#signin'
 import { openStorage, type Storage, type StorageLog } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
@@ -119,11 +119,13 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const approvals = await openApprovals({ ...ground, config, audit, publicUrl, findMember }, opened)
   const addressOf = createCallerAddress(config.server.trusted_proxies)
   const common = { ...ground, config, addressOf, audit, identity, loginPolicy, publicUrl, approvals }
-  const rooms = await openTools({ ...common, replicas, content, timing })
+  const assertions = later<Assertions>()
+  const rooms = await openTools({ ...common, replicas, content, timing, assertions: assertions.get })
   opened.defer(() => rooms.close())
   const server = toAuthorizationServer(rooms.oauth.server)
   const signIn = await openSignIn({ ...common, sources: config.identity_sources, server })
   opened.defer(() => signIn.close())
+  assertions.set(signIn.sources.assertions)
   const seen = { ...ground, ...rooms, approvals, loginPolicy, signIn, config, audit, identity, content }
   const api = createHouseApi({ ...seen, publicUrl, adminToken })
   const closing = opened.move()
@@ -146,6 +148,20 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
       await replicas.announce()
     },
     close: () => closing.disposeAsync(),
+  }
+}
+
+type Assertions = SignIn['sources']['assertions']
+
+/** What a room needs of one that is made after it, once both are in use. */
+function later<T>(): { get: () => T; set: (value: T) => void } {
+  let known: { value: T } | undefined
+  return {
+    get: () => {
+      if (known === undefined) throw new Error('asked for before the house was open')
+      return known.value
+    },
+    set: (value) => (known = { value }),
   }
 }
 
@@ -196,6 +212,7 @@ async function openTools(
     content: Content
     approvals: Approvals
     timing: HouseTiming | undefined
+    assertions: () => Assertions
   },
 ) {
   const { storage, clock, log, metrics, audit, identity, replicas, config, content, approvals } = deps

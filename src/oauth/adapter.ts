@@ -95,6 +95,16 @@ class StoredModel implements Adapter {
   }
 }
 
+/** Whether a person still lets a client act for them. */
+export async function hasGrant(
+  { store, sealed, clock }: Pick<AdapterDeps, 'store' | 'sealed' | 'clock'>,
+  { accountId, clientId }: { accountId: string; clientId: string },
+): Promise<boolean> {
+  const ref = sealed.refOf(clientId)
+  const grants = await store.ofAccount('Grant', accountId)
+  return grants.some((row) => row.client_ref === ref && (row.expires_at ?? Infinity) > clock.now())
+}
+
 /** What is kept in a record, with the id that the library knows it by. */
 export function openRecord(sealed: Sealed, row: RecordRow): AdapterPayload {
   const { ownId, ...payload } = sealed.open(`${row.model}/${row.id}`, row.payload)

@@ -1,11 +1,13 @@
 import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Audit } from '#audit'
 import type { Directory } from '#identity'
-import { isJsonObject, type Clock } from '#kernel'
+import { isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
 import { DevicePace, POLL_SECONDS } from './device-pace.ts'
 import type { KnownClients } from './clients/known.ts'
 import type { EndedGrants } from './ended-grants.ts'
+import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts'
 import { formOf } from './form.ts'
 import { introspect } from './introspection.ts'
 import { RegistrationPace } from './registration.ts'
@@ -139,11 +141,26 @@ function sameRequest(ctx: Context, form: URLSearchParams): string {
   return JSON.stringify([ctx.get('authorization'), said.toString()])
 }
 
-type Told = { what: string; clientId?: string | undefined; accountId?: string | undefined; reason?: string }
+type Told = {
+  readonly what: string
+  readonly clientId?: string | undefined
+  readonly accountId?: string | undefined
+  readonly reason?: string
+  readonly more?: JsonObject
+}
+
+/** What was asked of the token endpoint, as far as it went; the grants of the house say more of it (`exchange/`). */
+function grantOf(ctx: KoaContextWithOIDC): Told {
+  const { Client, Account } = ctx.oidc?.entities ?? {}
+  const more: unknown = ctx.state['told']
+  const what = ctx.oidc?.params?.['grant_type'] === TOKEN_EXCHANGE ? 'oauth.token-exchanged' : 'oauth.token-issued'
+  const who = { clientId: Client?.clientId, accountId: Account?.accountId }
+  return { what, ...who, ...(isJsonObject(more) ? { more } : {}) }
+}
 
 async function record(deps: Pick<Deps, 'audit' | 'log'>, told: Told, decision: 'allowed' | 'denied' = 'allowed') {
-  const { what, clientId, accountId, reason } = told
-  const extra = { ...(clientId ? { client: clientId } : {}), ...(accountId ? { account: accountId } : {}) }
+  const { what, clientId, accountId, reason, more } = told
+  const extra = { ...more, ...(clientId ? { client: clientId } : {}), ...(accountId ? { account: accountId } : {}) }
   await deps.audit
     .record({ what, decision, face: 'oauth', client: clientId ?? null, reason: reason ?? null, extra })
     .catch((err: unknown) => deps.log.error({ err, what }, 'an event of the authorization server was not recorded'))
@@ -154,15 +171,14 @@ function listen(provider: Provider, deps: Deps): void {
     void record(deps, { what: 'oauth.client-registered', clientId: client.clientId })
   })
   provider.on('grant.success', (ctx) => {
-    const { Client, Account } = ctx.oidc.entities
+    const { Client } = ctx.oidc.entities
     if (Client !== undefined) deps.known.used(Client.clientId, Client.metadata())
-    void record(deps, { what: 'oauth.token-issued', clientId: Client?.clientId, accountId: Account?.accountId })
+    void record(deps, grantOf(ctx))
   })
   provider.on('grant.error', (ctx, error) => {
     if (error.message === 'authorization_pending') return // a device that waits is not refused
-    const clientId = ctx.oidc?.entities?.Client?.clientId
     const reason = [error.message, error.error_detail].filter(Boolean).join(': ').slice(0, MAX_REASON_CHARS)
-    void record(deps, { what: 'oauth.token-issued', clientId, reason }, 'denied')
+    void record(deps, { ...grantOf(ctx), reason }, 'denied')
   })
   provider.on('grant.revoked', (ctx) => {
     const clientId = ctx.oidc?.entities?.Client?.clientId

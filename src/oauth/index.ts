@@ -7,7 +7,8 @@
  * people answer (`#signin`); `verifier.ts` decides, without waiting, whom an access token is used for. `resources.ts`:
  * each gateway is a resource of its own, and a token for one is refused at another. `identity-token.ts` signs who calls,
  * for the servers behind. `signing-keys/`: what signs all of that, and how one key follows another. `clients/`: which
- * clients there are, whoever registered them, and those that admins make.
+ * clients there are, whoever registered them, and those that admins make. `exchange/`: what a client gets for what it
+ * already has of a person, here and at other authorization servers (RFC 8693, RFC 7523).
  */
 export { createOauth, type Oauth } from './service.ts'
 export { KeyRing } from './signing-keys/ring.ts'

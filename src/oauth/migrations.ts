@@ -52,6 +52,11 @@ export const OAUTH_MIGRATIONS: Migrations = {
       await sql`create index oauth_ended_at on oauth_ended (ended_at)`.execute(db)
     },
   },
+  '2026-11-26_oauth_client_rights': {
+    async up(db) {
+      await sql`alter table oauth_client add column rights text`.execute(db)
+    },
+  },
   '2026-11-26_oauth_key_rotation': {
     async up(db) {
       await sql`alter table oauth_key add column signs_at bigint not null default 0`.execute(db)

@@ -7,26 +7,34 @@ import type {
 } from 'oidc-provider'
 import type { Directory } from '#identity'
 import type { JsonObject } from '#kernel'
-import { createAdapter, type AdapterDeps } from './adapter.ts'
+import { createAdapter, hasGrant, type AdapterDeps } from './adapter.ts'
 import { requireEntry } from './entry.ts'
+import { ID_JAG } from './exchange/id-jag.ts'
+import { addJwtBearer, type JwtBearerDeps } from './exchange/jwt-bearer.ts'
+import { moreOf } from './exchange/more-claims.ts'
+import { addTokenExchange, type TokenExchangeDeps } from './exchange/token-exchange.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
+import { originOf } from './clients/known.ts'
 import { compareHashedSecrets } from './clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
+import { ACCESS_TOKEN_SECONDS, resourceServerOf } from './resource-server.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
-import { ABOUT_PEOPLE, SCOPE, scopesOf, type Resources } from './resources.ts'
+import { ABOUT_PEOPLE, SCOPE, type Resources } from './resources.ts'
 import type { VerifierDeps } from './verifier.ts'
 
-export type ProviderDeps = AdapterDeps & {
-  readonly issuer: string
-  readonly keys: readonly SigningKey[]
-  readonly cookieKey: Buffer
-  readonly directory: () => Directory
-  readonly resources: Resources
-  readonly whyNot: VerifierDeps['whyNot']
-  /** The one way out for every document that a client names. */
-  readonly fetch: (url: URL | RequestInfo, options?: RequestInit) => Promise<Response>
-  readonly troublePage: TroublePage
-}
+export type ProviderDeps = AdapterDeps &
+  Omit<TokenExchangeDeps, 'hasGrant'> &
+  JwtBearerDeps & {
+    readonly issuer: string
+    readonly keys: readonly SigningKey[]
+    readonly cookieKey: Buffer
+    readonly directory: () => Directory
+    readonly resources: Resources
+    readonly whyNot: VerifierDeps['whyNot']
+    /** The one way out for every document that a client names. */
+    readonly fetch: (url: URL | RequestInfo, options?: RequestInit) => Promise<Response>
+    readonly troublePage: TroublePage
+  }
 
 /** A page that tells a person what went wrong. */
 export type TroublePage = (view: {
@@ -36,7 +44,6 @@ export type TroublePage = (view: {
 
 const MINUTE = 60
 const DAY = 86_400
-export const ACCESS_TOKEN_SECONDS = 10 * MINUTE
 
 /** The certified server under our port, told what this house is. Everything with a choice in it is decided here. */
 export function makeProvider(deps: ProviderDeps): TheProvider {
@@ -51,6 +58,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     responseTypes: ['code'],
     pkce: { required: () => true },
     scopes: [...ABOUT_PEOPLE, SCOPE],
+    discovery: ID_JAG_METADATA,
     claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
     subjectTypes: ['public'],
     conformIdTokenClaims: false,
@@ -75,7 +83,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     features: featuresOf(deps),
     extraClientMetadata: {
       properties: ['gatehouse'],
-      validator: (_ctx, _key, _value, metadata) => checkClientMetadata(metadata),
+      validator: (_ctx, _key, _value, metadata) => checkClientMetadata(metadata, originOf(metadata.client_id)),
     },
     extraTokenClaims: (ctx, token) => houseClaims(ctx, token),
     findAccount: (ctx, accountId, brought) => {
@@ -90,8 +98,16 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     renderError: (ctx, out) => showError(ctx, out, deps.troublePage),
   } satisfies Configuration)
   compareHashedSecrets(provider)
+  addTokenExchange(provider, { ...deps, hasGrant: (accountId, clientId) => hasGrant(deps, { accountId, clientId }) })
+  addJwtBearer(provider, deps)
   provider.proxy = true // the door sets the forwarded headers itself, from the public address
   return provider
+}
+
+/** That our word is given and others' is taken (draft-ietf-oauth-identity-assertion-authz-grant §6, §7). */
+const ID_JAG_METADATA = {
+  authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
+  identity_chaining_requested_token_types_supported: [ID_JAG],
 }
 
 /** Errors are shown here and lead nowhere: a client whose address is in doubt gets no redirect. */
@@ -183,13 +199,7 @@ function featuresOf({ resources, troublePage }: ProviderDeps): NonNullable<Confi
       getResourceServerInfo: ({ oidc }, indicator) => {
         const gateway = resources.find(indicator)
         if (gateway === null || Array.isArray(oidc.params?.['resource'])) throw new errors.InvalidTarget(NAME_ONE)
-        return {
-          audience: indicator.replace(/\/$/, ''),
-          scope: scopesOf(gateway).join(' '),
-          accessTokenFormat: 'jwt',
-          accessTokenTTL: ACCESS_TOKEN_SECONDS,
-          jwt: { sign: { alg: 'ES256' } },
-        }
+        return resourceServerOf(resources, indicator)
       },
     },
   }
@@ -207,9 +217,10 @@ function meantResource(resources: Resources, { params }: KoaContextWithOIDC['oid
 }
 
 /** The grant, by which a token is revoked, and how the person proved who they are, for the login policy. */
-function houseClaims(ctx: KoaContextWithOIDC, token: object): Record<string, string | string[]> {
+function houseClaims(ctx: KoaContextWithOIDC, token: object): JsonObject {
   const grantId: unknown = Reflect.get(token, 'grantId')
   const { AuthorizationCode, RefreshToken, DeviceCode } = ctx.oidc.entities
   const amr = AuthorizationCode?.amr ?? RefreshToken?.amr ?? DeviceCode?.amr
-  return { ...(typeof grantId === 'string' ? { gid: grantId } : {}), ...(amr === undefined ? {} : { amr }) }
+  const known = { ...(typeof grantId === 'string' ? { gid: grantId } : {}), ...(amr === undefined ? {} : { amr }) }
+  return { ...known, ...moreOf(token) }
 }

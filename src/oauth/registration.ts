@@ -1,9 +1,14 @@
 import { isIP } from 'node:net'
 import type { ClientMetadata } from 'oidc-provider'
+import type { Origin } from './clients/schema.ts'
+import { JWT_BEARER } from './exchange/jwt-bearer.ts'
+import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts'
 import { errors } from './library.ts'
 
 const MAX_REDIRECTS = 20
 const MAX_CHARS = 2_048
+/** Ways to a token on which nobody is asked. */
+const BY_ADMINS: readonly string[] = ['client_credentials', TOKEN_EXCHANGE, JWT_BEARER]
 const WEB_LINKS = ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'jwks_uri', 'sector_identifier_uri'] as const
 /** Schemes that a browser or a system runs, opens or reads by itself. */
 const UNSAFE = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss|view-source|intent|mailto|tel):/i
@@ -12,10 +17,11 @@ const UNSAFE = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss|view-sou
  * What a client may say of itself, by registration (RFC 7591) or in its own metadata document: redirects go to https, to
  * this machine, or to an app's own scheme (RFC 8252 §7); links lead to the public web. Throws what the client is told.
  */
-export function checkClientMetadata(metadata: ClientMetadata): void {
+export function checkClientMetadata(metadata: ClientMetadata, origin: Origin): void {
   const redirects = [...(metadata.redirect_uris ?? []), ...(metadata.post_logout_redirect_uris ?? [])]
   if (redirects.length > MAX_REDIRECTS || !redirects.every(isSafeRedirect)) throw new errors.InvalidRedirectUri()
-  checkWords(metadata)
+  checkName(metadata)
+  if (origin !== 'registered') checkGrants(metadata)
   for (const name of WEB_LINKS) {
     const link = metadata[name]
     if (link !== undefined && !isPublicLink(link))
@@ -26,12 +32,15 @@ export function checkClientMetadata(metadata: ClientMetadata): void {
     throw new errors.InvalidClientMetadata('backchannel_logout_uri must be a web address without a fragment')
 }
 
-function checkWords(metadata: ClientMetadata): void {
+function checkGrants({ grant_types: grants = [] }: ClientMetadata): void {
+  const beyond = grants.find((grant) => BY_ADMINS.includes(grant))
+  if (beyond !== undefined) throw new errors.InvalidClientMetadata(`only an admin makes a client for ${beyond}`)
+}
+
+function checkName(metadata: ClientMetadata): void {
   const name = metadata.client_name
   if (name !== undefined && (typeof name !== 'string' || name.length > 200 || /\p{Cc}|\p{Cf}/u.test(name)))
     throw new errors.InvalidClientMetadata('client_name must be a text of at most 200 printable characters')
-  if (metadata.grant_types?.includes('client_credentials'))
-    throw new errors.InvalidClientMetadata('an admin must make a client that acts by itself')
 }
 
 function isSafeRedirect(uri: unknown): boolean {

@@ -12,6 +12,7 @@ import { createDocumentFetch } from './documents.ts'
 import { EndedGrants, KEPT_MS } from './ended-grants.ts'
 import type { KeyRing } from './signing-keys/ring.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
+import type { Assertions } from './exchange/jwt-bearer.ts'
 import { addHouseRules } from './house-rules.ts'
 import type { BrowserSessions, LogoutPage } from './logout.ts'
 import { makeProvider, type TroublePage } from './provider.ts'
@@ -36,6 +37,7 @@ export type OauthDeps = {
   /** Gateways that take access tokens. */
   readonly gateways: () => readonly GatewayResource[]
   readonly whyNot: VerifierDeps['whyNot']
+  readonly assertions: Assertions
   /** What a browser is shown where an authorization cannot go on. */
   readonly troublePage: TroublePage
   readonly logoutPage: LogoutPage
@@ -94,6 +96,8 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       keys,
       cookieKey: key,
       resources,
+      verifier,
+      rightsOf: (clientId) => rolls.rightsOf(clientId),
       fetch: fetchDocument.fetch,
     })
     addHouseRules(provider, { ...deps, store, sealed, verifier, ended, known: rolls.known })

@@ -1,6 +1,6 @@
 import { createPublicKey, hash, verify, type KeyObject } from 'node:crypto'
 import * as z from 'zod'
-import { isJsonObject, Problem, type Clock, type JsonObject } from '#kernel'
+import { isJsonObject, Problem, type Clock, type Json, type JsonObject } from '#kernel'
 import type { Authentication, Directory, Member } from '#identity'
 import type { SigningKey } from './signing-keys/schema.ts'
 import { INSUFFICIENT_SCOPE, INVALID_TOKEN, NOT_LET_IN } from './problems.ts'
@@ -10,6 +10,10 @@ export type TokenClaims = {
   readonly accountId: string
   readonly clientId: string
   readonly grantId: string
+  /** Clients that act one for the other, the one that acts now first; none where the person let the client in. */
+  readonly actors: readonly string[]
+  /** The client that the person let in. */
+  readonly firstClientId: string
   readonly audience: string
   readonly scopes: readonly string[]
   readonly factor: string | null
@@ -94,7 +98,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
 function admit(deps: VerifierDeps, claims: TokenClaims, credentials: TokenCredentials): Authentication {
   const { gateway, userId: named } = credentials
-  const { accountId, clientId, grantId, scopes, refs } = claims
+  const { accountId, clientId, grantId, scopes, refs, actors } = claims
   const member = deps.directory().findByAccountId(accountId)
   if (claims.audience !== `${deps.issuer()}/mcp/${gateway}`)
     return refuse(INVALID_TOKEN, 'The access token was made for another gateway; ask for one for this.', grantId)
@@ -106,7 +110,7 @@ function admit(deps: VerifierDeps, claims: TokenClaims, credentials: TokenCreden
   const why = deps.whyNot({ member, claims, gateway, address: credentials.remoteAddress ?? null })
   if (why !== null) return refuse(NOT_LET_IN, `The login policy does not let this account in here: ${why}`, grantId)
   const { userId, kind, role, groups, claims: said } = member
-  const through = { keyId: grantId, clientId, scopes, gateways: [gateway] }
+  const through = { keyId: grantId, clientId, actors, scopes, gateways: [gateway] }
   const principal = { userId, kind, accountId, role, groups, claims: said, ...through }
   return { ok: true, userId, keyId: grantId, gateways: [gateway], principal }
 }
@@ -152,16 +156,20 @@ const CLOCK_SKEW_MS = 5_000
 function toClaims(said: JsonObject, refOf: (id: string) => string): TokenClaims | null {
   const parsed = claimsOfOurs.safeParse(said)
   if (!parsed.success) return null
-  const { sub, aud, exp, client_id, gid, scope, amr } = parsed.data
+  const { sub, aud, exp, client_id, gid, scope, amr, act = null } = parsed.data
+  const firstClientId = parsed.data.first_client_id ?? client_id
+  const actors = actorsOf(act)
   return {
     accountId: sub,
     clientId: client_id,
     grantId: gid,
+    actors,
     audience: aud,
     scopes: scope.split(' '),
     factor: amr[0] ?? null,
     expiresAt: exp * 1_000,
-    refs: [refOf(gid), refOf(client_id)],
+    firstClientId,
+    refs: [...new Set([gid, client_id, firstClientId, ...actors])].map(refOf),
   }
 }
 
@@ -173,7 +181,16 @@ const claimsOfOurs = z.object({
   gid: z.string(),
   scope: z.string().default(''),
   amr: z.array(z.string()).default([]),
+  act: z.json().optional(),
+  first_client_id: z.string().optional(),
 })
+
+/** RFC 8693 §4.1, outermost first. */
+function actorsOf(act: Json): string[] {
+  if (!isJsonObject(act)) return []
+  const { sub, act: before = null } = act
+  return [...(typeof sub === 'string' ? [sub] : []), ...actorsOf(before)]
+}
 
 function parsePart(part: string): JsonObject | null {
   try {

@@ -7,7 +7,7 @@ import { printEither, printJson } from '../words/print.ts'
 import { list, plain, table } from '../words/table.ts'
 import { relative } from '../words/times.ts'
 
-const GRANTS = ['authorization_code', 'refresh_token', 'device_code'] as const
+const GRANTS = ['authorization_code', 'refresh_token', 'device_code', 'token_exchange', 'jwt_bearer'] as const
 
 export function addClient(program: Command, { terminal }: Verb): void {
   const client = program.command('client').description('OAuth clients: programs that people let act for them')
@@ -18,6 +18,10 @@ export function addClient(program: Command, { terminal }: Verb): void {
     .option('--post-logout-redirect <uri>', 'where a browser may be sent after signing out', gather)
     .option('--back-channel-logout <uri>', 'where it is told that somebody signed out')
     .option('--grant <type>', `what it gets tokens with: ${GRANTS.join(', ')}; without it the first two`, gather)
+    .option('--exchange <from:to>', 'a token for one gateway it may exchange for one for another', gather)
+    .option('--id-jag <issuer>', 'an authorization server elsewhere that may take our word for its users')
+    .option('--id-jag-client <id>', 'the id that the client has there')
+    .option('--id-jag-resource <uri>', 'a server there that it may be for', gather)
     .option('--public', 'an app on people’s own computers, which cannot keep a secret')
     .action((options: CreateOptions) => createClient(terminal, options))
   dataCommand(client, 'list')
@@ -37,6 +41,10 @@ type CreateOptions = DataOptions & {
   postLogoutRedirect?: string[]
   backChannelLogout?: string
   grant?: string[]
+  exchange?: string[]
+  idJag?: string
+  idJagClient?: string
+  idJagResource?: string[]
   public?: true
 }
 type Shown = Awaited<ReturnType<Api['showClient']>>
@@ -50,6 +58,7 @@ async function createClient(terminal: Terminal, options: CreateOptions): Promise
     ...(postLogoutRedirect === undefined ? {} : { postLogoutRedirectUris: postLogoutRedirect }),
     ...(backChannelLogout === undefined ? {} : { backchannelLogoutUri: backChannelLogout }),
     ...(grant === undefined ? {} : { grants: grant.map(toGrant) }),
+    ...rightsOf(options),
   }
   await withHouse(terminal, options, async ({ api }) => {
     const { secret, ...made } = await api.createClient({ body })
@@ -58,6 +67,23 @@ async function createClient(terminal: Terminal, options: CreateOptions): Promise
     if (secret !== null) terminal.out(`client_secret  ${secret}\n`)
     if (secret !== null) terminal.err('The secret is shown once.\n')
   })
+}
+
+function rightsOf({ exchange, idJag, idJagClient, idJagResource }: CreateOptions) {
+  const named = [idJag, idJagClient, idJagResource].filter((each) => each !== undefined)
+  if (named.length > 0 && (idJag === undefined || idJagClient === undefined || idJagResource === undefined))
+    throw new UsageError('--id-jag, --id-jag-client and --id-jag-resource belong together: give all three.')
+  const place = { audience: idJag ?? '', clientId: idJagClient ?? '', resources: idJagResource ?? [] }
+  return {
+    ...(exchange === undefined ? {} : { exchange: exchange.map(toWay) }),
+    ...(named.length === 0 ? {} : { idJag: [place] }),
+  }
+}
+
+function toWay(text: string): { from: string; to: string } {
+  const [from = '', to = '', ...more] = text.split(':')
+  if (from !== '' && to !== '' && more.length === 0) return { from, to }
+  throw new UsageError(`--exchange ${JSON.stringify(text)}: write the slugs of two gateways, such as desk:files.`)
 }
 
 function toGrant(name: string): (typeof GRANTS)[number] {
@@ -113,6 +139,10 @@ function describe(client: Shown, now: number): string {
     ['secret', isPublic ? 'none (public)' : 'has one'],
     ['grants', grants.join(', ')],
     ...redirectUris.map((uri) => ['redirect', uri] as const),
+    ...client.exchange.map(({ from, to }) => ['exchanges', `tokens for ${from} into ones for ${to}`] as const),
+    ...client.idJag.map(
+      ({ audience, resources }) => ['is vouched for', `at ${audience}, for ${resources.join(', ')}`] as const,
+    ),
     ...postLogoutRedirectUris.map((uri) => ['after signing out', uri] as const),
     ...(client.backchannelLogoutUri === null ? [] : [['told of it at', client.backchannelLogoutUri] as const]),
     ['made', relative(createdAt, now)],

@@ -66,7 +66,8 @@ export class KnownClients {
   }
 }
 
-function originOf(clientId: string): Origin {
+/** From the id alone, which nobody chooses but by where their own document is. */
+export function originOf(clientId: string): Origin {
   if (clientId.startsWith(`${REGISTERED}_`)) return 'registered'
   return clientId.startsWith('https://') ? 'metadata-document' : 'self-registered'
 }
@@ -91,6 +92,7 @@ function rowOf(known: { clientId: string; told: Told; recordId: string; now: num
     name: told.client_name ?? clientId,
     account_id: null,
     facts: JSON.stringify(facts.parse(factsOf(told))),
+    rights: null,
     created_at: now,
     last_used_at: null,
   }

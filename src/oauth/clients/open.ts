@@ -5,10 +5,11 @@ import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { createAdapter, type AdapterDeps } from '../adapter.ts'
 import type { EndedGrants } from '../ended-grants.ts'
+import type { ExchangeRights } from '../exchange/schema.ts'
 import type { Sealed } from '../sealed.ts'
 import type { OauthStore } from '../store.ts'
 import { KnownClients } from './known.ts'
-import { createClients, type Clients } from './service.ts'
+import { createClients, rightsOf, type Clients } from './service.ts'
 import { createClientStore } from './store.ts'
 
 type Deps = {
@@ -25,6 +26,8 @@ export type ClientRolls = {
   readonly known: KnownClients
   /** With what the library keeps its things, so that every client that it stores is written down too. */
   readonly adapter: AdapterDeps
+  /** What an admin let a client exchange. */
+  rightsOf(clientId: string): Promise<ExchangeRights>
   clients(provider: () => Provider): Clients
   close(): Promise<void>
 }
@@ -46,6 +49,7 @@ export function openClients(deps: Deps): ClientRolls {
   return {
     known,
     adapter,
+    rightsOf: async (clientId) => rightsOf(await clients.find(clientId)),
     clients: (provider) => createClients({ ...deps, provider, clients, records: createAdapter(adapter)('Client') }),
     close: () => known.close(),
   }

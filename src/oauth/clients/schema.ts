@@ -1,10 +1,15 @@
 import * as z from 'zod'
+import { JWT_BEARER } from '../exchange/jwt-bearer.ts'
+import { exchangeRights } from '../exchange/schema.ts'
+import { TOKEN_EXCHANGE } from '../exchange/token-exchange.ts'
 
 /** What a client may get tokens with, by the names that people type, and as the protocol has them. */
 export const GRANT_TYPES = {
   authorization_code: 'authorization_code',
   refresh_token: 'refresh_token',
   device_code: 'urn:ietf:params:oauth:grant-type:device_code',
+  token_exchange: TOKEN_EXCHANGE,
+  jwt_bearer: JWT_BEARER,
 } as const satisfies Record<string, string>
 const grant = z.enum(Object.keys(GRANT_TYPES) as (keyof typeof GRANT_TYPES)[]) // the keys of a constant object
 
@@ -27,6 +32,7 @@ export const createClientRequest = z.strictObject({
   isPublic: z.boolean().default(false).meta({
     description: 'It has no secret, as an app on somebody’s computer cannot keep one; PKCE binds its answers to it.',
   }),
+  ...exchangeRights.shape,
 })
 export type CreateClientRequest = z.output<typeof createClientRequest>
 
@@ -49,6 +55,7 @@ export const client = facts
       description:
         'registered: an admin made it. self-registered: RFC 7591. metadata-document: its id is where its document is.',
     }),
+    ...exchangeRights.shape,
     createdAt: z.int().meta({ description: 'Of a client with a document: when it first got a token.' }),
     lastUsedAt: z.int().nullable().meta({ description: 'When it last got a token, exact to a minute.' }),
   })

@@ -3,6 +3,7 @@ import type { Adapter, ClientMetadata } from 'oidc-provider'
 import type { Audit } from '#audit'
 import { newId, Problem } from '#kernel'
 import type { EndedGrants } from '../ended-grants.ts'
+import { exchangeRights, NO_RIGHTS, type ExchangeRights } from '../exchange/schema.ts'
 import { BAD_CLIENT, NO_SUCH_CLIENT } from '../problems.ts'
 import type { Sealed } from '../sealed.ts'
 import { REGISTERED } from './known.ts'
@@ -56,20 +57,38 @@ export function createClients(deps: Deps): Clients {
 async function createClient(deps: Deps, request: CreateClientRequest, by: Actor): Promise<CreatedClient> {
   const id = newId(REGISTERED)
   const secret = request.isPublic ? null : mintSecret()
+  const rights = rightsFor(request)
   const metadata = checked(deps.provider(), toMetadata(id, request))
   const { name, grants } = request
-  const event = { what: 'oauth.client-created', ...actorOf(by), client: id, extra: { client: id, name, grants } }
+  const event = {
+    what: 'oauth.client-created',
+    ...actorOf(by),
+    client: id,
+    extra: { client: id, name, grants, ...rights },
+  }
   await deps.audit.record({ ...event, decision: 'allowed' })
   try {
     await deps.records.upsert(id, {
       ...metadata,
       ...(secret === null ? {} : { client_secret: hashSecret(secret.reveal()) }),
     })
+    if (rights !== null) await deps.clients.allow(id, JSON.stringify(rights))
   } catch (cause) {
     await deps.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
     throw new Error('could not store an OAuth client', { cause })
   }
   return { ...toClient(await rowOf(deps, id)), secret: secret?.reveal() ?? null }
+}
+
+/** What goes beyond what people are asked for is given by whoever makes the client, all of it at once. */
+function rightsFor({ exchange, idJag, grants, isPublic }: CreateClientRequest): ExchangeRights | null {
+  const isForIt = grants.includes('token_exchange')
+  const hasSome = exchange.length + idJag.length > 0
+  if (isForIt !== hasSome)
+    throw new Problem(BAD_CLIENT, 'The grant token_exchange goes with what may be exchanged: give both, or none.')
+  if (isPublic && (isForIt || grants.includes('jwt_bearer')))
+    throw new Problem(BAD_CLIENT, 'A public client cannot prove that it is itself, so it gets tokens from people only.')
+  return hasSome ? { exchange, idJag } : null
 }
 
 function toMetadata(id: string, request: CreateClientRequest): ClientMetadata {
@@ -165,9 +184,16 @@ function toClient(row: ClientRow): Client {
     name: row.name,
     origin: origin.parse(row.origin),
     ...facts.parse(JSON.parse(row.facts)),
+    ...rightsOf(row),
     createdAt: row.created_at,
     lastUsedAt: row.last_used_at,
   }
+}
+
+/** What a client may exchange. */
+export function rightsOf(row: Pick<ClientRow, 'rights'> | undefined): ExchangeRights {
+  const rights = row?.rights ?? null
+  return rights === null ? NO_RIGHTS : exchangeRights.parse(JSON.parse(rights))
 }
 
 function actorOf({ userId = null, keyId = null, face }: Actor) {

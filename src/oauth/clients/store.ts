@@ -9,6 +9,8 @@ export type ClientRow = {
   account_id: string | null
   /** JSON. */
   facts: string
+  /** JSON: what an admin let it exchange. */
+  rights: string | null
   created_at: number
   last_used_at: number | null
 }
@@ -32,6 +34,9 @@ export function createClientStore(storage: Storage) {
         .values(row)
         .onConflict((conflict) => conflict.column('client_id').doUpdateSet({ name, facts }))
         .execute()
+    },
+    allow: async (clientId: string, rights: string): Promise<void> => {
+      await db.updateTable('oauth_client').set({ rights }).where('client_id', '=', clientId).execute()
     },
     markUsed: async (clientId: string, at: number): Promise<void> => {
       await db.updateTable('oauth_client').set({ last_used_at: at }).where('client_id', '=', clientId).execute()

@@ -39,6 +39,8 @@ export const identitySourceConfig = z
     /** Whoever signs in there without an account here gets one. */
     auto_create: z.boolean().default(false),
     role: z.enum(['user', 'guest']).default('user'),
+    /** Clients may come with its word for whom they act for (ID-JAG), without a browser. */
+    accept_id_jag: z.boolean().default(false),
   })
   .superRefine((source, context) => {
     const path = ['issuer']

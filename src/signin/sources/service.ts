@@ -7,6 +7,7 @@ import { NO_SUCH_SOURCE, SOURCE_REFUSED } from '../problems.ts'
 import type { SignInStore } from '../store.ts'
 import { readClaims, type Reading, type Vouched } from './claims.ts'
 import type { IdentitySource } from './config.ts'
+import { createAssertions, type Assertions } from './assertions.ts'
 import { openUpstream, titleOf, type PendingCheck, type Upstream } from './upstream.ts'
 
 export type SourcesDeps = {
@@ -35,6 +36,7 @@ export type Sources = {
   arrive(person: Vouched): Promise<Arrival>
   /** Makes somebody there and somebody here one. The caller has made sure of a fresh local factor. */
   link(person: Vouched, accountId: string): Promise<void>
+  assertions: Assertions
   links(accountId: string): Promise<readonly { source: string; title: string; linkedAt: number }[]>
   unlink(accountId: string, source: string): Promise<void>
   /** Takes over the sources of a changed config file. Whoever is at one that is another now has to start again. */
@@ -79,6 +81,11 @@ export function createSources(deps: SourcesDeps): Sources {
     },
     arrive: async (person) => arrive(deps, find(person.source, { isPreview: false }), person),
     link: (person, accountId) => link(deps, person, accountId),
+    assertions: createAssertions({
+      ...deps,
+      upstreamOf,
+      arrive: (source, person) => arrive(deps, source, person),
+    }),
     links: async (accountId) => {
       const found = await deps.store.linksOf(accountId)
       return found.map(({ source, linkedAt }) => ({ source, linkedAt, title: titleFor(sources, source) }))

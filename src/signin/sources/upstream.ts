@@ -1,3 +1,4 @@
+import { createRemoteJWKSet, customFetch, jwtVerify, type JWTVerifyGetKey } from 'jose'
 import * as oidc from 'openid-client'
 import * as z from 'zod'
 import type { Egress } from '#http'
@@ -21,6 +22,8 @@ export type Upstream = {
   begin(redirectUri: string): Promise<{ url: string; pending: PendingCheck }>
   /** The verified claims of whoever came back with this URL. Refuses whatever does not belong to `pending`. */
   finish(callbackUrl: URL, pending: PendingCheck): Promise<JsonObject>
+  /** What a JWT says that this provider signed lately for this audience. Throws where it did not. */
+  verify(token: string, wanted: { typ: string; audience: string }): Promise<JsonObject>
   close(): Promise<void>
 }
 
@@ -41,9 +44,18 @@ export function openUpstream(source: IdentitySource, deps: { egress: Egress; now
     }
     return known.configuration
   }
+  let keys: { from: string; find: JWTVerifyGetKey } | undefined
+  const keysOf = ({ jwks_uri: from = '' }: oidc.ServerMetadata): JWTVerifyGetKey => {
+    if (keys?.from !== from) keys = { from, find: remoteKeys(from, fetchThrough(client)) }
+    return keys.find
+  }
   return {
     begin: async (redirectUri) => begin(source, await configuration(), redirectUri),
     finish: async (callbackUrl, pending) => finish(source, await configuration(), { callbackUrl, pending }),
+    verify: async (token, wanted) => {
+      const find = keysOf((await configuration()).serverMetadata())
+      return verify(source, token, { ...wanted, find, now: deps.now() })
+    },
     close: () => client.close(),
   }
 }
@@ -90,6 +102,48 @@ async function finish(
     if (cause instanceof Problem) throw cause
     throw new Problem(SOURCE_REFUSED, `"${titleOf(source)}" did not sign you in. Start again.`, { cause })
   }
+}
+
+const ASYMMETRIC = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+const MAX_AGE_SECONDS = 300
+const CLOCK_SKEW_SECONDS = 10
+
+async function verify(
+  source: IdentitySource,
+  token: string,
+  wanted: { typ: string; audience: string; find: JWTVerifyGetKey; now: number },
+): Promise<JsonObject> {
+  const { typ, audience, find, now } = wanted
+  const { payload } = await jwtVerify(token, find, {
+    issuer: source.issuer,
+    audience,
+    typ,
+    algorithms: ASYMMETRIC,
+    requiredClaims: ['sub', 'jti', 'iat', 'exp'],
+    maxTokenAge: MAX_AGE_SECONDS,
+    clockTolerance: CLOCK_SKEW_SECONDS,
+    currentDate: new Date(now),
+  })
+  const { iat = 0, exp = 0, aud } = payload
+  if (exp - iat > MAX_AGE_SECONDS) throw new Error('it is good for more than five minutes')
+  if (Array.isArray(aud) && aud.length > 1) throw new Error('it is for others too')
+  const claims: unknown = payload
+  if (!isJsonObject(claims)) throw new Error('it says nothing that can be read')
+  return claims
+}
+
+function remoteKeys(from: string, fetch: Fetch): JWTVerifyGetKey {
+  return createRemoteJWKSet(new URL(from), {
+    timeoutDuration: DEADLINE_MS,
+    [customFetch]: (url: string, options: RequestInit) =>
+      fetch(url, {
+        method: 'GET',
+        headers: Object.fromEntries(new Headers(options.headers).entries()),
+        body: undefined,
+        redirect: 'manual',
+        ...(options.signal ? { signal: options.signal } : {}),
+      }),
+  })
 }
 
 type Fetch = oidc.CustomFetch
