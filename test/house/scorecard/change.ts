@@ -41,20 +41,12 @@ export function change(rig: () => Rig): void {
 
       const id = await erin.grant('github/create_issue')
       await expectEverywhere(isCalled)
-      await eventually(
-        () => timesTold(hers),
-        (all) => all.every((times) => times === 1),
-        WITHIN_MS,
-      )
+      await allTold(hers, 1)
       const listed = await Promise.all(hers.map(async (client) => namesOf(await client.request('tools/list'))))
       const called = await Promise.all(hers.map((client) => client.callTool('create_issue')))
       await rig().first.api.removeGrant({ params: { id } })
       await expectEverywhere(isUnknown)
-      await eventually(
-        () => timesTold(hers),
-        (all) => all.every((times) => times === 2),
-        WITHIN_MS,
-      )
+      await allTold(hers, 2)
       const refused = await Promise.all(hers.map((client) => outcomeOf(client, 'create_issue')))
       // Nothing more may come.
       await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
@@ -73,13 +65,14 @@ export function change(rig: () => Rig): void {
       const clients = await connectAll(erin)
       await Promise.all(clients.map((client) => client.listen()))
       await erin.grant('github/create_issue')
-      await allList(erin, GITHUB)
+      await allTold(clients, 1)
       const text =
         '@id("erin-looks-only")\nforbid(principal == User::"erin", action, resource == Tool::"github/create_issue");'
       const { version } = await api.putPolicy({ body: { text, note: 'she looks' } })
 
       await api.activatePolicy({ body: { version } })
       await expectEverywhere(isUnknown)
+      await allTold(clients, 2)
       const traces = erin.lines.map(newTrace)
       await Promise.all(
         erin.lines.map((line, index) => callTool(line, 'create_issue', {}, { meta: at(traces, index).meta })),
@@ -100,12 +93,7 @@ export function change(rig: () => Rig): void {
       const byVersion = await api.searchAudit({ query: { policyVersion: `v${version}`, decision: 'denied' } })
       expect(byVersion.records).toEqual(expect.arrayContaining(records))
       expect(why).toMatchObject({ effect: 'deny', deciding: [{ id: 'erin-looks-only' }] })
-      // Of the grant, the rule and its end.
-      await eventually(
-        () => timesTold(clients),
-        (all) => all.every((times) => times === 3),
-        WITHIN_MS,
-      )
+      await allTold(clients, 3)
     })
 
     test('every change is logged, with who made it', async () => {
@@ -117,6 +105,15 @@ export function change(rig: () => Rig): void {
       expect(records).toMatchObject([{ decision: 'allowed', userId: 'admin', face: 'cli' }])
     })
   })
+}
+
+/** Resolves when each has heard of so many changes, and fails when one hears of more or not in time. */
+function allTold(clients: readonly MatrixClient[], times: number) {
+  return eventually(
+    () => timesTold(clients),
+    (all) => all.every((told) => told === times),
+    WITHIN_MS,
+  )
 }
 
 function timesTold(clients: readonly MatrixClient[]): number[] {
