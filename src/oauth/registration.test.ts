@@ -4,7 +4,7 @@ import { checkClientMetadata, RegistrationPace } from './registration.ts'
 
 const takes = (metadata: object): boolean => {
   try {
-    checkClientMetadata({ client_id: 'x', ...metadata })
+    checkClientMetadata({ client_id: 'x', ...metadata }, 'self-registered')
     return true
   } catch {
     return false
