@@ -28,7 +28,8 @@ export type Assertions = {
 }
 
 type Deps = {
-  readonly sources: readonly IdentitySource[]
+  /** Those of now. */
+  readonly sources: () => readonly IdentitySource[]
   readonly accounts: Pick<Accounts, 'find'>
   readonly store: Pick<SignInStore, 'findLink'>
   readonly upstreamOf: (source: IdentitySource) => Pick<Upstream, 'verify'>
@@ -49,7 +50,7 @@ export function createAssertions(deps: Deps): Assertions {
 
 function trustedFor({ sources }: Deps, assertion: string): IdentitySource {
   const issuer = issuerOf(assertion)
-  const source = sources.find((one) => one.issuer === issuer && one.enabled && one.accept_id_jag)
+  const source = sources().find((one) => one.issuer === issuer && one.enabled && one.accept_id_jag)
   if (source !== undefined) return source
   throw new Problem(SOURCE_REFUSED, 'No identity source whose assertions count here has issued it.')
 }

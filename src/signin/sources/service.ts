@@ -83,6 +83,7 @@ export function createSources(deps: SourcesDeps): Sources {
     link: (person, accountId) => link(deps, person, accountId),
     assertions: createAssertions({
       ...deps,
+      sources: () => sources,
       upstreamOf,
       arrive: (source, person) => arrive(deps, source, person),
     }),
