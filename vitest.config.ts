@@ -34,6 +34,7 @@ export default defineConfig({
             'oauth-processes',
             'oauth-real-clients',
             'scorecard',
+            'approval-kill',
           ].map((file) => `test/house/${file}.test.ts`),
           env: { GATEHOUSE_TEST_ENGINE: 'postgres' },
           testTimeout: 60_000,

@@ -14,7 +14,7 @@ export type NotifyDeps = {
   readonly log: Log
   readonly client: EgressClient
   readonly publicUrl: () => string
-  readonly webhook: ApprovalsConfig['webhook']
+  readonly webhook: () => ApprovalsConfig['webhook']
 }
 
 /**
@@ -22,9 +22,10 @@ export type NotifyDeps = {
  * hooks are. It keeps no call waiting, and what could not be told after three tries is logged.
  */
 export function createNotifier(deps: NotifyDeps): (approval: ShownApproval) => void {
-  const { webhook, log } = deps
+  const { log } = deps
   let underWay = 0
   return (approval) => {
+    const webhook = deps.webhook()
     if (webhook === undefined) return
     if (underWay >= MAX_UNDER_WAY) return log.warn({ approval: approval.id }, 'too many notifications at once')
     underWay += 1
@@ -41,7 +42,8 @@ async function send(
 ): Promise<void> {
   const { id, userId, gateway, server, tool, rule, note, expiresAt } = approval
   const link = `${publicUrl()}/approve/${id}`
-  const told = { event: 'approval.requested', id, userId, gateway, server, tool, rule, note, expiresAt, link }
+  const answer = `${publicUrl()}/approve/webhook`
+  const told = { event: 'approval.requested', id, userId, gateway, server, tool, rule, note, expiresAt, link, answer }
   const body = JSON.stringify(told)
   for (let tries = 1; ; tries++) {
     const seconds = Math.floor(clock.now() / 1_000)

@@ -32,6 +32,11 @@ export const NOT_AN_APPROVER = {
   status: 403,
   title: 'Somebody else has to approve this',
 } as const satisfies ProblemKind
+export const BAD_WEBHOOK_ANSWER = {
+  code: 'approvals/bad-webhook-answer',
+  status: 401,
+  title: 'This answer is not from the webhook',
+} as const satisfies ProblemKind
 export const TOO_MANY_PENDING = {
   code: 'approvals/too-many-pending',
   status: 429,

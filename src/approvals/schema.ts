@@ -10,11 +10,11 @@ export const approvalsConfig = z.strictObject({
   expires_ms: z.int().min(1_000).max(604_800_000).default(900_000),
   /** So long a call waits for its answer before it ends as pending. */
   wait_ms: z.int().min(0).max(600_000).default(60_000),
-  /** Told of each new one. */
+  /** Told of each new one; its service may answer. */
   webhook: z
     .strictObject({
       url: z.url({ protocol: /^https?$/ }).max(2048),
-      /** Signs what is told; may be `${env:…}` or `${file:…}`. */
+      /** Signs what is told and what is answered; may be `${env:…}` or `${file:…}`. */
       signing_secret: z.string().min(16, 'use at least 16 characters').max(4096),
     })
     .optional(),
@@ -23,7 +23,7 @@ export type ApprovalsConfig = Readonly<z.output<typeof approvalsConfig>>
 
 export const STATES = ['pending', 'approved', 'denied', 'expired', 'used'] as const
 /** By which way it was answered. */
-const WAYS = ['client', 'page', 'link', 'cli', 'rest'] as const
+const WAYS = ['client', 'page', 'link', 'cli', 'rest', 'webhook'] as const
 export type Way = (typeof WAYS)[number]
 
 /** An approval as those may see it who can answer it. */

@@ -17,6 +17,7 @@ import {
   type StoredApproval,
 } from './store.ts'
 import { Waiting } from './waiting.ts'
+import { readSignedAnswer, type SignedAnswer } from './webhook-answer.ts'
 
 export type ApprovalsDeps = {
   readonly storage: Storage
@@ -57,7 +58,10 @@ export type Ticket = { readonly approval: ShownApproval; readonly state: 'approv
 export type Answerer = { readonly userId: string; readonly keyId?: string | null; readonly via: Way }
 
 export type Approvals = {
+  /** As of now. */
   readonly config: ApprovalsConfig
+  /** Takes over a changed config file. What was asked for before ends when it was said to. */
+  declare(config: ApprovalsConfig): void
   /** The approval of this call: used up where it is given, and asked for where there is none. */
   present(wanted: Wanted): Promise<Ticket>
   /** The same approval after a while: resolves when it was answered, or pending after so long. */
@@ -70,6 +74,8 @@ export type Approvals = {
   useRound(id: string, round: number): Promise<boolean>
   /** The first answer wins; rejects for the second, and for whoever may not answer. */
   answer(id: string, answer: Answer, by: Answerer): Promise<ShownApproval>
+  /** The same from the webhook's service. Rejects with `approvals/bad-webhook-answer` for anybody else. */
+  answerSigned(signed: SignedAnswer): Promise<ShownApproval>
   list(request: { state?: string | undefined; cursor?: string | undefined; limit: number }): Promise<{
     approvals: ShownApproval[]
     next: string | null
@@ -107,21 +113,40 @@ const LOOK_MS = 2_000
 export function createApprovals(deps: ApprovalsDeps): Approvals {
   const store = createApprovalsStore(deps.storage)
   const waiting = new Waiting(deps.storage)
-  const notify = createNotifier({ ...deps, webhook: deps.config.webhook })
+  let config = deps.config
+  const notify = createNotifier({ ...deps, webhook: () => config.webhook })
   const links = createLinkStore(deps.storage)
   const old = createOldApprovals(deps.storage)
-  const parts: Parts = { ...deps, store, links, old, waiting, notify, pending: { count: 0 } }
+  const parts: Parts = {
+    ...deps,
+    get config() {
+      return config
+    },
+    store,
+    links,
+    old,
+    waiting,
+    notify,
+    pending: { count: 0 },
+  }
   const unwatch = deps.metrics.watch('approvals-waiting', () => waiting.count)
   const unwatchPending = deps.metrics.watch('approvals-pending', () => parts.pending.count)
   const sweeper = setInterval(() => void sweep(parts), SWEEP_MS).unref()
   return {
-    config: deps.config,
+    get config() {
+      return config
+    },
+    declare: (next) => void (config = next),
     present: (wanted) => present(parts, wanted),
     wait: (id, limits) => wait(parts, id, limits),
     look: (id) => look(parts, id),
     giveBack: (id) => giveBack(parts, id),
     useRound: (id, round) => store.useRound(id, round),
     answer: (id, answer, by) => answerOne(parts, id, { answer, by }),
+    answerSigned: async (signed) => {
+      const { id, answer, by } = readSignedAnswer(signed, { webhook: config.webhook, clock: deps.clock })
+      return answerOne(parts, id, { answer, by: { userId: by, via: 'webhook' } })
+    },
     list: (request) => list(parts, request),
     show: async (id) => withArguments(parts, await found(parts, id)),
     mayAnswer: (approval, userId) => mayAnswer(parts, approval, userId),
@@ -283,8 +308,8 @@ function wordOf({ state, answeredBy }: StoredApproval): string {
 /** Approvers are admins and members of the groups; the caller only where the configuration says so. */
 function mayAnswer({ config, findMember }: Parts, approval: ShownApproval, userId: string, via?: Way): boolean {
   if (userId === approval.userId) return config.who === 'caller'
-  // These were let in as admins, or hold what an admin made for them.
-  if (via === 'cli' || via === 'rest' || via === 'link') return true
+  // These were let in as admins, or hold what an admin made for them: a link, or the secret of the webhook.
+  if (via === 'cli' || via === 'rest' || via === 'link' || via === 'webhook') return true
   const member = findMember(userId)
   if (member === null || !member.isActive) return false
   return member.role === 'admin' || member.groups.some((group) => config.groups.includes(group))

@@ -138,6 +138,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
     reload: async (next) => {
       loginPolicy.declare(next.login_policy)
       content.declare(next.content_rules)
+      approvals.declare(next.approvals)
       rooms.hooks.declare(next.hooks)
       signIn.sources.declare(next.identity_sources)
       await rooms.policy.declarePolicies(readPolicyFiles(next.policy.files))

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import { Problem } from '#kernel'
+import { isProblem, Problem } from '#kernel'
 import { approvePage } from './pages/approve.ts'
 import { messagePage } from './pages/message.ts'
 import { BAD_FORM, NO_SUCH_SIGN_IN } from './problems.ts'
@@ -12,8 +12,13 @@ type Approver = { readonly id: string; readonly userId: string; readonly via: 'p
 /**
  * `/approve/{id}`: those who may answer a call that waits see it and answer it; for everybody else there is no such page.
  * `/approve/link/{token}`: the same for whoever holds a one-time link.
+ * `/approve/webhook`: no page; the service behind `[approvals.webhook]` sends its answers there, signed.
  */
 export function approveRoutes(app: Hono, deps: SignInDeps): void {
+  app.post('/approve/webhook', async (context) => {
+    const signature = context.req.header('gatehouse-signature') ?? ''
+    return answerWebhook(deps, { signature, body: await context.req.text() })
+  })
   for (const path of ['/approve/:id', '/approve/link/:token'] as const) {
     app.get(path, async (context) => {
       const visitor = await visitWithoutScript(deps, context)
@@ -39,6 +44,16 @@ export function approveRoutes(app: Hono, deps: SignInDeps): void {
       const text = state === 'denied' ? `${tool} is not called.` : `${tool} may be called, once, with these arguments.`
       return context.html(messagePage(visitor.frame, { title, text }))
     })
+  }
+}
+
+/** For a program: whatever is wrong is said in JSON, whatever it sent. */
+async function answerWebhook(deps: SignInDeps, signed: { signature: string; body: string }): Promise<Response> {
+  try {
+    return Response.json(await deps.approvals.answerSigned(signed))
+  } catch (error) {
+    if (!isProblem(error)) throw error
+    return Response.json(error, { status: error.kind.status, headers: { 'content-type': 'application/problem+json' } })
   }
 }
 

@@ -14,7 +14,7 @@ export type SignInDeps = {
   readonly server: AuthorizationServer
   readonly sources: Sources
   readonly loginPolicy: Pick<LoginPolicy, 'mayEnter' | 'test'>
-  readonly approvals: Pick<Approvals, 'show' | 'mayAnswer' | 'answer' | 'findByLink'>
+  readonly approvals: Pick<Approvals, 'show' | 'mayAnswer' | 'answer' | 'answerSigned' | 'findByLink'>
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
   readonly log: Log
