@@ -59,16 +59,19 @@ export class Caste {
   /** May it be done, and by which rules. What may not be listed may not be used either, and the other way round. */
   decide(request: Request): Decision {
     const decision = this.#decideOne(request)
-    if (!this.#asksList || decision.effect === 'deny') return decision
+    if (!this.#asksList || isForbidden(decision)) return decision
     const listed = this.#decideOne({ ...request, action: 'list' })
-    return listed.effect === 'deny' ? listed : decision
+    return isForbidden(listed) || (decision.effect === 'allow' && listed.effect === 'deny') ? listed : decision
   }
 
-  /** Like `decide`, of the past: neither arguments nor addresses are known any more, so it may depend on them. */
-  judge(request: Request): 'allow' | 'deny' | 'depends' {
-    const judged = this.#judgeOne(request)
+  /**
+   * Like `decide`, of the past: neither arguments nor addresses are known any more, so it may depend on them. Where a
+   * gateway is `open` to all, only what is forbidden is denied.
+   */
+  judge(request: Request, gateway: Openness): Judgement {
+    const judged = this.#judgeOne(request, gateway)
     if (!this.#asksList || judged === 'deny') return judged
-    const listed = this.#judgeOne({ ...request, action: 'list' })
+    const listed = this.#judgeOne({ ...request, action: 'list' }, gateway)
     return listed === 'allow' ? judged : listed
   }
 
@@ -77,13 +80,17 @@ export class Caste {
     return this.#known(request).moving
   }
 
-  #judgeOne(request: Request): 'allow' | 'deny' | 'depends' {
+  #judgeOne(request: Request, gateway: Openness): Judgement {
     const decided = this.#known(request)
-    if (decided.moving.length === 0) return decided.still.effect
+    if (decided.moving.length === 0) return effectAt(gateway, decided.still)
     const reads = new Set(decided.moving.flatMap((id) => [...(this.#moving.get(id)?.look.context ?? [])]))
-    if (![...FORGOTTEN, '*'].some((name) => reads.has(name))) return this.#decideNow(request, {}).effect
-    decided.judged ??= this.#decideInPart(request, decided, [...FORGOTTEN, 'now', 'face', 'client'])
-    return decided.judged
+    const isForgotten = [...FORGOTTEN, '*'].some((name) => reads.has(name))
+    if (!isForgotten) return effectAt(gateway, this.#decideNow(request, {}))
+    decided.judged[gateway] ??= this.#decideInPart(request, decided, {
+      unknown: [...FORGOTTEN, 'now', 'face', 'client'],
+      isPermitted: gateway === 'open' || decided.still.effect === 'allow',
+    })
+    return decided.judged[gateway]
   }
 
   #decideOne(request: Request): Decision {
@@ -118,8 +125,8 @@ export class Caste {
     const asked = this.#asked(request, {}, [])
     const { effect, reasons } = evaluate(this.#still, asked)
     const still = { effect, reasons }
-    const isFinal = this.#moving.size === 0 || (effect === 'deny' && reasons.length > 0)
-    return { still, moving: isFinal ? [] : evaluate(this.#scopes, asked).reasons, could: null, judged: null }
+    const isFinal = this.#moving.size === 0 || isForbidden(still)
+    return { still, moving: isFinal ? [] : evaluate(this.#scopes, asked).reasons, could: null, judged: {} }
   }
 
   #decideNow(request: Request, args: JsonObject): Decision {
@@ -132,20 +139,22 @@ export class Caste {
 
   #couldBe(request: Request, decided: Decided): Decision {
     if (decided.could !== null) return decided.could
-    const could = this.#decideInPart(request, decided, ['args'])
-    const effect = could === 'deny' ? 'deny' : 'allow'
-    const decision: Decision = {
-      effect,
-      reasons: effect === 'deny' ? [] : [...decided.still.reasons, ...decided.moving],
-    }
+    const ask = (isPermitted: boolean) => this.#decideInPart(request, decided, { unknown: ['args'], isPermitted })
+    const effect = ask(decided.still.effect === 'allow') === 'deny' ? 'deny' : 'allow'
+    const isNamed = effect === 'allow' || ask(true) === 'deny'
+    const decision: Decision = { effect, reasons: isNamed ? [...decided.still.reasons, ...decided.moving] : [] }
     // Told once and for all, unless the time of day or the network matter as well.
     if (decided.moving.every((id) => readsNothingElse(this.#moving.get(id)))) decided.could = decision
     return decision
   }
 
-  #decideInPart(request: Request, decided: Decided, unknown: readonly string[]): 'allow' | 'deny' | 'depends' {
-    const rest = decided.moving.flatMap((id) => this.#moving.get(id) ?? [])
-    const still = decided.still.effect === 'allow' ? { [STILL]: ALWAYS } : {}
+  #decideInPart(
+    request: Request,
+    { moving }: Decided,
+    { unknown, isPermitted }: { unknown: readonly string[]; isPermitted: boolean },
+  ): Judgement {
+    const rest = moving.flatMap((id) => this.#moving.get(id) ?? [])
+    const still = isPermitted ? { [STILL]: ALWAYS } : {}
     const context = contextOf(request.at, request.now)
     return evaluateInPart({ ...toSet(rest), ...still }, this.#asked(request, context, []), unknown)
   }
@@ -167,7 +176,21 @@ type Decided = {
   /** Ids of those that look at more, and apply. */
   readonly moving: readonly string[]
   could: Decision | null
-  judged: 'allow' | 'deny' | 'depends' | null
+  readonly judged: Partial<Record<Openness, Judgement>>
+}
+
+/** Whether everybody whom the gateway admits may use what there is, or only what is granted. */
+type Openness = 'open' | 'granted'
+export type Judgement = 'allow' | 'deny' | 'depends'
+
+/** By a rule that says so, not for want of one that allows it. */
+export function isForbidden({ effect, reasons }: Decision): boolean {
+  return effect === 'deny' && reasons.length > 0
+}
+
+function effectAt(gateway: Openness, decision: Decision): 'allow' | 'deny' {
+  if (gateway === 'granted') return decision.effect
+  return isForbidden(decision) ? 'deny' : 'allow'
 }
 
 /** What the audit trail does not keep. */

@@ -1,5 +1,6 @@
 import type { Principal } from '#identity'
 import type { JsonObject } from '#kernel'
+import { isForbidden } from './caste.ts'
 import type { Circumstances } from './cedar/context.ts'
 import type { Action } from './cedar/entities.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -44,8 +45,7 @@ export function decide(snapshot: Snapshot, question: Question, now: number): Ver
   if (isOpen && !snapshot.hasRules) return given
   const at = question.at ?? NOWHERE
   const decision = snapshot.casteOf(principal).decide({ thing, action, at, now, ...(args ? { args: args() } : {}) })
-  const isForbidden = decision.effect === 'deny' && decision.reasons.length > 0
-  return isOpen && !isForbidden ? given : toVerdict(snapshot, decision)
+  return isOpen && !isForbidden(decision) ? given : toVerdict(snapshot, decision)
 }
 
 /** What coming in alone gives where a gateway is for all that it admits; null where the credential is for other gateways. */

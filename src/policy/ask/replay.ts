@@ -1,4 +1,5 @@
 import type { Audit } from '#audit'
+import type { Judgement } from '../caste.ts'
 import { isOpenTo } from '../decide.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Thing } from '../thing.ts'
@@ -56,15 +57,10 @@ function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
   }
 }
 
-function judge(snapshot: Snapshot, recorded: Recorded, thing: Thing): 'allow' | 'deny' | 'depends' {
+function judge(snapshot: Snapshot, recorded: Recorded, thing: Thing): Judgement {
   const { principal, action, record } = recorded
   const isOpen = isOpenTo(snapshot, principal, thing)
   if (isOpen && !snapshot.hasRules) return 'allow'
   const at = { face: record.face ?? '', client: record.client?.split('/')[0] ?? '', remoteAddress: null, scopes: null }
-  const caste = snapshot.casteOf(principal)
-  const request = { thing, action, at, now: record.at }
-  if (!isOpen) return caste.judge(request)
-  // Where everybody may, only a forbid changes anything.
-  const { effect, reasons } = caste.decide(request)
-  return effect === 'deny' && reasons.length > 0 ? 'deny' : 'allow'
+  return snapshot.casteOf(principal).judge({ thing, action, at, now: record.at }, isOpen ? 'open' : 'granted')
 }
