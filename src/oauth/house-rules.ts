@@ -18,6 +18,7 @@ import { askBeforeLogout, NOT_TOLD, type BrowserSessions, type LogoutPage } from
 import { forgetOtherPerson } from './other-person.ts'
 import { COOKIES } from './provider.ts'
 import type { OauthStore } from './store.ts'
+import { meterTokens } from './token-meter.ts'
 import type { Verifier } from './verifier.ts'
 
 type Deps = {
@@ -26,7 +27,7 @@ type Deps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
-  readonly metrics: Pick<Metrics, 'tokenReused'>
+  readonly metrics: Pick<Metrics, 'tokenRequest' | 'tokenReused'>
   readonly directory: () => Directory
   readonly verifier: Verifier
   readonly ended: EndedGrants
@@ -46,6 +47,7 @@ type Context = Parameters<Parameters<Provider['use']>[0]>[0]
 export function addHouseRules(provider: Provider, deps: Deps): void {
   const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
   const devices = new DevicePace()
+  provider.use((ctx, next) => meterTokens(ctx, next, deps.metrics))
   provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
   provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES, log: deps.log }))
   provider.use((ctx, next) => askBeforeLogout(ctx, next, deps))

@@ -28,7 +28,7 @@ export type OauthDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
-  readonly metrics: Pick<Metrics, 'tokenReused'>
+  readonly metrics: Pick<Metrics, 'tokenRequest' | 'tokenReused'>
   readonly egress: Egress
   readonly keyRing: KeyRing
   readonly directory: () => Directory

@@ -6,5 +6,5 @@
  */
 export { createLog, type Log } from './log.ts'
 export { isSecretName } from './redact.ts'
-export { createMetrics, type Metrics, type WatchedGauge } from './metrics.ts'
+export { createMetrics, type Metrics, type TokenOutcome, type WatchedGauge } from './metrics.ts'
 export { childTrace, parseTraceparent, readTrace, type Trace } from './trace.ts'

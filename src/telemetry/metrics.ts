@@ -6,6 +6,8 @@ import { createCallMeter } from './call-meter.ts'
  * `cancelled`: the caller went away. `shed`: too much at once.
  */
 export type CallOutcomeLabel = 'ok' | 'error' | 'denied' | 'failed' | 'cancelled' | 'shed'
+/** `waiting`: a device whose person has not answered yet. */
+export type TokenOutcome = 'issued' | 'refused' | 'waiting'
 export type UpstreamState = 'healthy' | 'degraded' | 'unreachable' | 'needs-consent'
 export type WatchedGauge =
   | 'client-sessions'
@@ -31,6 +33,10 @@ export type Metrics = {
   approval(outcome: 'requested' | 'approved' | 'denied' | 'expired'): void
   /** One attempt to prove who somebody is. */
   signIn(factor: string, outcome: 'right' | 'wrong' | 'locked'): void
+  /** One request for tokens, by what the client brought (one of a few words). */
+  tokenRequest(grant: string, outcome: TokenOutcome): void
+  /** One request of an identity provider. */
+  scim(operation: string, status: number): void
   /** Something of a client's that is good once came a second time, and its grant was ended. */
   tokenReused(reused: 'refresh token' | 'authorization code' | 'device code'): void
   /** Removes a server that is no longer configured. */
@@ -62,6 +68,8 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     hook: createHookMeter(registry, maxNames),
     approval: createApprovalMeter(registry),
     signIn: createSignInMeter(registry),
+    tokenRequest: createTokenMeter(registry),
+    scim: createScimMeter(registry),
     tokenReused: createReuseMeter(registry),
     auditCommit: createAuditMeter(registry),
     auditMoved: createMovedMeter(registry),
@@ -158,6 +166,26 @@ function createSignInMeter(registry: Registry): Metrics['signIn'] {
     registers: [registry],
   })
   return (factor, outcome) => attempts.inc({ factor, outcome })
+}
+
+function createTokenMeter(registry: Registry): Metrics['tokenRequest'] {
+  const requests = new Counter({
+    name: 'gatehouse_oauth_token_requests_total',
+    help: 'Requests for tokens, by what the client brought and how they ended.',
+    labelNames: ['grant', 'outcome'],
+    registers: [registry],
+  })
+  return (grant, outcome) => requests.inc({ grant, outcome })
+}
+
+function createScimMeter(registry: Registry): Metrics['scim'] {
+  const requests = new Counter({
+    name: 'gatehouse_scim_requests_total',
+    help: 'Requests of identity providers, by operation and status.',
+    labelNames: ['operation', 'status'],
+    registers: [registry],
+  })
+  return (operation, status) => requests.inc({ operation, status: String(status) })
 }
 
 function createReuseMeter(registry: Registry): Metrics['tokenReused'] {

@@ -74,6 +74,9 @@ test('a device gets its token once a person has said yes; asking with the used c
   const again = await poll()
 
   expect([answer.status, before.status]).toEqual([200, 200])
+  const metrics = await house.gatehouse.metrics.render()
+  expect(metrics).toContain('gatehouse_oauth_token_requests_total{grant="device_code",outcome="issued"} 1')
+  expect(metrics).toContain('gatehouse_oauth_token_requests_total{grant="device_code",outcome="refused"} 1')
   expect(before.text).toContain(ANNE)
   expect(again.body['error']).toBe('invalid_grant')
   expect((await whoami(house, textOf(answer.body['access_token']))).status).toBe(401)

@@ -319,3 +319,18 @@ describe('attacks', () => {
     expect(house.logs.join('\n')).not.toContain(key)
   })
 })
+
+test('requests are counted by what was asked and how it ended, whatever was written into the address', async () => {
+  const client = await clientOf('counted')
+
+  await client('GET', 'Groups/grp_nothing')
+  await client('GET', 'Groups/grp_nothing')
+  await client('GET', 'Somewhere/else')
+  await ask('Users', {})
+
+  const metrics = await house.gatehouse.metrics.render()
+  expect(metrics).toContain('gatehouse_scim_requests_total{operation="scimShowGroup",status="404"} 2')
+  expect(metrics).toContain('gatehouse_scim_requests_total{operation="scimUnknown",status="404"}')
+  expect(metrics).toMatch(/gatehouse_scim_requests_total\{operation="scimListUsers",status="401"\} \d/)
+  expect(metrics).not.toContain('nothing')
+})

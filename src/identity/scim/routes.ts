@@ -1,6 +1,6 @@
 import { peerAddress, readJson, type Use, type Witness } from '#http'
 import { Problem } from '#kernel'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import { answerScim, answerScimError } from './answer.ts'
 import { listed, resourceTypes, schemas, serviceProviderConfig } from './discovery.ts'
 import { changeGroup, createGroup, listGroups, removeGroup, replaceGroup, showOneGroup } from './groups.ts'
@@ -122,6 +122,7 @@ export type ScimRoutesDeps = ScimDeps & {
   /** Where identity providers reach the house. */
   readonly publicUrl: () => string
   readonly witness: Witness
+  readonly metrics?: Pick<Metrics, 'scim'>
   readonly log: Log
 }
 
@@ -129,25 +130,35 @@ export type ScimRoutesDeps = ScimDeps & {
 export function scimRoutes(deps: ScimRoutesDeps): (request: Request) => Promise<Response> {
   const scim = createScim(deps)
   return async (request) => {
-    const url = new URL(request.url)
-    const [type = '', id, ...more] = url.pathname
-      .slice(BASE.length + 1)
-      .split('/')
-      .filter((part) => part !== '')
-    const path = more.length > 0 ? '' : `${type}${id === undefined ? '' : '/*'}`
-    const route = ROUTES.get(`${request.method} ${path}`)
-    const use = useOf(request, route?.operationId ?? 'scimUnknown', path)
-    try {
-      const value = await deps.witness(use, async () => {
-        const client = admit(scim, deps.publicUrl(), use)
-        if (!route) throw nothingHere(path)
-        const asked = { scim, client, id: decode(id ?? ''), query: url.searchParams }
-        return route.handle({ ...asked, body: () => readJson(request) })
-      })
-      return answerScim(value && project(value, url.searchParams), route?.status)
-    } catch (error) {
-      return answerScimError(error, deps.log)
-    }
+    const { route, answer } = await perform(request, { ...deps, scim })
+    deps.metrics?.scim(route?.operationId ?? 'scimUnknown', answer.status)
+    return answer
+  }
+}
+
+async function perform(
+  request: Request,
+  deps: ScimRoutesDeps & { scim: Scim },
+): Promise<{ route: Route | undefined; answer: Response }> {
+  const { scim } = deps
+  const url = new URL(request.url)
+  const [type = '', id, ...more] = url.pathname
+    .slice(BASE.length + 1)
+    .split('/')
+    .filter((part) => part !== '')
+  const path = more.length > 0 ? '' : `${type}${id === undefined ? '' : '/*'}`
+  const route = ROUTES.get(`${request.method} ${path}`)
+  const use = useOf(request, route?.operationId ?? 'scimUnknown', path)
+  try {
+    const value = await deps.witness(use, async () => {
+      const client = admit(scim, deps.publicUrl(), use)
+      if (!route) throw nothingHere(path)
+      const asked = { scim, client, id: decode(id ?? ''), query: url.searchParams }
+      return route.handle({ ...asked, body: () => readJson(request) })
+    })
+    return { route, answer: answerScim(value && project(value, url.searchParams), route?.status) }
+  } catch (error) {
+    return { route, answer: answerScimError(error, deps.log) }
   }
 }
 
