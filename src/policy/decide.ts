@@ -25,6 +25,8 @@ export type Verdict = {
   readonly policy?: string
   /** All grants and rules that decided, where there were several. */
   readonly rules?: readonly string[]
+  /** A person has to approve it first: the rule that wants it. */
+  readonly approval?: { readonly rule: string; readonly note: string | null }
   /** What rules that are only tried would have said, where that is something else. */
   readonly shadow?: { readonly effect: 'allow' | 'deny'; readonly policy: string; readonly rule: string | null }
 }
@@ -36,8 +38,20 @@ const ELSEWHERE: Verdict = { effect: 'deny', rule: null, reason: 'no rule allows
 
 const NOWHERE: Circumstances = { face: 'none', client: '', remoteAddress: null, scopes: null }
 
-/** Decides by one state of all grants and rules. Costs no I/O, and mostly two look-ups. */
+/**
+ * Decides by one state of all grants and rules. Costs no I/O, and mostly two look-ups. What a rule refuses only until a
+ * person has approved it (`context.approved`) is allowed, with the rule that wants that.
+ */
 export function decide(snapshot: Snapshot, question: Question, now: number): Verdict {
+  const verdict = decideOnce(snapshot, question, now)
+  if (verdict.effect === 'allow' || !snapshot.readsApproval) return verdict
+  const approved = decideOnce(snapshot, { ...question, at: { ...(question.at ?? NOWHERE), isApproved: true } }, now)
+  const rule = verdict.rule ?? approved.rule
+  if (approved.effect === 'deny' || rule === null) return verdict
+  return { ...approved, approval: { rule, note: snapshot.noteOf(rule) } }
+}
+
+function decideOnce(snapshot: Snapshot, question: Question, now: number): Verdict {
   const { principal, thing, action, args } = question
   const given = byAdmission(principal, thing.gateway)
   if (given === null) return ELSEWHERE

@@ -21,11 +21,14 @@ export type Snapshot = {
   readonly grants: readonly Grant[]
   readonly rules: readonly Rule[]
   readonly hasRules: boolean
+  /** Some rule looks at whether a person has approved. */
+  readonly readsApproval: boolean
   /** Whether a gateway that says nothing of its access is one of default deny by now. */
   isGranted(gateway: string): boolean
   casteOf(principal: Principal): Caste
   /** A grant or rule, in words for people. */
   describe(id: string): string
+  noteOf(id: string): string | null
 }
 
 /** Castes that outlive a snapshot: who is not touched by a change keeps what was decided. */
@@ -63,6 +66,7 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes): Snapshot {
     grants,
     rules,
     hasRules: rules.length > 0,
+    readsApproval: rules.some(({ look }) => look.context.has('approved') || look.context.has('*')),
     isGranted: (gateway) => granted.has(gateway),
     casteOf: (principal) => {
       const text = textOf(principal, readsPrincipal)
@@ -71,6 +75,7 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes): Snapshot {
       known.set(text, caste)
       return caste
     },
+    noteOf: (id) => notes.get(id) ?? null,
     describe: (id) => {
       const note = notes.get(id)
       const what = id.startsWith('grant_') ? 'grant' : 'rule'

@@ -188,6 +188,7 @@ async function explain(terminal: Terminal, options: ExplainOptions): Promise<voi
         'Decided by:',
         told.deciding.map(({ words }) => words),
       ),
+      ...section('A person has to approve it, because of:', told.approval === null ? [] : [told.approval.words]),
       ...section('It hangs on arguments, time or network:', told.depends),
       ...section(
         'Grants that do not do it:',

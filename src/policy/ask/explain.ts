@@ -1,9 +1,8 @@
 import { Problem, type JsonObject } from '#kernel'
 import type { Principal } from '#identity'
-import type { Request } from '../caste.ts'
 import { useOf } from '../cedar/entities.ts'
 import { subjectsOf, uidText } from '../cedar/subject.ts'
-import { decide, isOpenTo } from '../decide.ts'
+import { decide, isOpenTo, type Verdict } from '../decide.ts'
 import { subjectUid } from '../grants/compile.ts'
 import { createCoverage } from '../grants/covers.ts'
 import type { Grant } from '../grants/schema.ts'
@@ -37,9 +36,10 @@ export function explain(deps: ExplainDeps, asked: ExplainRequest): Explanation {
   const given = args === undefined ? undefined : (): JsonObject => args
   const verdict = decide(snapshot, { principal, thing, action, at: AT, args: given }, now)
   const isOpen = isOpenTo(snapshot, principal, thing)
-  const ids = verdict.policy === undefined ? [] : (verdict.rules ?? (verdict.rule === null ? [] : [verdict.rule]))
-  const request: Request = { thing, action, at: AT, now }
-  const depends = isOpen && !snapshot.hasRules ? [] : snapshot.casteOf(principal).movingFor(request)
+  const approval = verdict.approval?.rule ?? null
+  const ids = decidingOf(verdict)
+  const isAsked = args === undefined && (!isOpen || snapshot.hasRules)
+  const depends = isAsked ? snapshot.casteOf(principal).movingFor({ thing, action, at: AT, now }) : []
   return {
     user,
     groups: [...principal.groups],
@@ -47,13 +47,20 @@ export function explain(deps: ExplainDeps, asked: ExplainRequest): Explanation {
     access: isOpen ? 'all' : 'grants',
     thing: { kind, server: thing.server, name: thing.name },
     effect: verdict.effect,
-    summary: summaryOf({ user, thing, effect: verdict.effect, isOpen }, ids.length),
+    summary: summaryOf({ user, thing, effect: verdict.effect, isOpen, approval }, ids.length),
     deciding: ids.map((id) => ({ id, words: wordsOf(deps, id) })),
     near: verdict.effect === 'allow' ? [] : nearMisses(deps, principal, thing),
-    depends: args === undefined ? depends.map((id) => snapshot.describe(id)) : [],
-    advice: adviceFor({ user, thing, effect: verdict.effect, isOpen, ids }),
+    depends: depends.map((id) => snapshot.describe(id)),
+    approval: approval === null ? null : { id: approval, words: wordsOf(deps, approval) },
+    advice: adviceFor({ user, thing, effect: verdict.effect, isOpen, approval, ids }),
     policyVersion: snapshot.label,
   }
+}
+
+/** None where being admitted was enough, and no policy was asked. */
+function decidingOf({ policy, rule, rules }: Verdict): readonly string[] {
+  if (policy === undefined) return []
+  return rules ?? (rule === null ? [] : [rule])
 }
 
 type Outcome = {
@@ -61,10 +68,13 @@ type Outcome = {
   readonly thing: Thing
   readonly effect: 'allow' | 'deny'
   readonly isOpen: boolean
+  /** The rule that wants a person to approve it first. */
+  readonly approval: string | null
 }
 
-function summaryOf({ user, thing, effect, isOpen }: Outcome, deciding: number): string {
+function summaryOf({ user, thing, effect, isOpen, approval }: Outcome, deciding: number): string {
   const what = `${thing.kind} ${thing.server}/${thing.name} at ${thing.gateway}`
+  if (approval !== null) return `${user} may use ${what} once a person has approved the call.`
   if (effect === 'allow') {
     return isOpen
       ? `${user} may use ${what}: the gateway is open to everybody it admits, and no rule forbids it.`
@@ -112,8 +122,9 @@ function whyNot(grant: Grant, at: { isForThem: boolean; isForThis: boolean; now:
 }
 
 function adviceFor(outcome: Outcome & { ids: readonly string[] }): string[] {
-  const { user, thing, effect, isOpen, ids } = outcome
+  const { user, thing, effect, isOpen, ids, approval } = outcome
   const names = ids.join(', ')
+  if (approval !== null) return [`To let it through without asking, this would have to be changed: ${approval}`]
   if (effect === 'allow') {
     if (isOpen) return [`To limit it: ./gatehouse grant add --user OTHER --tools PATTERN --gateway ${thing.gateway}`]
     return [`To end it, take back or change all of: ${names}`]

@@ -12,6 +12,7 @@ const MAX_CHANGES = 1_000
 /**
  * Asks other rules about recorded calls, and names those that would have ended otherwise. Grants, groups and things are
  * those of now; what the trail does not keep (arguments, addresses) is not guessed: such calls are counted apart.
+ * What a person would have to approve first counts as allowed.
  */
 export async function replay(
   deps: { audit: Pick<Audit, 'search'>; world: World },
@@ -61,6 +62,7 @@ function judge(snapshot: Snapshot, recorded: Recorded, thing: Thing): Judgement 
   const { principal, action, record } = recorded
   const isOpen = isOpenTo(snapshot, principal, thing)
   if (isOpen && !snapshot.hasRules) return 'allow'
-  const at = { face: record.face ?? '', client: record.client?.split('/')[0] ?? '', remoteAddress: null, scopes: null }
-  return snapshot.casteOf(principal).judge({ thing, action, at, now: record.at }, isOpen ? 'open' : 'granted')
+  const { face = '', client = '', at: now } = record
+  const at = { face, client: client.split('/')[0] ?? '', remoteAddress: null, scopes: null, isApproved: true }
+  return snapshot.casteOf(principal).judge({ thing, action, at, now }, isOpen ? 'open' : 'granted')
 }

@@ -24,6 +24,9 @@ export const explanation = z.object({
   effect: z.enum(['allow', 'deny']),
   summary: z.string(),
   deciding: z.array(z.object({ id: z.string(), words: z.string() })),
+  approval: z.object({ id: z.string(), words: z.string() }).nullable().meta({
+    description: 'The rule that wants a person to approve the call first.',
+  }),
   near: z
     .array(z.object({ id: z.string(), words: z.string() }))
     .meta({ description: 'Grants that do not do it, and why.' }),

@@ -29,6 +29,7 @@ type Circumstances = {
   now: datetime,
   face: String,
   client: String,
+  approved: Bool,
   address?: ipaddr,
   scopes?: Set<String>,
   args: Arguments,

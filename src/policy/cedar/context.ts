@@ -9,18 +9,21 @@ export type Circumstances = {
   readonly client: string
   readonly remoteAddress: string | null
   readonly scopes: readonly string[] | null
+  /** As if a person had approved it: to find out whether that is all that is missing. */
+  readonly isApproved?: boolean
 }
 
 const ARGUMENTS = { type: 'Arguments', id: 'arguments' }
 
 /** The context of Cedar, less the arguments. */
 export function contextOf(at: Circumstances, now: number): Record<string, CedarValueJson> {
-  const { face, client, remoteAddress, scopes } = at
+  const { face, client, remoteAddress, scopes, isApproved: approved = false } = at
   const address = remoteAddress === null ? '' : remoteAddress.replace(/^::ffff:/, '')
   return {
     now: { __extn: { fn: 'datetime', arg: new Date(now).toISOString() } },
     face,
     client,
+    approved,
     ...(isIP(address) === 0 ? {} : { address: { __extn: { fn: 'ip', arg: address } } }),
     ...(scopes === null ? {} : { scopes: [...scopes] }),
   }

@@ -49,8 +49,11 @@ async function approve(deps: ApproveDeps, at: Place): Promise<Ending | null> {
 type Need = { readonly rule: string; readonly note: string | null }
 
 function needOf({ attempt, target }: Place): Need | null {
-  const { needsApproval: by, request } = attempt
+  const { needsApproval: by, verdict, request } = attempt
   if (by !== null) return { rule: `content:${by.name}`, note: by.note }
+  // A task belongs to a call that was approved when it was made.
+  const isTask = request.method.startsWith('tasks/')
+  if (verdict?.approval && !isTask) return { ...verdict.approval, rule: `policy:${verdict.approval.rule}` }
   if (request.method !== 'tools/call' || target.binding === undefined) return null
   const { approve: picks } = target.view
   if (picks === null) return null

@@ -27,12 +27,17 @@ export function authorize(deps: Pick<CallDeps, 'policy'>, attempt: Attempt, targ
   const wanted = { action: ACTIONS[method], things, pages, session, args }
   const verdict = mayUse(deps.policy, admission, wanted)
   attempt.verdict = withShadow(deps, admission, { wanted, verdict })
-  if (verdict.effect === 'allow') {
+  if (verdict.effect === 'allow' && !isPastApproval(method, verdict)) {
     const lack = lackOfScopes(target.view.stepUp, admission.principal, things)
     if (lack !== null) throw lack
     return verdict
   }
   throw unknownTo(request, verdict.reason)
+}
+
+/** Suggestions for an argument are no call that a person could decide. */
+function isPastApproval(method: CallMethod, { approval }: Verdict): boolean {
+  return method === 'completion/complete' && approval !== undefined
 }
 
 /** With what the rules that are only tried would have said, where that is something else. */
@@ -74,7 +79,8 @@ export function mayUse(policy: Pick<Policy, 'decide'>, admission: Admission, wan
   const verdicts = things.map((thing) => ask(thing))
   const isForbidden = ({ effect, rule }: Verdict): boolean => effect === 'deny' && rule !== null
   const isAllowed = ({ effect }: Verdict): boolean => effect === 'allow'
-  const deciding = verdicts.find(isForbidden) ?? verdicts.find(isAllowed)
+  const needsPerson = ({ approval }: Verdict): boolean => approval !== undefined
+  const deciding = verdicts.find(isForbidden) ?? verdicts.find(needsPerson) ?? verdicts.find(isAllowed)
   const byPage = deciding === undefined ? pages.map((page) => ask(page, 'call')).find(isAllowed) : undefined
   return deciding ?? byPage ?? verdicts[0] ?? NOTHING
 }
