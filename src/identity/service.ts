@@ -4,6 +4,7 @@ import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { toPrincipal } from './accounts/directory.ts'
 import { takeOverFromSource, type SourceSays } from './accounts/from-source.ts'
+import { createChangeStore } from './accounts/change-store.ts'
 import { createGroupStore } from './accounts/group-store.ts'
 import { createAccounts, type Accounts } from './accounts/service.ts'
 import { createAccountStore } from './accounts/store.ts'
@@ -106,7 +107,8 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   })
   const groups = createGroupStore(deps.storage)
   const announce = (id: string): Promise<void> => live.announce(id)
-  const people = createAccounts({ ...deps, store: accounts, groups, directory, announce })
+  const changes = createChangeStore(deps.storage)
+  const people = createAccounts({ ...deps, store: accounts, changes, groups, directory, announce })
   const sweep = sweepOften(() => guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS))
   return {
     createKey: (request, by) => createKey(parts, request, by),

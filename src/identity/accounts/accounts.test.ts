@@ -1,7 +1,15 @@
 import { expect, it } from 'vitest'
 import { isProblem, type ProblemKind } from '#kernel'
 import { forEachEngine } from '../../storage/testing.ts'
-import { ACCOUNT_INACTIVE, BAD_ACCOUNT, BAD_GROUP, FORBIDDEN, NO_SUCH_ACCOUNT, USER_ID_TAKEN } from '../problems.ts'
+import {
+  ACCOUNT_INACTIVE,
+  BAD_ACCOUNT,
+  BAD_GROUP,
+  FORBIDDEN,
+  LAST_ADMIN,
+  NO_SUCH_ACCOUNT,
+  USER_ID_TAKEN,
+} from '../problems.ts'
 import { openTestIdentity } from '../testing.ts'
 
 const ADMIN = { userId: 'admin', keyId: null, face: 'cli' }
@@ -58,6 +66,62 @@ forEachEngine((engine) => {
     expect(refused).toHaveLength(9)
     expect(refused.every(is(USER_ID_TAKEN))).toBe(true)
     expect((await accounts.list()).accounts).toHaveLength(1)
+  })
+
+  it('of many who make a group of one name at once one makes it, and the others are told that there is one', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+
+    const ended = await Promise.allSettled(Array.from({ length: 10 }, () => accounts.createGroup('support', ADMIN)))
+
+    const refused = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+    expect(refused).toHaveLength(9)
+    expect(refused.every(is(BAD_GROUP))).toBe(true)
+  })
+
+  it('of two admins who take each other away at once, on two replicas, one stays', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+    const other = await house.openReplica()
+    await Promise.all(['ada', 'bea'].map((userId) => accounts.create({ userId, role: 'admin' }, ADMIN)))
+    await expect.poll(() => other.directory().all()).toHaveLength(2)
+
+    const left: number[] = []
+    for (let round = 0; round < 8; round += 1) {
+      await expect
+        .poll(() =>
+          other
+            .directory()
+            .all()
+            .filter(({ role }) => role === 'admin'),
+        )
+        .toHaveLength(2)
+      const ended = await Promise.allSettled([
+        accounts.update('ada', { role: 'user' }, ADMIN),
+        other.accounts.update('bea', { role: 'user' }, ADMIN),
+      ])
+      const refused = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+      expect(refused.every(is(LAST_ADMIN))).toBe(true)
+      left.push((await accounts.list()).accounts.filter(({ role }) => role === 'admin').length)
+      await Promise.all(['ada', 'bea'].map((userId) => accounts.update(userId, { role: 'admin' }, ADMIN)))
+    }
+
+    expect(left).toEqual(Array.from({ length: 8 }, () => 1))
+  })
+
+  it('who changes one thing leaves all others as whoever changes them at the same time wants them', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+    await accounts.create({ ...ANNE, role: 'user' }, ADMIN)
+
+    await Promise.all([
+      accounts.update(ANNE.userId, { role: 'guest' }, ADMIN),
+      accounts.update(ANNE.userId, { name: 'Anne' }, ADMIN),
+      accounts.update(ANNE.userId, { email: 'a@example.com' }, ADMIN),
+    ])
+
+    const anne = await accounts.get(ANNE.userId)
+    expect(anne).toMatchObject({ role: 'guest', name: 'Anne', email: 'a@example.com', isActive: true })
   })
 
   it('the user id of a removed account is never given to anyone else, and its keys stay refused', async () => {

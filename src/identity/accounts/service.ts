@@ -1,5 +1,6 @@
 import type { Audit } from '#audit'
 import { newId, Problem, type Clock } from '#kernel'
+import { isDuplicate } from '#storage'
 import { audited } from '../audited.ts'
 import { BAD_ACCOUNT, BAD_GROUP, LAST_ADMIN, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USER_ID_TAKEN } from '../problems.ts'
 import type { Directory } from '../principal.ts'
@@ -16,6 +17,7 @@ import {
   type ListAccountsRequest,
   type UpdateAccountRequest,
 } from './schema.ts'
+import type { ChangeStore } from './change-store.ts'
 import type { AccountStore } from './store.ts'
 
 /** Where an account or a group comes from that was not made by hand, and what it is called there. */
@@ -63,6 +65,7 @@ export type GroupChange = { readonly name: string; readonly externalId: string |
 
 type Deps = {
   readonly store: AccountStore
+  readonly changes: ChangeStore
   readonly groups: GroupStore
   readonly audit: Pick<Audit, 'record'>
   readonly clock: Clock
@@ -161,9 +164,10 @@ async function updateAccount(
   if (before.role === 'admin' && before.isActive && !(role === 'admin' && isActive)) refuseLastAdmin(deps, before)
   const after: Account = { ...before, role, name, email, isActive, changedAt: deps.clock.now() }
   const extra = { account: id, userId, role, isActive }
-  await audited(deps, { ...eventOf(before, after), by: request.by, extra }, () =>
-    deps.store.update(after, request.said),
-  )
+  const change = { ...parsed.data, changedAt: after.changedAt }
+  await audited(deps, { ...eventOf(before, after), by: request.by, extra }, async () => {
+    if ((await deps.changes.update(id, change, request.said)) === 'last-admin') throw lastAdmin(userId)
+  })
   await deps.announce(id)
   return after
 }
@@ -176,7 +180,7 @@ async function handOver(deps: Deps, wish: { name: string; source: string }, by: 
   const { id, userId } = before
   const extra = { account: id, userId, from: before.source, to: source }
   await audited(deps, { what: 'account.handed-over', by, extra }, async () => {
-    await deps.store.update({ ...before, source, changedAt: deps.clock.now() }, { externalId: null })
+    await deps.changes.update(id, { source, changedAt: deps.clock.now() }, { externalId: null })
     if (before.source !== LOCAL) await deps.groups.leaveAll(id, before.source)
   })
   await deps.announce(id)
@@ -196,9 +200,9 @@ async function removeAccount(deps: Deps, name: string, by: Actor): Promise<void>
   const account = await getAccount(deps, name)
   const { id, userId } = account
   if (account.role === 'admin' && account.isActive) refuseLastAdmin(deps, account)
-  await audited(deps, { what: 'account.removed', by, extra: { account: id, userId } }, () =>
-    deps.store.remove(id, deps.clock.now()),
-  )
+  await audited(deps, { what: 'account.removed', by, extra: { account: id, userId } }, async () => {
+    if ((await deps.changes.remove(id, deps.clock.now())) === 'last-admin') throw lastAdmin(userId)
+  })
   await deps.announce(id)
 }
 
@@ -206,7 +210,11 @@ function refuseLastAdmin({ directory }: Deps, { id, userId }: Account): void {
   const isOther = directory()
     .all()
     .some((member) => member.role === 'admin' && member.isActive && member.accountId !== id)
-  if (!isOther) throw new Problem(LAST_ADMIN, `"${userId}" is the last active admin; make another one first.`)
+  if (!isOther) throw lastAdmin(userId)
+}
+
+function lastAdmin(userId: string): Problem {
+  return new Problem(LAST_ADMIN, `"${userId}" is the last active admin; make another one first.`)
 }
 
 async function createGroup(deps: Deps, wish: { name: string; origin: Origin }, by: Actor): Promise<void> {
@@ -216,14 +224,28 @@ async function createGroup(deps: Deps, wish: { name: string; origin: Origin }, b
     throw new Problem(BAD_GROUP, `There are ${MAX_GROUPS} groups already; remove one first.`)
   const { source, externalId = null } = origin
   const row = { id: newId('grp'), name, source, external_id: externalId, created_at: deps.clock.now() }
-  await audited(deps, { what: 'group.created', by, extra: { group: name, source } }, () => deps.groups.insertGroup(row))
+  await audited(deps, { what: 'group.created', by, extra: { group: name, source } }, () =>
+    orTaken(name, deps.groups.insertGroup(row)),
+  )
 }
 
 async function requireFreeName(deps: Deps, name: string): Promise<void> {
   if (!groupName.safeParse(name).success)
     throw new Problem(BAD_GROUP, 'A group is named by 1 to 200 printable characters.')
-  if ((await deps.groups.findGroup(name)) !== undefined)
-    throw new Problem(BAD_GROUP, `There is a group "${name}" already.`)
+  if ((await deps.groups.findGroup(name)) !== undefined) throw groupTaken(name)
+}
+
+function groupTaken(name: string, cause?: unknown): Problem {
+  return new Problem(BAD_GROUP, `There is a group "${name}" already.`, { cause })
+}
+
+/** Somebody else may have taken the name in this very moment. */
+async function orTaken(name: string, store: Promise<void>): Promise<void> {
+  try {
+    await store
+  } catch (error) {
+    throw isDuplicate(error) ? groupTaken(name, error) : error
+  }
 }
 
 async function renameGroup(deps: Deps, wish: { name: string; change: GroupChange }, by: Actor): Promise<void> {
@@ -231,7 +253,7 @@ async function renameGroup(deps: Deps, wish: { name: string; change: GroupChange
   const { id } = await getGroup(deps, name)
   if (change.name !== name) await requireFreeName(deps, change.name)
   await audited(deps, { what: 'group.renamed', by, extra: { group: name, to: change.name } }, () =>
-    deps.groups.renameGroup(id, { name: change.name, external_id: change.externalId }),
+    orTaken(change.name, deps.groups.renameGroup(id, { name: change.name, external_id: change.externalId })),
   )
   await deps.announce(id)
 }

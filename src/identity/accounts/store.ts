@@ -1,7 +1,6 @@
 import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import type { Storage } from '#storage'
-import { removeFactors } from '../factors/removal.ts'
 import type { Member } from '../principal.ts'
 import { account, type Account } from './schema.ts'
 
@@ -32,7 +31,7 @@ export type AccountTables = {
 }
 
 /** What the source of an account says of it; what is left out stays. */
-type Said = {
+export type Said = {
   readonly externalId?: string | null | undefined
   readonly givenName?: string | null | undefined
   readonly familyName?: string | null | undefined
@@ -84,23 +83,6 @@ export function createAccountStore(storage: Storage) {
         .$if(after !== undefined, (given) => given.where('id', '>', after ?? ''))
       return shown(await query.orderBy('id').limit(limit).execute())
     },
-    update: async (changed: Account, said: Said = {}): Promise<void> => {
-      const { role, name, email, source, is_active, changed_at } = toRow(changed)
-      await db
-        .updateTable('identity_account')
-        .set({ role, name, email, source, is_active, changed_at, ...saidColumns(said) })
-        .where('id', '=', changed.id)
-        .where('removed_at', 'is', null)
-        .execute()
-    },
-    /** The row stays, so that nobody else is ever given the user id; what it tells of the person goes. */
-    remove: (id: string, at: number): Promise<void> =>
-      db.transaction().execute(async (tx) => {
-        await tx.deleteFrom('identity_membership').where('account_id', '=', id).execute()
-        await removeFactors(tx, id)
-        const gone = { is_active: 0, removed_at: at, changed_at: at, ...FORGOTTEN }
-        await tx.updateTable('identity_account').set(gone).where('id', '=', id).execute()
-      }),
     /** Everybody, those removed as well: their keys must stay refused. */
     loadMembers: async (): Promise<Member[]> => {
       const rows = await accounts().execute()
@@ -110,9 +92,7 @@ export function createAccountStore(storage: Storage) {
   }
 }
 
-const FORGOTTEN = { name: null, email: null, claims: '{}', external_id: null, given_name: null, family_name: null }
-
-function saidColumns({ externalId, givenName, familyName }: Said): Partial<AccountRow> {
+export function saidColumns({ externalId, givenName, familyName }: Said): Partial<AccountRow> {
   return {
     ...(externalId === undefined ? {} : { external_id: externalId }),
     ...(givenName === undefined ? {} : { given_name: givenName }),
