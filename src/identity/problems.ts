@@ -54,6 +54,12 @@ export const ACCOUNT_INACTIVE = {
   status: 403,
   title: 'The account is not active',
 } as const satisfies ProblemKind
+/** Rules go by the name, and a rename would change for whom they are. */
+export const GROUP_NAMED = {
+  code: 'identity/group-named',
+  status: 400,
+  title: 'Rules go by the name of the group',
+} as const satisfies ProblemKind
 export const BAD_ACCOUNT = {
   code: 'identity/bad-account',
   status: 400,

@@ -34,6 +34,7 @@ import {
 import { isLoopback, type GatehouseConfig } from './config.ts'
 import { joinAuthentication, openIdentitySigner, openOauth, toAuthorizationServer } from './authentication.ts'
 import { createHouseApi } from './api.ts'
+import { namesOfGroups } from './group-names.ts'
 import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
 import { HOUSE } from './version.ts'
 
@@ -122,6 +123,8 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const assertions = later<Assertions>()
   const rooms = await openTools({ ...common, replicas, content, timing, assertions: assertions.get })
   opened.defer(() => rooms.close())
+  const approvers = config.approvals.groups
+  identity.accounts.heedNames(namesOfGroups({ policy: rooms.policy.groupNames, content, loginPolicy, approvers }))
   const server = toAuthorizationServer(rooms.oauth.server)
   const signIn = await openSignIn({ ...common, sources: config.identity_sources, server })
   opened.defer(() => signIn.close())

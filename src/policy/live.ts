@@ -83,6 +83,11 @@ export class LivePolicy {
     return this.#stored.grants
   }
 
+  /** All rules, those that are only tried as well. */
+  get rules(): Snapshot['rules'] {
+    return [...this.#current.rules, ...(this.#shadow?.rules ?? [])]
+  }
+
   /** Resolves when what was stored before this moment is in force here. Many asking at once share one reading. */
   reload(): Promise<void> {
     return this.#inStep.reload()

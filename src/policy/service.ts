@@ -1,4 +1,5 @@
 import type { Audit } from '#audit'
+import type { NamesOfGroups } from '#identity'
 import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
@@ -9,6 +10,7 @@ import type { Explanation, ExplainRequest, ReplayReply, ReplayRequest, UsageRepl
 import { findUsage } from './ask/usage.ts'
 import type { PolicySource } from './cedar/check.ts'
 import { decide, type Question, type Verdict } from './decide.ts'
+import { createGroupNames } from './grants/group-names.ts'
 import { createGrants, type Grants } from './grants/service.ts'
 import { LivePolicy } from './live.ts'
 import { createRuleBooks, type RuleBooks } from './rules/book.ts'
@@ -46,6 +48,8 @@ export type PolicyRoom = Policy &
     replay(request: ReplayRequest): Promise<ReplayReply>
     /** How much of each grant was needed in the last days. */
     findUsage(days: number): Promise<UsageReply>
+    /** What becomes of grants and rules when a group is renamed. */
+    readonly groupNames: NamesOfGroups
     close(): Promise<void>
   }
 
@@ -79,6 +83,7 @@ export async function createPolicy(deps: PolicyDeps): Promise<PolicyRoom> {
     ...createGrants({ ...parts, ...stores }),
     ...rules,
     ...createAsking(parts),
+    groupNames: createGroupNames({ ...stores, live }),
     close: () => live.close(),
   }
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Storage } from '#storage'
+import type { SharedTransaction, Storage } from '#storage'
 import { grant, type Grant, type ListGrantsRequest } from './grants/schema.ts'
 
 type GrantRow = {
@@ -36,6 +36,16 @@ export function createPolicyStore(storage: Storage) {
           .onConflict((conflict) => conflict.doNothing())
           .execute()
       }),
+    /** Grants to the group of this name are grants to the one of the other name. */
+    renameGroup: async (tx: SharedTransaction, { from, to }: { from: string; to: string }): Promise<void> => {
+      await tx
+        .tables<PolicyTables>()
+        .updateTable('policy_grant')
+        .set({ subject_id: to })
+        .where('subject_kind', '=', 'group')
+        .where('subject_id', '=', from)
+        .execute()
+    },
     findGrant: async (id: string): Promise<Grant | undefined> => {
       const row = await grants().where('id', '=', id).executeTakeFirst()
       return row && toGrant(row)

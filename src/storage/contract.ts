@@ -1,8 +1,11 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import type { Migration } from 'kysely/migration'
 
 /** Values both engines store alike. Times are integer milliseconds, JSON is text, ids are text. */
 export type StoredValue = string | number | null | Uint8Array
+
+/** A transaction as each room that takes part in it sees it. */
+export type SharedTransaction = { tables<T>(): Transaction<T> }
 
 export type Storage = {
   readonly engine: 'sqlite' | 'postgres'
@@ -10,6 +13,8 @@ export type Storage = {
   readonly replicaId: string
   /** The database as one room sees it: `storage.tables<AuditTables>()`. */
   tables<T>(): Kysely<T>
+  /** What several rooms do together, all or nothing. */
+  transaction<T>(work: (tx: SharedTransaction) => Promise<T>): Promise<T>
   /**
    * Adds rows in one durable commit, much cheaper than a query a row. Resolves only when they survive `kill -9`.
    * Rejects as a whole: none or all of the rows are stored.

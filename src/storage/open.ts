@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { systemClock, type Clock } from '#kernel'
 import { createAppends } from './appends.ts'
 import { writeBackup } from './backup.ts'
@@ -45,6 +45,8 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     replicaId,
     // A room names its own tables; nothing at run time depends on the type.
     tables: <T>() => engine.db as unknown as Kysely<T>,
+    transaction: (work) =>
+      engine.db.transaction().execute((tx) => work({ tables: <T>() => tx as unknown as Transaction<T> })),
     appendRows: appends.appendRows,
     changes: engine.changes,
     sharedKey: createSharedKeys(engine.db),

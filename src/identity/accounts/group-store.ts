@@ -1,4 +1,5 @@
-import type { Storage } from '#storage'
+import type { Kysely } from 'kysely'
+import type { SharedTransaction, Storage } from '#storage'
 import type { Group } from './schema.ts'
 import type { AccountTables } from './store.ts'
 
@@ -11,9 +12,17 @@ export function createGroupStore(storage: Storage) {
     insertGroup: async (row: AccountTables['identity_group']): Promise<void> => {
       await db.insertInto('identity_group').values(row).execute()
     },
-    renameGroup: async (id: string, to: { name: string; external_id: string | null }): Promise<void> => {
-      await db.updateTable('identity_group').set(to).where('id', '=', id).execute()
-    },
+    /** With what else has to happen in the same transaction. */
+    renameGroup: (
+      id: string,
+      to: { name: string; external_id: string | null },
+      also: (tx: SharedTransaction) => Promise<void>,
+    ): Promise<void> =>
+      storage.transaction(async (tx) => {
+        const groups = tx.tables<AccountTables>().updateTable('identity_group')
+        await groups.set(to).where('id', '=', id).execute()
+        await also(tx)
+      }),
     findGroup: (name: string): Promise<{ id: string } | undefined> =>
       db.selectFrom('identity_group').select('id').where('name', '=', name).executeTakeFirst(),
     countGroups: async (): Promise<number> => {
@@ -23,21 +32,7 @@ export function createGroupStore(storage: Storage) {
         .executeTakeFirstOrThrow()
       return Number(amount)
     },
-    listGroups: async (): Promise<Group[]> => {
-      const rows = await db.selectFrom('identity_group').selectAll().orderBy('name').execute()
-      const counts = await db
-        .selectFrom('identity_membership')
-        .select((eb) => ['group_id', eb.fn.count('account_id').distinct().as('amount')])
-        .groupBy('group_id')
-        .execute()
-      const byId = new Map(counts.map(({ group_id, amount }) => [group_id, Number(amount)]))
-      return rows.map(({ id, name, source, created_at }) => ({
-        name,
-        source,
-        members: byId.get(id) ?? 0,
-        createdAt: created_at,
-      }))
-    },
+    listGroups: () => listGroups(db),
     removeGroup: (id: string): Promise<void> =>
       db.transaction().execute(async (tx) => {
         await tx.deleteFrom('identity_membership').where('group_id', '=', id).execute()
@@ -63,4 +58,20 @@ export function createGroupStore(storage: Storage) {
         .execute()
     },
   }
+}
+
+async function listGroups(db: Kysely<AccountTables>): Promise<Group[]> {
+  const rows = await db.selectFrom('identity_group').selectAll().orderBy('name').execute()
+  const counts = await db
+    .selectFrom('identity_membership')
+    .select((eb) => ['group_id', eb.fn.count('account_id').distinct().as('amount')])
+    .groupBy('group_id')
+    .execute()
+  const byId = new Map(counts.map(({ group_id, amount }) => [group_id, Number(amount)]))
+  return rows.map(({ id, name, source, created_at }) => ({
+    name,
+    source,
+    members: byId.get(id) ?? 0,
+    createdAt: created_at,
+  }))
 }

@@ -6,6 +6,7 @@ import { BAD_ACCOUNT, BAD_GROUP, LAST_ADMIN, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USE
 import type { Directory } from '../principal.ts'
 import type { Actor } from '../schema.ts'
 import type { GroupStore } from './group-store.ts'
+import { NOBODY_NAMES, refuseNamed, type NamesOfGroups } from './renames.ts'
 import {
   createAccountRequest,
   groupName,
@@ -44,8 +45,10 @@ export type Accounts = {
   /** Ends an account for good. Its user id is never given away again, and its keys stay refused. */
   remove(account: string, by: Actor): Promise<void>
   createGroup(name: string, by: Actor, origin?: Origin): Promise<void>
-  /** Whoever is granted something by the name of the group is granted it by the new name from now on. */
+  /** Grants follow the group. Refuses where rules go by the old name or the new one: their words cannot follow. */
   renameGroup(group: string, change: GroupChange, by: Actor): Promise<void>
+  /** Who has to be asked before a group is renamed. */
+  heedNames(names: NamesOfGroups): void
   listGroups(): Promise<readonly Group[]>
   /** Removes a group with all its memberships. */
   removeGroup(name: string, by: Actor): Promise<void>
@@ -79,6 +82,7 @@ const MAX_GROUPS = 10_000
 const LOCAL = 'local'
 
 export function createAccounts(deps: Deps): Accounts {
+  let names = NOBODY_NAMES
   return {
     create: (request, by, origin = { source: LOCAL }) => createAccount(deps, { request, origin }, by),
     get: (name) => getAccount(deps, name),
@@ -88,7 +92,8 @@ export function createAccounts(deps: Deps): Accounts {
     handOver: (name, source, by) => handOver(deps, { name, source }, by),
     remove: (name, by) => removeAccount(deps, name, by),
     createGroup: (name, by, origin = { source: LOCAL }) => createGroup(deps, { name, origin }, by),
-    renameGroup: (name, change, by) => renameGroup(deps, { name, change }, by),
+    renameGroup: (name, change, by) => renameGroup(deps, { name, change, names }, by),
+    heedNames: (heeded) => void (names = heeded),
     changeMembers: (change, by) => changeMembers(deps, change, by),
     listGroups: () => deps.groups.listGroups(),
     removeGroup: (name, by) => removeGroup(deps, name, by),
@@ -248,14 +253,26 @@ async function orTaken(name: string, store: Promise<void>): Promise<void> {
   }
 }
 
-async function renameGroup(deps: Deps, wish: { name: string; change: GroupChange }, by: Actor): Promise<void> {
-  const { name, change } = wish
+async function renameGroup(
+  deps: Deps,
+  wish: { name: string; change: GroupChange; names: NamesOfGroups },
+  by: Actor,
+): Promise<void> {
+  const { name, change, names } = wish
   const { id } = await getGroup(deps, name)
-  if (change.name !== name) await requireFreeName(deps, change.name)
+  const rename = { from: name, to: change.name }
+  const isOther = rename.from !== rename.to
+  if (isOther) await requireFreeName(deps, change.name)
+  if (isOther) refuseNamed(names, rename)
   await audited(deps, { what: 'group.renamed', by, extra: { group: name, to: change.name } }, () =>
-    orTaken(change.name, deps.groups.renameGroup(id, { name: change.name, external_id: change.externalId })),
+    orTaken(
+      change.name,
+      deps.groups.renameGroup(id, { name: change.name, external_id: change.externalId }, async (tx) => {
+        if (isOther) await names.follow(tx, rename)
+      }),
+    ),
   )
-  await deps.announce(id)
+  await Promise.all([deps.announce(id), ...(isOther ? [names.announce()] : [])])
 }
 
 async function changeMembers(deps: Deps, change: MembershipChange, by: Actor): Promise<void> {

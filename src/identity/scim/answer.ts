@@ -1,6 +1,6 @@
 import { isProblem, newId, Problem } from '#kernel'
 import type { Log } from '#telemetry'
-import { BAD_ACCOUNT, BAD_GROUP } from '../problems.ts'
+import { BAD_ACCOUNT, BAD_GROUP, GROUP_NAMED } from '../problems.ts'
 import { SCIM_BAD_FILTER, SCIM_BAD_PATH, SCIM_BAD_VALUE, SCIM_FIXED, SCIM_TAKEN, SCIM_TOO_FAST } from './problems.ts'
 import { ERROR_SCHEMA } from './schema.ts'
 
@@ -28,6 +28,7 @@ const SCIM_TYPES: ReadonlyMap<string, string> = new Map([
   [BAD_GROUP.code, 'invalidValue'],
   [SCIM_BAD_PATH.code, 'invalidPath'],
   [SCIM_FIXED.code, 'mutability'],
+  [GROUP_NAMED.code, 'mutability'],
   [SCIM_TAKEN.code, 'uniqueness'],
   ['http/not-json', 'invalidSyntax'],
 ])
