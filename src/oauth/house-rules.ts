@@ -79,7 +79,8 @@ async function revokeAccessToken(ctx: Context, next: Next, deps: Deps): Promise<
   if (ctx.path !== '/oauth/revoke' || token.split('.').length !== 3) return next()
   const claims = deps.verifier.read(token)
   if (claims !== null) {
-    await deps.ended.add(claims.grantId)
+    // A client that acts by itself goes on with its next token: nobody has to let it in again.
+    await deps.ended.add(claims.grantId === claims.clientId ? claims.tokenId : claims.grantId)
     await record(deps, { what: 'oauth.grant-revoked', clientId: claims.clientId, accountId: claims.accountId })
   }
   ctx.status = 200

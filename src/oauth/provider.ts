@@ -14,6 +14,7 @@ import { addJwtBearer, type JwtBearerDeps } from './exchange/jwt-bearer.ts'
 import { moreOf } from './exchange/more-claims.ts'
 import { addTokenExchange, type TokenExchangeDeps } from './exchange/token-exchange.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
+import { addClientCredentials, type ClientCredentialsDeps } from './clients/client-credentials.ts'
 import { originOf } from './clients/known.ts'
 import { compareHashedSecrets } from './clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
@@ -24,7 +25,8 @@ import type { VerifierDeps } from './verifier.ts'
 
 export type ProviderDeps = AdapterDeps &
   Omit<TokenExchangeDeps, 'hasGrant'> &
-  JwtBearerDeps & {
+  JwtBearerDeps &
+  ClientCredentialsDeps & {
     readonly issuer: string
     readonly keys: readonly SigningKey[]
     readonly cookieKey: Buffer
@@ -100,6 +102,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
   compareHashedSecrets(provider)
   addTokenExchange(provider, { ...deps, hasGrant: (accountId, clientId) => hasGrant(deps, { accountId, clientId }) })
   addJwtBearer(provider, deps)
+  addClientCredentials(provider, deps)
   provider.proxy = true // the door sets the forwarded headers itself, from the public address
   return provider
 }

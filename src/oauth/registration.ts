@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { ClientMetadata } from 'oidc-provider'
+import { CLIENT_CREDENTIALS } from './clients/client-credentials.ts'
 import type { Origin } from './clients/schema.ts'
 import { JWT_BEARER } from './exchange/jwt-bearer.ts'
 import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts'
@@ -8,7 +9,7 @@ import { errors } from './library.ts'
 const MAX_REDIRECTS = 20
 const MAX_CHARS = 2_048
 /** Ways to a token on which nobody is asked. */
-const BY_ADMINS: readonly string[] = ['client_credentials', TOKEN_EXCHANGE, JWT_BEARER]
+const BY_ADMINS: readonly string[] = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER]
 const WEB_LINKS = ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'jwks_uri', 'sector_identifier_uri'] as const
 /** Schemes that a browser or a system runs, opens or reads by itself. */
 const UNSAFE = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss|view-source|intent|mailto|tel):/i

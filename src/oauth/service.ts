@@ -97,6 +97,7 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       cookieKey: key,
       resources,
       verifier,
+      accountOf: (clientId) => rolls.accountOf(clientId),
       rightsOf: (clientId) => rolls.rightsOf(clientId),
       fetch: fetchDocument.fetch,
     })

@@ -10,6 +10,7 @@ export type TokenClaims = {
   readonly accountId: string
   readonly clientId: string
   readonly grantId: string
+  readonly tokenId: string
   /** Clients that act one for the other, the one that acts now first; none where the person let the client in. */
   readonly actors: readonly string[]
   /** The client that the person let in. */
@@ -156,20 +157,21 @@ const CLOCK_SKEW_MS = 5_000
 function toClaims(said: JsonObject, refOf: (id: string) => string): TokenClaims | null {
   const parsed = claimsOfOurs.safeParse(said)
   if (!parsed.success) return null
-  const { sub, aud, exp, client_id, gid, scope, amr, act = null } = parsed.data
+  const { sub, aud, exp, jti, client_id, gid, scope, amr, act = null } = parsed.data
   const firstClientId = parsed.data.first_client_id ?? client_id
   const actors = actorsOf(act)
   return {
     accountId: sub,
     clientId: client_id,
     grantId: gid,
+    tokenId: jti,
     actors,
     audience: aud,
     scopes: scope.split(' '),
     factor: amr[0] ?? null,
     expiresAt: exp * 1_000,
     firstClientId,
-    refs: [...new Set([gid, client_id, firstClientId, ...actors])].map(refOf),
+    refs: [...new Set([gid, jti, client_id, firstClientId, ...actors])].map(refOf),
   }
 }
 
@@ -177,6 +179,7 @@ const claimsOfOurs = z.object({
   sub: z.string(),
   aud: z.string(),
   exp: z.number(),
+  jti: z.string(),
   client_id: z.string(),
   gid: z.string(),
   scope: z.string().default(''),

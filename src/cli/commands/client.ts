@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import * as z from 'zod'
 import { UsageError } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
@@ -7,7 +10,14 @@ import { printEither, printJson } from '../words/print.ts'
 import { list, plain, table } from '../words/table.ts'
 import { relative } from '../words/times.ts'
 
-const GRANTS = ['authorization_code', 'refresh_token', 'device_code', 'token_exchange', 'jwt_bearer'] as const
+const GRANTS = [
+  'authorization_code',
+  'refresh_token',
+  'device_code',
+  'client_credentials',
+  'token_exchange',
+  'jwt_bearer',
+] as const
 
 export function addClient(program: Command, { terminal }: Verb): void {
   const client = program.command('client').description('OAuth clients: programs that people let act for them')
@@ -18,6 +28,8 @@ export function addClient(program: Command, { terminal }: Verb): void {
     .option('--post-logout-redirect <uri>', 'where a browser may be sent after signing out', gather)
     .option('--back-channel-logout <uri>', 'where it is told that somebody signed out')
     .option('--grant <type>', `what it gets tokens with: ${GRANTS.join(', ')}; without it the first two`, gather)
+    .option('--account <user>', 'the system account that it acts as by itself, with --grant client_credentials')
+    .option('--keys <file>', 'its public keys (a JSON Web Key Set) in place of a secret')
     .option('--exchange <from:to>', 'a token for one gateway it may exchange for one for another', gather)
     .option('--id-jag <issuer>', 'an authorization server elsewhere that may take our word for its users')
     .option('--id-jag-client <id>', 'the id that the client has there')
@@ -41,6 +53,8 @@ type CreateOptions = DataOptions & {
   postLogoutRedirect?: string[]
   backChannelLogout?: string
   grant?: string[]
+  account?: string
+  keys?: string
   exchange?: string[]
   idJag?: string
   idJagClient?: string
@@ -58,6 +72,8 @@ async function createClient(terminal: Terminal, options: CreateOptions): Promise
     ...(postLogoutRedirect === undefined ? {} : { postLogoutRedirectUris: postLogoutRedirect }),
     ...(backChannelLogout === undefined ? {} : { backchannelLogoutUri: backChannelLogout }),
     ...(grant === undefined ? {} : { grants: grant.map(toGrant) }),
+    ...(options.account === undefined ? {} : { account: options.account }),
+    ...(options.keys === undefined ? {} : { jwks: await readKeys(terminal, options.keys) }),
     ...rightsOf(options),
   }
   await withHouse(terminal, options, async ({ api }) => {
@@ -67,6 +83,25 @@ async function createClient(terminal: Terminal, options: CreateOptions): Promise
     if (secret !== null) terminal.out(`client_secret  ${secret}\n`)
     if (secret !== null) terminal.err('The secret is shown once.\n')
   })
+}
+
+async function readKeys(terminal: Terminal, file: string) {
+  const text = await readFile(resolve(terminal.cwd, file), 'utf8').catch(() => {
+    throw new UsageError(`--keys ${JSON.stringify(file)}: the file cannot be read.`)
+  })
+  const parsed = keySet.safeParse(jsonOf(text))
+  if (parsed.success) return parsed.data
+  throw new UsageError(`--keys ${JSON.stringify(file)}: it must be a JSON Web Key Set: {"keys": [ … ]}.`)
+}
+
+const keySet = z.object({ keys: z.array(z.record(z.string(), z.json())) })
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 function rightsOf({ exchange, idJag, idJagClient, idJagResource }: CreateOptions) {
@@ -131,12 +166,13 @@ async function showClient(terminal: Terminal, id: string, options: DataOptions):
 }
 
 function describe(client: Shown, now: number): string {
-  const { id, name, origin, isPublic, grants, redirectUris, postLogoutRedirectUris, createdAt, lastUsedAt } = client
+  const { id, name, origin, authMethod, grants, redirectUris, postLogoutRedirectUris, createdAt, lastUsedAt } = client
   return list([
     ['id', id],
     ['name', name],
     ['origin', origin],
-    ['secret', isPublic ? 'none (public)' : 'has one'],
+    ['proves itself', authMethod === 'none' ? 'not at all (public)' : authMethod],
+    ...(client.account === null ? [] : [['acts as', client.account] as const]),
     ['grants', grants.join(', ')],
     ...redirectUris.map((uri) => ['redirect', uri] as const),
     ...client.exchange.map(({ from, to }) => ['exchanges', `tokens for ${from} into ones for ${to}`] as const),

@@ -80,6 +80,7 @@ function factsOf(told: Told): Facts {
     backchannelLogoutUri: told.backchannel_logout_uri ?? null,
     grants: (told.grant_types ?? []).map((type) => names.find(([, urn]) => urn === type)?.[0] ?? type),
     isPublic: told.token_endpoint_auth_method === 'none',
+    authMethod: told.token_endpoint_auth_method ?? 'client_secret_basic',
   }
 }
 

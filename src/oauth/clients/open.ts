@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Audit } from '#audit'
+import type { Directory } from '#identity'
 import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
@@ -17,6 +18,7 @@ type Deps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
+  readonly directory: () => Directory
   readonly store: OauthStore
   readonly sealed: Sealed
   readonly ended: EndedGrants
@@ -26,6 +28,8 @@ export type ClientRolls = {
   readonly known: KnownClients
   /** With what the library keeps its things, so that every client that it stores is written down too. */
   readonly adapter: AdapterDeps
+  /** The id of the system account that a client acts as; null of all others. */
+  accountOf(clientId: string): Promise<string | null>
   /** What an admin let a client exchange. */
   rightsOf(clientId: string): Promise<ExchangeRights>
   clients(provider: () => Provider): Clients
@@ -49,6 +53,7 @@ export function openClients(deps: Deps): ClientRolls {
   return {
     known,
     adapter,
+    accountOf: async (clientId) => (await clients.find(clientId))?.account_id ?? null,
     rightsOf: async (clientId) => rightsOf(await clients.find(clientId)),
     clients: (provider) => createClients({ ...deps, provider, clients, records: createAdapter(adapter)('Client') }),
     close: () => known.close(),

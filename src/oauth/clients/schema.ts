@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { JWT_BEARER } from '../exchange/jwt-bearer.ts'
 import { exchangeRights } from '../exchange/schema.ts'
+import { CLIENT_CREDENTIALS } from './client-credentials.ts'
 import { TOKEN_EXCHANGE } from '../exchange/token-exchange.ts'
 
 /** What a client may get tokens with, by the names that people type, and as the protocol has them. */
@@ -10,6 +11,7 @@ export const GRANT_TYPES = {
   device_code: 'urn:ietf:params:oauth:grant-type:device_code',
   token_exchange: TOKEN_EXCHANGE,
   jwt_bearer: JWT_BEARER,
+  client_credentials: CLIENT_CREDENTIALS,
 } as const satisfies Record<string, string>
 const grant = z.enum(Object.keys(GRANT_TYPES) as (keyof typeof GRANT_TYPES)[]) // the keys of a constant object
 
@@ -18,6 +20,14 @@ export const origin = z.enum(['registered', 'self-registered', 'metadata-documen
 export type Origin = z.output<typeof origin>
 
 const address = z.string().min(1).max(2_048)
+
+/** RFC 7517; what may be in one is the library's to know. */
+const publicKeys = z.strictObject({
+  keys: z
+    .array(z.record(z.string().max(64), z.json()))
+    .min(1)
+    .max(10),
+})
 
 export const createClientRequest = z.strictObject({
   name: z.string().min(1).max(200).meta({ description: 'What people read when they are asked to allow it.' }),
@@ -32,6 +42,12 @@ export const createClientRequest = z.strictObject({
   isPublic: z.boolean().default(false).meta({
     description: 'It has no secret, as an app on somebody’s computer cannot keep one; PKCE binds its answers to it.',
   }),
+  account: z.string().min(1).max(256).nullable().default(null).meta({
+    description: 'The system account that it acts as by itself: its id or user id. Needs the grant client_credentials.',
+  }),
+  jwks: publicKeys.nullable().default(null).meta({
+    description: 'Its public keys: it signs (private_key_jwt) in place of sending a secret.',
+  }),
   ...exchangeRights.shape,
 })
 export type CreateClientRequest = z.output<typeof createClientRequest>
@@ -43,6 +59,9 @@ export const facts = z.object({
   backchannelLogoutUri: z.string().nullable().default(null),
   grants: z.array(z.string()),
   isPublic: z.boolean(),
+  authMethod: z.string().default('client_secret_basic').meta({
+    description: 'none, client_secret_basic (which may be sent as client_secret_post too) or private_key_jwt.',
+  }),
 })
 export type Facts = z.output<typeof facts>
 
@@ -55,6 +74,7 @@ export const client = facts
       description:
         'registered: an admin made it. self-registered: RFC 7591. metadata-document: its id is where its document is.',
     }),
+    account: z.string().nullable().meta({ description: 'The user id of the system account that it acts as.' }),
     ...exchangeRights.shape,
     createdAt: z.int().meta({ description: 'Of a client with a document: when it first got a token.' }),
     lastUsedAt: z.int().nullable().meta({ description: 'When it last got a token, exact to a minute.' }),
@@ -62,7 +82,7 @@ export const client = facts
   .meta({ id: 'OAuthClient' })
 export type Client = Readonly<z.output<typeof client>>
 
-/** `secret` is told here once and never again; null of a public client. */
+/** `secret` is told here once and never again; null of a client that has none. */
 export const createdClient = z.object({ ...client.shape, secret: z.string().nullable() })
 export type CreatedClient = Readonly<z.output<typeof createdClient>>
 

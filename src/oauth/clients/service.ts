@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { Adapter, ClientMetadata } from 'oidc-provider'
 import type { Audit } from '#audit'
+import type { Directory } from '#identity'
 import { newId, Problem } from '#kernel'
 import type { EndedGrants } from '../ended-grants.ts'
 import { exchangeRights, NO_RIGHTS, type ExchangeRights } from '../exchange/schema.ts'
@@ -36,6 +37,7 @@ export type Clients = {
 type Deps = {
   readonly provider: () => Provider
   readonly clients: ClientStore
+  readonly directory: () => Directory
   /** Where the library looks for clients. */
   readonly records: Pick<Adapter, 'upsert'>
   readonly sealed: Sealed
@@ -48,7 +50,7 @@ const MAX_GRANTS = 10_000
 export function createClients(deps: Deps): Clients {
   return {
     create: (request, by) => createClient(deps, request, by),
-    get: async (id) => toClient(await rowOf(deps, id)),
+    get: async (id) => toClient(deps, await rowOf(deps, id)),
     list: (request) => listClients(deps, request),
     remove: (id, by) => removeClient(deps, id, by),
   }
@@ -56,15 +58,16 @@ export function createClients(deps: Deps): Clients {
 
 async function createClient(deps: Deps, request: CreateClientRequest, by: Actor): Promise<CreatedClient> {
   const id = newId(REGISTERED)
-  const secret = request.isPublic ? null : mintSecret()
+  const account = accountFor(deps, request)
   const rights = rightsFor(request)
   const metadata = checked(deps.provider(), toMetadata(id, request))
+  const secret = metadata.client_secret === undefined ? null : mintSecret()
   const { name, grants } = request
   const event = {
     what: 'oauth.client-created',
     ...actorOf(by),
     client: id,
-    extra: { client: id, name, grants, ...rights },
+    extra: { client: id, name, grants, ...rights, ...(account === null ? {} : { account }) },
   }
   await deps.audit.record({ ...event, decision: 'allowed' })
   try {
@@ -72,12 +75,29 @@ async function createClient(deps: Deps, request: CreateClientRequest, by: Actor)
       ...metadata,
       ...(secret === null ? {} : { client_secret: hashSecret(secret.reveal()) }),
     })
-    if (rights !== null) await deps.clients.allow(id, JSON.stringify(rights))
+    // Last: a client that is stored and may nothing yet does no harm.
+    await deps.clients.allow(id, { rights: rights && JSON.stringify(rights), account_id: account })
   } catch (cause) {
     await deps.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
     throw new Error('could not store an OAuth client', { cause })
   }
-  return { ...toClient(await rowOf(deps, id)), secret: secret?.reveal() ?? null }
+  return { ...toClient(deps, await rowOf(deps, id)), secret: secret?.reveal() ?? null }
+}
+
+/** The id of the account that it acts as. Only machines do: a person has to be asked. */
+function accountFor({ directory }: Deps, { account, grants, isPublic }: CreateClientRequest): string | null {
+  if (grants.includes('client_credentials') !== (account !== null))
+    throw new Problem(
+      BAD_CLIENT,
+      'The grant client_credentials and a system account belong together: give both, or none.',
+    )
+  if (account === null) return null
+  if (isPublic)
+    throw new Problem(BAD_CLIENT, 'A public client cannot prove that it is itself, so it acts for people only.')
+  const member = directory().findByUserId(account) ?? directory().findByAccountId(account)
+  if (member?.kind === 'system') return member.accountId
+  const what = member === null ? 'There is no account' : 'That is no system account:'
+  throw new Problem(BAD_CLIENT, `${what} "${account}"; \`account add NAME --system\` makes one.`)
 }
 
 /** What goes beyond what people are asked for is given by whoever makes the client, all of it at once. */
@@ -92,7 +112,7 @@ function rightsFor({ exchange, idJag, grants, isPublic }: CreateClientRequest): 
 }
 
 function toMetadata(id: string, request: CreateClientRequest): ClientMetadata {
-  const { name, redirectUris, postLogoutRedirectUris, backchannelLogoutUri: logout, grants, isPublic } = request
+  const { name, redirectUris, postLogoutRedirectUris, backchannelLogoutUri: logout, grants } = request
   const isAsked = grants.includes('authorization_code')
   if (isAsked && redirectUris.length === 0)
     throw new Problem(BAD_CLIENT, 'A client that people let in needs an address to which answers go: a redirect.')
@@ -105,9 +125,17 @@ function toMetadata(id: string, request: CreateClientRequest): ClientMetadata {
     ...(logout === null ? {} : { backchannel_logout_uri: logout, backchannel_logout_session_required: true }),
     grant_types: grants.map((grant) => GRANT_TYPES[grant]),
     response_types: isAsked ? ['code'] : [],
-    token_endpoint_auth_method: isPublic ? 'none' : 'client_secret_basic',
-    ...(isPublic ? {} : { client_secret: PLACEHOLDER }),
+    ...proofOf(request),
   }
+}
+
+/** How it proves who it is: with nothing, with its key, or with a secret. */
+function proofOf({ isPublic, jwks }: CreateClientRequest): Partial<ClientMetadata> {
+  if (isPublic && jwks !== null) throw new Problem(BAD_CLIENT, 'A public client has no keys: say one of the two.')
+  if (isPublic) return { token_endpoint_auth_method: 'none' }
+  // Of the form of keys the library knows all; it refuses private ones.
+  if (jwks !== null) return { token_endpoint_auth_method: 'private_key_jwt', jwks: JSON.parse(JSON.stringify(jwks)) }
+  return { token_endpoint_auth_method: 'client_secret_basic', client_secret: PLACEHOLDER }
 }
 
 /** While the rest is checked; what is stored has the hash of a real one. */
@@ -138,12 +166,12 @@ async function rowOf({ clients }: Deps, id: string): Promise<ClientRow> {
   throw new Problem(NO_SUCH_CLIENT, what)
 }
 
-async function listClients({ clients }: Deps, { cursor, limit }: ListClientsRequest): Promise<ClientPage> {
-  const found = await clients.list({ after: placeOf(cursor), limit: limit + 1 })
+async function listClients(deps: Deps, { cursor, limit }: ListClientsRequest): Promise<ClientPage> {
+  const found = await deps.clients.list({ after: placeOf(cursor), limit: limit + 1 })
   const shown = found.slice(0, limit)
   const last = shown.at(-1)
   return {
-    clients: shown.map(toClient),
+    clients: shown.map((row) => toClient(deps, row)),
     next: found.length > limit && last !== undefined ? `${last.created_at} ${last.client_id}` : null,
   }
 }
@@ -178,13 +206,15 @@ async function endsOf({ clients, sealed }: Deps, row: ClientRow): Promise<string
   })
 }
 
-function toClient(row: ClientRow): Client {
+function toClient({ directory }: Deps, row: ClientRow): Client {
+  const { account_id: account } = row
   return {
     id: row.client_id,
     name: row.name,
     origin: origin.parse(row.origin),
     ...facts.parse(JSON.parse(row.facts)),
     ...rightsOf(row),
+    account: account === null ? null : (directory().findByAccountId(account)?.userId ?? account),
     createdAt: row.created_at,
     lastUsedAt: row.last_used_at,
   }

@@ -35,8 +35,9 @@ export function createClientStore(storage: Storage) {
         .onConflict((conflict) => conflict.column('client_id').doUpdateSet({ name, facts }))
         .execute()
     },
-    allow: async (clientId: string, rights: string): Promise<void> => {
-      await db.updateTable('oauth_client').set({ rights }).where('client_id', '=', clientId).execute()
+    /** What it may do beyond what people are asked for. */
+    allow: async (clientId: string, may: Pick<ClientRow, 'rights' | 'account_id'>): Promise<void> => {
+      await db.updateTable('oauth_client').set(may).where('client_id', '=', clientId).execute()
     },
     markUsed: async (clientId: string, at: number): Promise<void> => {
       await db.updateTable('oauth_client').set({ last_used_at: at }).where('client_id', '=', clientId).execute()

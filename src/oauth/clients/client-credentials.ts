@@ -1,0 +1,77 @@
+import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
+import type { Directory, Member } from '#identity'
+import { sayMore } from '../exchange/more-claims.ts'
+import { refuse } from '../exchange/refusal.ts'
+import { resourceServerOf } from '../resource-server.ts'
+import { SCOPE, type Resources } from '../resources.ts'
+import type { VerifierDeps } from '../verifier.ts'
+
+export const CLIENT_CREDENTIALS = 'client_credentials'
+
+export type ClientCredentialsDeps = {
+  /** The id of the system account that a client acts as; null of all those that act for people. */
+  readonly accountOf: (clientId: string) => Promise<string | null>
+  readonly directory: () => Directory
+  readonly resources: Resources
+  readonly whyNot: VerifierDeps['whyNot']
+}
+
+type Context = TokenEndpointGrantContext<{ resource?: string | string[]; scope?: string }>
+
+/**
+ * RFC 6749 §4.4: a client acts by itself, as the system account that an admin bound it to, at one gateway (RFC 8707).
+ * The library's own would make tokens of a client that is nobody here. No refresh token (§4.4.3): it has its secret.
+ */
+export function addClientCredentials(provider: Provider, deps: ClientCredentialsDeps): void {
+  const handle = async (ctx: Context): Promise<void> => {
+    const { client, params } = ctx.oidc
+    const member = await actingAs(deps, client.clientId)
+    const [indicator = '', ...more] = [params.resource ?? []].flat()
+    if (indicator === '' || more.length > 0)
+      throw refuse('InvalidTarget', 'name one gateway by its address in `resource`')
+    const server = new provider.ResourceServer(indicator, resourceServerOf(deps.resources, indicator))
+    const scope = scopeOf(params.scope, server.scopes)
+    requireEntry(deps, { member, clientId: client.clientId, indicator, address: ctx.ip })
+    const { accountId } = member
+    // The grant is the client itself: what it opened goes on when it gets its next token, and ends with it.
+    const token = new provider.AccessToken({
+      accountId,
+      client,
+      grantId: client.clientId,
+      gty: CLIENT_CREDENTIALS,
+      scope,
+      resourceServer: server,
+    })
+    sayMore(token, { amr: ['token'] })
+    ctx.oidc.entity('Account', { accountId, claims: () => ({ sub: accountId }) })
+    ctx.oidc.entity('AccessToken', token)
+    const value = await token.save()
+    ctx.body = { access_token: value, expires_in: token.expiration, token_type: token.tokenType, scope }
+  }
+  provider.registerGrantType(CLIENT_CREDENTIALS, handle, ['scope', 'resource'], ['resource'])
+}
+
+async function actingAs({ accountOf, directory }: ClientCredentialsDeps, clientId: string): Promise<Member> {
+  const accountId = await accountOf(clientId)
+  if (accountId === null) throw refuse('UnauthorizedClient', 'this client is bound to no system account')
+  const member = directory().findByAccountId(accountId)
+  if (member?.isActive === true && member.kind === 'system') return member
+  throw refuse('UnauthorizedClient', 'the system account of this client was switched off or removed')
+}
+
+/** Of what the gateway has, what was asked for; nothing is done there without the scope that opens it. */
+function scopeOf(asked: string | undefined, known: ReadonlySet<string>): string {
+  const wanted = (asked ?? SCOPE).split(' ').filter((scope) => known.has(scope))
+  if (wanted.length === 0) throw refuse('InvalidScope', `this gateway has the scopes ${[...known].join(', ')}`)
+  return [...new Set([SCOPE, ...wanted])].join(' ')
+}
+
+function requireEntry(
+  { resources, whyNot }: ClientCredentialsDeps,
+  wanted: { member: Member; clientId: string; indicator: string; address: string },
+): void {
+  const { member, clientId, indicator, address } = wanted
+  const gateway = resources.find(indicator)?.slug ?? null
+  const why = whyNot({ member, claims: { clientId, factor: 'token' }, gateway, address })
+  if (why !== null) throw refuse('InvalidGrant', `the login policy does not let this account in here: ${why}`)
+}
