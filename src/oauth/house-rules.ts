@@ -161,11 +161,16 @@ function grantOf(ctx: KoaContextWithOIDC): Told {
   return { what, ...who, ...(isJsonObject(more) ? { more } : {}) }
 }
 
-async function record(deps: Pick<Deps, 'audit' | 'log'>, told: Told, decision: 'allowed' | 'denied' = 'allowed') {
+async function record(
+  deps: Pick<Deps, 'audit' | 'log' | 'directory'>,
+  told: Told,
+  decision: 'allowed' | 'denied' = 'allowed',
+) {
   const { what, clientId, accountId, reason, more } = told
   const extra = { ...more, ...(clientId ? { client: clientId } : {}), ...(accountId ? { account: accountId } : {}) }
+  const userId = accountId === undefined ? null : deps.directory().findByAccountId(accountId)?.userId
   await deps.audit
-    .record({ what, decision, face: 'oauth', client: clientId ?? null, reason: reason ?? null, extra })
+    .record({ what, decision, face: 'oauth', userId, client: clientId ?? null, reason: reason ?? null, extra })
     .catch((err: unknown) => deps.log.error({ err, what }, 'an event of the authorization server was not recorded'))
 }
 

@@ -1,15 +1,15 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type Provider from 'oidc-provider'
-import { Problem, type Clock } from '#kernel'
+import type { InteractionResults } from 'oidc-provider'
+import { Problem } from '#kernel'
 import { BAD_DEVICE_CODE, NO_SUCH_GRANT } from './problems.ts'
-import { openRecord } from './adapter.ts'
+import { listGrants, saveGrant, textOf, wishesOf, type ConnectedClient, type GrantDeps, type Params } from './grants.ts'
 import { endSession } from './logout.ts'
 import { COOKIES } from './provider.ts'
-import { SCOPE, scopesOf, type GatewayResource, type Resources } from './resources.ts'
+import type { GatewayResource } from './resources.ts'
 import type { Log } from '#telemetry'
-import type { Sealed } from './sealed.ts'
-import type { OauthStore } from './store.ts'
 
 /** Who answers for a person: the pages, which have seen them. */
 export type Answerer = { readonly accountId: string; readonly factor: string; readonly signedInAt: number }
@@ -23,13 +23,6 @@ export type Question = {
   readonly scopes: readonly string[]
   readonly signedInAfter: number | null
   readonly isKnown: boolean
-}
-
-export type ConnectedClient = {
-  readonly grantId: string
-  readonly name: string
-  readonly gateways: readonly string[]
-  readonly grantedAt: number
 }
 
 /** That something of a client's came a second time, so all that it had was ended. */
@@ -62,14 +55,7 @@ export type AuthServer = {
   dismissNotice(accountId: string, id: string): Promise<void>
 }
 
-type Deps = {
-  readonly provider: () => Provider
-  readonly resources: Resources
-  readonly store: OauthStore
-  readonly sealed: Sealed
-  readonly clock: Clock
-  readonly log: Log
-}
+type Deps = GrantDeps & { readonly log: Log }
 
 export function createAuthServer(deps: Deps): AuthServer {
   const { provider } = deps
@@ -78,25 +64,18 @@ export function createAuthServer(deps: Deps): AuthServer {
       const details = await detailsOf(provider(), cookie, uid)
       return details === null ? null : describe(deps, details)
     },
-    allow: async (cookie, { uid, by }) => {
-      const details = await detailsOf(provider(), cookie, uid)
-      if (details === null) throw new Error('the interaction ended in between')
-      const { params } = details
-      const grantId = await saveGrant(deps, { params, accountId: by.accountId })
-      const login = {
-        accountId: by.accountId,
-        amr: [by.factor],
-        remember: false,
-        ts: Math.floor(by.signedInAt / 1_000),
-      }
-      const { req, res } = asNode(cookie)
-      return provider().interactionResult(req, res, { login, consent: { grantId } }, { mergeWithLastSubmission: false })
-    },
-    deny: async (cookie) => {
-      const { req, res } = asNode(cookie)
-      const result = { error: 'access_denied', error_description: 'the person said no' }
-      return provider().interactionResult(req, res, result, { mergeWithLastSubmission: false })
-    },
+    allow: (cookie, { uid, by }) =>
+      answerOnce(deps, { cookie, uid }, async (params) => {
+        const grantId = await saveGrant(deps, { params, accountId: by.accountId })
+        const ts = Math.floor(by.signedInAt / 1_000)
+        const login = { accountId: by.accountId, amr: [by.factor], remember: false, ts }
+        return { login, consent: { grantId } }
+      }),
+    deny: (cookie, uid) =>
+      answerOnce(deps, { cookie, uid }, async () => ({
+        error: 'access_denied',
+        error_description: 'the person said no',
+      })),
     signOut: async (cookie) => {
       const id = new RegExp(`(?:^|; *)${COOKIES.session}=([\\w-]+)`).exec(cookie)?.[1]
       const session = id === undefined ? undefined : await provider().Session.find(id)
@@ -121,6 +100,33 @@ export function createAuthServer(deps: Deps): AuthServer {
       await grant.destroy()
     },
   }
+}
+
+const WAIT_MS = 3_000
+const POLL_MS = 25
+
+/**
+ * The first answer counts, on whatever replica, as when somebody presses a button twice: whoever comes later is led on
+ * to where the first one goes, once that is stored.
+ */
+async function answerOnce(
+  deps: Deps,
+  asked: { cookie: string; uid: string },
+  makeAnswer: (params: Params) => Promise<InteractionResults>,
+): Promise<string> {
+  const { cookie, uid } = asked
+  const details = await detailsOf(deps.provider(), cookie, uid)
+  if (details === null) throw new Error('the interaction ended in between')
+  if (await deps.store.answer('Interaction', deps.sealed.refOf(uid), deps.clock.now())) {
+    const answer = await makeAnswer(details.params)
+    const { req, res } = asNode(cookie)
+    return deps.provider().interactionResult(req, res, answer, { mergeWithLastSubmission: false })
+  }
+  for (const until = performance.now() + WAIT_MS; performance.now() < until; await pause(POLL_MS)) {
+    const later = await detailsOf(deps.provider(), cookie, uid)
+    if (later === null || later.result !== undefined) break
+  }
+  return details.returnTo
 }
 
 function deviceVerbs(deps: Deps): Pick<AuthServer, 'findDevice' | 'allowDevice' | 'denyDevice'> {
@@ -175,11 +181,11 @@ function deviceVerbs(deps: Deps): Pick<AuthServer, 'findDevice' | 'allowDevice' 
   }
 }
 
-type Params = Readonly<Record<string, unknown>>
 type Asked = { readonly params: Params }
+type Interaction = Asked & { readonly returnTo: string; readonly result?: unknown }
 
 /** The interaction that this browser began, when it is the one that is meant. */
-async function detailsOf(provider: Provider, cookie: string, uid: string): Promise<Asked | null> {
+async function detailsOf(provider: Provider, cookie: string, uid: string): Promise<Interaction | null> {
   const { req, res } = asNode(cookie)
   const details = await provider.interactionDetails(req, res).catch(() => null) // none, ended, or another browser's
   return details?.uid === uid ? details : null
@@ -204,51 +210,6 @@ async function describe(deps: Deps, { params }: Asked): Promise<Question> {
 
 /** Whoever signed in so shortly before has just done what `prompt=login` asks for. */
 const JUST_NOW_MS = 120_000
-
-function wishesOf(params: Params): { scopes: string[]; indicator: string | null } {
-  const resource = params['resource']
-  const indicator: unknown = Array.isArray(resource) ? resource[0] : resource
-  const scopes = textOf(params['scope']).split(' ').filter(Boolean)
-  return { scopes, indicator: typeof indicator === 'string' && indicator !== '' ? indicator : null }
-}
-
-async function saveGrant(deps: Deps, wish: { params: Params; accountId: string }): Promise<string> {
-  const provider = deps.provider()
-  const grant = new provider.Grant({ accountId: wish.accountId, clientId: textOf(wish.params['client_id']) })
-  const { scopes, indicator } = wishesOf(wish.params)
-  grant.addOIDCScope(scopes.join(' '))
-  const gateway = indicator === null ? null : deps.resources.find(indicator)
-  if (indicator !== null && gateway !== null) {
-    // Nothing is done at a gateway without the scope that opens it, asked for or not.
-    const given = scopesOf(gateway).filter((scope) => scope === SCOPE || scopes.includes(scope))
-    grant.addResourceScope(indicator, given)
-  }
-  return grant.save()
-}
-
-async function listGrants({ store, sealed, resources, provider }: Deps, accountId: string): Promise<ConnectedClient[]> {
-  const rows = await store.ofAccount('Grant', accountId)
-  const now = Date.now()
-  return Promise.all(
-    rows
-      .filter(({ expires_at }) => expires_at === null || expires_at > now)
-      .map(async (row) => {
-        const payload = openRecord(sealed, row)
-        const client = await provider().Client.find(payload.clientId ?? '')
-        const indicators = Object.keys(payload.resources ?? {})
-        return {
-          grantId: payload.jti ?? '',
-          name: client?.clientName ?? payload.clientId ?? '',
-          gateways: indicators.flatMap((indicator) => resources.find(indicator)?.slug ?? []),
-          grantedAt: row.created_at,
-        }
-      }),
-  )
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : ''
-}
 
 /** The library reads its cookies from Node's own request; the pages have only the header. */
 function asNode(cookie: string): { req: IncomingMessage; res: ServerResponse } {

@@ -59,8 +59,6 @@ export function createOauthStore(storage: Storage) {
     removeOfGrant: async (grantRef: string): Promise<void> => {
       await db.deleteFrom('oauth_record').where('grant_ref', '=', grantRef).execute()
     },
-    list: (model: string, limit: number): Promise<RecordRow[]> =>
-      db.selectFrom('oauth_record').selectAll().where('model', '=', model).orderBy('created_at').limit(limit).execute(),
     ofAccount: (model: string, accountId: string): Promise<RecordRow[]> =>
       db
         .selectFrom('oauth_record')
@@ -70,6 +68,18 @@ export function createOauthStore(storage: Storage) {
         .orderBy('created_at')
         .limit(1_000)
         .execute(),
+    /** Grants of somebody with a refresh token, or a code, that can still be used. */
+    usefulGrants: async (accountId: string, now: number): Promise<string[]> => {
+      const useful = db
+        .selectFrom('oauth_record')
+        .select('grant_ref')
+        .distinct()
+        .where('account_id', '=', accountId)
+        .where('model', 'in', ['RefreshToken', 'AuthorizationCode', 'DeviceCode'])
+        .where('consumed_at', 'is', null)
+        .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+      return (await useful.execute()).flatMap(({ grant_ref }) => grant_ref ?? [])
+    },
     sweep: async (now: number, endedBefore: number): Promise<void> => {
       await db
         .deleteFrom('oauth_notice')
