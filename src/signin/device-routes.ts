@@ -8,6 +8,7 @@ import { BAD_FORM } from './problems.ts'
 import type { Account, DeviceQuestion, From } from './ports.ts'
 import { describeScopes } from './scopes.ts'
 import type { SignInDeps } from './service.ts'
+import { statusOf } from './status.ts'
 import { readForm, visit, type Visit } from './visit.ts'
 
 const CODE = /^[A-Za-z0-9-]{1,32}$/
@@ -27,23 +28,20 @@ export function deviceRoutes(app: Hono, deps: SignInDeps): void {
     if (visitor.account === null)
       return context.redirect(`/signin?return=${encodeURIComponent(pathWith(userCode))}`, 303)
     try {
-      const { clientName, gateway, scopes } = await findDevice(
-        deps,
-        { account: visitor.account, from: visitor.from },
-        userCode,
-      )
+      const { account, from } = visitor
+      const { clientName, gateway, scopes } = await findDevice(deps, { account, from }, userCode)
       const title = gateway?.title ?? null
       const view = {
         code: userCode,
         clientName,
         gateway: title,
         may: describeScopes(scopes, gateway),
-        userId: visitor.account.userId,
+        userId: account.userId,
       }
       return await context.html(deviceApprovalPage(visitor.frame, view))
     } catch (error) {
       if (!isProblem(error)) throw error
-      context.status(400)
+      context.status(statusOf(error.kind.status))
       return await context.html(deviceCodePage(visitor.frame, { trouble: error.message }))
     }
   })

@@ -190,8 +190,8 @@ test('five wrong codes stop the one who types them, for as long as a code lives,
   const own = textOf((await startDevice(house)).asked.body['user_code'])
   const type = async ({ browser }: { browser: TestBrowser }, typed: string): Promise<string> => {
     await browser.get('/device')
-    const { text } = await browser.post('/device', { user_code: typed })
-    return /wants to act|not valid|Too many wrong guesses/.exec(text)?.[0] ?? text
+    const { status, text } = await browser.post('/device', { user_code: typed })
+    return `${status} ${/wants to act|not valid|Too many wrong guesses/.exec(text)?.[0] ?? text}`
   }
 
   const wrong: string[] = []
@@ -204,9 +204,9 @@ test('five wrong codes stop the one who types them, for as long as a code lives,
   clock.skippedMs += 601_000
   const later = await type(mallory, textOf((await startDevice(house)).asked.body['user_code']))
 
-  expect(wrong).toEqual(['not valid', 'not valid', 'not valid', 'not valid'])
-  expect([inBetween, fifth, locked]).toEqual(['wants to act', 'not valid', 'Too many wrong guesses'])
-  expect([other, later]).toEqual(['wants to act', 'wants to act'])
+  expect(wrong).toEqual(['403 not valid', '403 not valid', '403 not valid', '403 not valid'])
+  expect([inBetween, fifth, locked]).toEqual(['200 wants to act', '403 not valid', '429 Too many wrong guesses'])
+  expect([other, later]).toEqual(['200 wants to act', '200 wants to act'])
   const { records } = await house.gatehouse.audit.search({ what: 'sign-in.attempted', user: 'mallory' })
   expect(records).toHaveLength(6)
   expect(records[0]).toMatchObject({ reason: 'too many wrong guesses', extra: { factor: 'device-code' } })

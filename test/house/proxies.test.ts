@@ -61,6 +61,31 @@ test.each([
   expect([mcp.status, rest.status, await refreshed(house, form, through)]).toEqual(statuses)
 })
 
+test('rules in Cedar see the same address by MCP and by REST, with a key as with a token', async () => {
+  const { house, accountId } = await start()
+  const { access } = await tokensFor(house, { accountId, gateway: 'demo' })
+  const key = await house.createKey({ user: 'anne', gateway: 'demo' })
+  const text = `@id("office") permit(principal, action, resource in Gateway::"demo")
+    when { context has address && context.address.isInRange(ip("203.0.113.0/24")) };`
+  await house.gatehouse.policy.declarePolicies([{ name: 'house.cedar', text }])
+  const isCalled = async (credential: string, through: string): Promise<boolean[]> => {
+    const headers = { 'x-forwarded-for': through }
+    const mcp = await callTool({ url: gatewayUrl(house, 'demo'), key: credential, headers }, 'whoami', {})
+    const rest = await fetch(`${house.url}/api/v1/gateways/demo/call`, {
+      method: 'POST',
+      headers: { ...headers, authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ tool: 'whoami', arguments: {} }),
+    })
+    return [mcp.text, await rest.text()].map((answer) => answer.includes('anne'))
+  }
+
+  const office = [await isCalled(access, OFFICE), await isCalled(key, OFFICE)]
+  const home = [await isCalled(access, HOME), await isCalled(key, HOME)]
+
+  expect(office.flat()).toEqual([true, true, true, true])
+  expect(home.flat()).toEqual([false, false, false, false])
+})
+
 test('whoever is not a trusted proxy is not believed, and not taken for this machine', async () => {
   const { house, accountId } = await start(TOML.replace('"127.0.0.1", ', ''))
   const { access } = await tokensFor(house, { accountId, gateway: 'demo' })
