@@ -19,6 +19,11 @@ const needs: readonly Need[] = [
     suites: 'the sign-in pages in a real browser, with passkeys',
     isPresent: () => existsSync('/usr/bin/chromium'),
   },
+  {
+    package: 'libapache2-mod-auth-openidc',
+    suites: 'signing in to an application behind Apache',
+    isPresent: () => existsSync('/usr/lib/apache2/modules/mod_auth_openidc.so'),
+  },
 ]
 
 /** Installs what is missing where it may. Returns one skipped step for each package that is still missing. */
