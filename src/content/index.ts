@@ -12,6 +12,7 @@
  */
 export { createContent, type Content } from './service.ts'
 export { contentRule, type ContentRule } from './schema.ts'
+export { findSecrets } from './detect/secrets.ts'
 export { validatorFor } from './fit.ts'
 export type { Subject } from './scope.ts'
 export type { Applied, Message, Screened } from './screen.ts'

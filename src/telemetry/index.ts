@@ -5,6 +5,6 @@
  * number of series for `/metrics`; `readTrace` and `childTrace` carry the caller's W3C trace to the servers behind us.
  */
 export { createLog, type Log } from './log.ts'
-export { isSecretName } from './redact.ts'
+export { isSecretName, withoutTokens } from './redact.ts'
 export { createMetrics, type Metrics, type TokenOutcome, type WatchedGauge } from './metrics.ts'
 export { childTrace, parseTraceparent, readTrace, type Trace } from './trace.ts'

@@ -55,7 +55,8 @@ function hidesSomething(value: unknown): boolean {
   return value !== null && value !== undefined && typeof value !== 'boolean'
 }
 
-function withoutTokens(text: string): string {
+/** A text without what stands behind `Bearer` and `Basic`, and without JSON Web Tokens. */
+export function withoutTokens(text: string): string {
   if (text.length < 12) return text
   return text
     .replaceAll(/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${BLANK}`)

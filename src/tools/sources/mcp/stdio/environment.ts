@@ -26,16 +26,3 @@ function mayInherit(name: string, value: string | undefined): boolean {
   if (PROXIES.has(name.toUpperCase())) return value?.includes('@') !== true
   return INHERITED.has(name) || TRUST.has(name) || name.startsWith('LC_')
 }
-
-/** A JSON Web Token, also one that is cut off: servers print what they are sent, and who calls is in it. */
-const TOKEN = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g
-
-/** Takes the configured values (API keys, mostly), and whatever looks like a token, out of text that a child printed. */
-export function createRedactor(configured: Environment): (text: string) => string {
-  const secrets = Object.values(configured)
-    .flatMap((value) => (value ?? '').split('\n'))
-    .filter((value) => value.length >= 6)
-    .sort((a, b) => b.length - a.length)
-  return (text) =>
-    secrets.reduce((left, secret) => left.replaceAll(secret, '[secret]'), text).replaceAll(TOKEN, '[token]')
-}

@@ -7,10 +7,10 @@ import { AdminDetail } from '../../../reason.ts'
 import { withIdentity } from '../identity.ts'
 import type { Link, LinkEvents, LinkRequest, LinkResponse } from '../link.ts'
 import { Conversation, type Receipt } from './conversation.ts'
-import { createRedactor } from './environment.ts'
 import { LineCutter, type Line } from './lines.ts'
 import { findResponseId, readLine, type Incoming } from './messages.ts'
 import { createPrintedLines, type PrintedLines } from './printed-lines.ts'
+import { createRedactor } from './redactor.ts'
 import type { ServerProcess } from './server-process.ts'
 
 export type ProcessLinkDeps = {
@@ -130,7 +130,7 @@ export class ProcessLink implements Link {
   #takeNoise(line: Buffer): void {
     this.#noiseLines += 1
     this.#noiseBytes += line.length
-    this.#noise.print(line.subarray(0, MAX_STDERR_LINE).toString('utf8'))
+    this.#noise.print(line.subarray(0, MAX_STDERR_LINE), line.length)
     const tooMuch = this.#noiseLines > MAX_NOISE_LINES || this.#noiseBytes > this.#deps.config.max_result_bytes
     if (tooMuch) this.#giveUp(`printed ${this.#noiseLines} lines to stdout without one MCP message between them`)
   }
@@ -141,8 +141,8 @@ export class ProcessLink implements Link {
 
   #readErrors(lines: Iterable<Line>): void {
     for (const line of lines) {
-      if (line.kind === 'line') this.#errors.print(line.bytes.toString('utf8'))
-      else this.#errors.print(`${line.head.toString('utf8')}… (${line.length} bytes)`)
+      if (line.kind === 'line') this.#errors.print(line.bytes)
+      else this.#errors.print(line.head, line.length)
     }
   }
 
@@ -176,7 +176,7 @@ export class ProcessLink implements Link {
     const { clock, config, log } = this.#deps
     return createPrintedLines({
       clock,
-      redact: createRedactor(config.env),
+      redact: createRedactor(config),
       write: (line, leftOut) => log.info({ line, ...(leftOut > 0 && { leftOut }) }, event),
     })
   }
