@@ -14,3 +14,12 @@ export function quantile(sorted: readonly number[], part: number): number {
 export function round(value: number, digits = 2): number {
   return Number(value.toFixed(digits))
 }
+
+/** How much `y` grows with each step of `x`, by least squares. */
+export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (of: (point: readonly [number, number]) => number): number =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const [midX, midY] = [mean(([x]) => x), mean(([, y]) => y)]
+  const spread = mean(([x]) => (x - midX) ** 2)
+  return spread === 0 ? Number.NaN : mean(([x, y]) => (x - midX) * (y - midY)) / spread
+}

@@ -46,7 +46,9 @@ test('a program that prints its secrets leaves nothing of them in the log or in 
   const told = `${JSON.stringify(stage.log.lines)}\n${adminReasonOf(failure)}`
 
   const base64 = [0, 1, 2].map((pad) =>
-    Buffer.from(`${'-'.repeat(pad)}${SECRET}`).toString('base64').slice(4, -4),
+    Buffer.from(`${'-'.repeat(pad)}${SECRET}`)
+      .toString('base64')
+      .slice(4, -4),
   )
   const spellings = [SECRET, SECRET.slice(0, 14), SECRET.slice(14), encodeURIComponent(SECRET), ...base64]
   const others = [PASSWORD, '4711', 'ghp_', 'abcdefgh12345', ...KEY_LINES]
