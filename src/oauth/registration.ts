@@ -58,7 +58,7 @@ function isSafeRedirect(uri: unknown): boolean {
 function isPublicLink(link: unknown): boolean {
   if (typeof link !== 'string' || link.length > MAX_CHARS || !URL.canParse(link)) return false
   const { protocol, hostname, username } = new URL(link)
-  const host = hostname.replace(/^\[|\]$/g, '')
+  const host = hostname.replace(/^\[|\]$|\.$/g, '') // brackets, and the dot of the root
   return (
     protocol === 'https:' && username === '' && isIP(host) === 0 && host.includes('.') && !host.endsWith('.localhost')
   )

@@ -14,6 +14,8 @@ export const identitySourceConfig = z
     title: z.string().min(1).max(60).optional(),
     kind: z.enum(['oidc', 'entra', 'okta', 'google']).default('oidc'),
     issuer: z.url({ protocol: /^https?$/ }).max(2_048),
+    /** Hosts and address ranges inside that its metadata may name, beside the issuer's own. */
+    allow_hosts: z.array(z.string().min(1).max(256)).max(64).default([]),
     client_id: z.string().min(1).max(512),
     client_secret: z.string().min(1).max(2_048).optional(),
     /** `false`: signs nobody in. */

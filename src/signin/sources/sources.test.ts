@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { startCanary } from '../../../test/fakes/canary.ts'
 import { startIdentityProvider, type Claims, type IdentityProvider } from '../../../test/fakes/identity-provider.ts'
 import { openBrowser, type Seen, type TestBrowser } from '../testing-browser.ts'
 import { openTestPages, type TestPages } from '../testing.ts'
@@ -265,6 +266,29 @@ describe('attacks', () => {
     world.idp.metadata = (published) => ({ ...published, issuer: 'https://other.example' })
 
     expect((await openBrowser(world.pages.url).get('/signin/sources/work')).status).toBe(502)
+  })
+
+  test.each(['token_endpoint', 'jwks_uri'])('a provider leads us to nothing inside by its %s', async (name) => {
+    const canary = await startCanary('127.0.0.2')
+    await using world = await openWorld()
+    world.idp.metadata = (published) => ({ ...published, [name]: `http://127.0.0.2:${canary.port}/` })
+
+    const seen = await signInThere(world)
+    await canary.close()
+
+    expect([seen.status >= 400, canary.connections()]).toEqual([true, 0])
+    expect(await world.pages.sessions()).toEqual([])
+  })
+
+  test('a provider may name a host inside that was declared', async () => {
+    const canary = await startCanary('127.0.0.2')
+    await using world = await openWorld({ allow_hosts: ['127.0.0.2'] })
+    world.idp.metadata = (published) => ({ ...published, token_endpoint: `http://127.0.0.2:${canary.port}/` })
+
+    await signInThere(world)
+    await canary.close()
+
+    expect(canary.connections()).toBeGreaterThan(0)
   })
 
   test('a session made by a source links no further one', async () => {

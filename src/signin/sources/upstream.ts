@@ -33,8 +33,10 @@ const METADATA_MS = 3_600_000
 
 /** Opens the way to a source; nothing is asked before somebody signs in. */
 export function openUpstream(source: IdentitySource, deps: { egress: Egress; now: () => number }): Upstream {
-  // It was declared in the config file, so it may be anywhere; redirects to elsewhere are not trusted.
-  const client = deps.egress.open({ trusted: true, allow: [], connections: 8 })
+  // The issuer was declared in the config file, so it may be anywhere. What its metadata names, and where it redirects
+  // to, is its own word: the public web, or what was declared as well.
+  const allow = [new URL(source.issuer).hostname.replace(/^\[|\]$/g, ''), ...source.allow_hosts]
+  const client = deps.egress.open({ trusted: false, allow, connections: 8 })
   let known: { configuration: Promise<oidc.Configuration>; until: number } | undefined
   const configuration = (): Promise<oidc.Configuration> => {
     if (known === undefined || known.until <= deps.now()) {
