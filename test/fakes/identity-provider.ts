@@ -49,6 +49,8 @@ export async function startIdentityProvider(person: Claims): Promise<IdentityPro
     provider ??= makeProvider(fake)
     const { pathname, searchParams } = new URL(req.url ?? '/', fake.issuer)
     if (pathname === '/auth') fake.asked.push(searchParams)
+    // As Entra says it.
+    if (searchParams.has('resource')) return void res.writeHead(400).end('AADSTS901002: "resource" is not supported.')
     if (pathname.startsWith('/interaction/')) await letIn(provider, fake, { req, res })
     else if (pathname === '/.well-known/openid-configuration') tell(fake, res)
     else await provider.callback()(req, res)
