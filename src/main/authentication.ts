@@ -22,6 +22,7 @@ export type AuthenticationDeps = {
   readonly keyRing: KeyRing
   readonly publicUrl: () => string
   readonly allowHosts: readonly string[]
+  readonly unusedMs: number
   /** Of the identity sources, which are opened after the authorization server. */
   readonly assertions: () => SignIn['sources']['assertions']
   readonly addressOf: (req: IncomingMessage) => string

@@ -66,6 +66,8 @@ const oauth = z.strictObject({
   allow_hosts: z.array(z.string().min(1).max(256)).max(64).default([]),
   /** A signing key signs for so long before the next one does. */
   rotate_keys_days: z.int().min(1).max(3_650).default(90),
+  /** So long after its last token a client that registered itself is removed. */
+  unused_clients_days: z.int().min(1).max(3_650).default(30),
 })
 
 const limits = z.strictObject({

@@ -248,7 +248,8 @@ async function openTools(
     running: new Map(),
     isReplicaAlive: (id: string, since: number) => replicas.isAlive(id, since),
   }
-  const oauth = await openOauth({ ...deps, house, keyRing, allowHosts: config.oauth.allow_hosts })
+  const { allow_hosts: allowHosts, unused_clients_days: unusedDays } = config.oauth
+  const oauth = await openOauth({ ...deps, house, keyRing, allowHosts, unusedMs: unusedDays * DAY_MS })
   const tools = createTools({
     house,
     identity: joinAuthentication({ identity, oauth, loginPolicy: deps.loginPolicy }),

@@ -6,11 +6,11 @@ import { isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
 import { DevicePace, POLL_SECONDS } from './device-pace.ts'
 import type { KnownClients } from './clients/known.ts'
+import { RegistrationPace } from './clients/registration-pace.ts'
 import type { EndedGrants } from './ended-grants.ts'
 import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts'
 import { formOf } from './form.ts'
 import { introspect } from './introspection.ts'
-import { RegistrationPace } from './registration.ts'
 import { answerOnce } from './replay.ts'
 import { tellOfReuse } from './reuse.ts'
 import type { Sealed } from './sealed.ts'
@@ -27,7 +27,7 @@ type Deps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
-  readonly metrics: Pick<Metrics, 'tokenRequest' | 'tokenReused'>
+  readonly metrics: Pick<Metrics, 'registration' | 'tokenRequest' | 'tokenReused'>
   readonly directory: () => Directory
   readonly verifier: Verifier
   readonly ended: EndedGrants
@@ -48,7 +48,7 @@ export function addHouseRules(provider: Provider, deps: Deps): void {
   const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
   const devices = new DevicePace()
   provider.use((ctx, next) => meterTokens(ctx, next, deps.metrics))
-  provider.use((ctx, next) => paceRegistration(ctx, next, { pace, clock: deps.clock }))
+  provider.use((ctx, next) => paceRegistration(ctx, next, { ...deps, pace }))
   provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES, log: deps.log }))
   provider.use((ctx, next) => askBeforeLogout(ctx, next, deps))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
@@ -62,14 +62,18 @@ export function addHouseRules(provider: Provider, deps: Deps): void {
 async function paceRegistration(
   ctx: Context,
   next: Next,
-  { pace, clock }: { pace: RegistrationPace; clock: Clock },
+  { pace, clock, metrics }: { pace: RegistrationPace; clock: Clock; metrics: Pick<Metrics, 'registration'> },
 ): Promise<void> {
-  if (ctx.method === 'POST' && ctx.path === '/oauth/register' && !pace.take(ctx, clock.now())) {
+  if (ctx.method !== 'POST' || ctx.path !== '/oauth/register') return next()
+  const waitSeconds = pace.take(ctx.ip, clock.now())
+  if (waitSeconds > 0) {
     ctx.status = 429
-    ctx.body = { error: 'temporarily_unavailable', error_description: 'too many registrations; try again in an hour' }
-    return
+    ctx.set('retry-after', String(waitSeconds))
+    ctx.body = { error: 'temporarily_unavailable', error_description: 'too many registrations from this address' }
+    return metrics.registration('too-many')
   }
   await next()
+  metrics.registration(ctx.status === 201 ? 'made' : 'refused')
 }
 
 /** RFC 7009 for access tokens, which the library does not keep: whoever holds one may end the grant it belongs to. */

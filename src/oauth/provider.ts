@@ -16,7 +16,7 @@ import { addTokenExchange, type TokenExchangeDeps } from './exchange/token-excha
 import { errors, interactionPolicy, Provider } from './library.ts'
 import { addClientCredentials, type ClientCredentialsDeps } from './clients/client-credentials.ts'
 import { originOf } from './clients/known.ts'
-import { compareHashedSecrets } from './clients/secret.ts'
+import { compareHashedSecrets, limitSecret } from './clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
 import { ACCESS_TOKEN_SECONDS, resourceServerOf } from './resource-server.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
@@ -85,7 +85,11 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     features: featuresOf(deps),
     extraClientMetadata: {
       properties: ['gatehouse'],
-      validator: (_ctx, _key, _value, metadata) => checkClientMetadata(metadata, originOf(metadata.client_id)),
+      validator: (ctx, _key, _value, metadata) => {
+        checkClientMetadata(metadata, originOf(metadata.client_id))
+        // There is a context when a client registers, and none when it is read again.
+        if (ctx !== undefined) limitSecret(metadata, deps.clock.now())
+      },
     },
     extraTokenClaims: (ctx, token) => houseClaims(ctx, token),
     findAccount: (ctx, accountId, brought) => {

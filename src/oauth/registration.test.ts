@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { checkClientMetadata, RegistrationPace } from './registration.ts'
+import { checkClientMetadata } from './registration.ts'
 
 const takes = (metadata: object): boolean => {
   try {
@@ -72,14 +72,4 @@ test.each<[string, object, boolean]>([
   ['a client that wants to act by itself', { grant_types: ['client_credentials'] }, false],
 ])('of metadata, %s', (_what, metadata, isTaken) => {
   expect(takes(metadata)).toBe(isTaken)
-})
-
-test('so many an hour from one address; others and the next hour are not concerned', () => {
-  const pace = new RegistrationPace(2)
-  const take = (ip: string, now: number) => pace.take({ ip }, now)
-  const HOUR = 3_600_001
-
-  const told = [take('a', 0), take('a', 1), take('a', 2), take('b', 3), take('a', HOUR), take('a', HOUR)]
-
-  expect(told).toEqual([true, true, false, true, true, true])
 })

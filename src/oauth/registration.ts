@@ -70,25 +70,3 @@ function isLogoutAddress(address: unknown): boolean {
   const { protocol, username, password, hash } = new URL(address)
   return ['https:', 'http:'].includes(protocol) && username === '' && password === '' && hash === ''
 }
-
-/** Slows registration down, since anybody may do it: so many an hour from one address. */
-export class RegistrationPace {
-  readonly #perHour: number
-  #counts = new Map<string, number>()
-  #since = 0
-
-  constructor(perHour: number) {
-    this.#perHour = perHour
-  }
-
-  take(ctx: { readonly ip: string }, now: number): boolean {
-    if (now - this.#since > 3_600_000) {
-      this.#counts = new Map()
-      this.#since = now
-    }
-    const count = (this.#counts.get(ctx.ip) ?? 0) + 1
-    if (this.#counts.size > 10_000) return false
-    this.#counts.set(ctx.ip, count)
-    return count <= this.#perHour
-  }
-}

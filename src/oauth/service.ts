@@ -19,7 +19,7 @@ import { makeProvider, type TroublePage } from './provider.ts'
 import { createResources, type GatewayResource, type Resources } from './resources.ts'
 import { createSealed } from './sealed.ts'
 import { createAuthServer, type AuthServer } from './server.ts'
-import { createOauthStore } from './store.ts'
+import { createOauthStore, type OauthStore } from './store.ts'
 import { createVerifier, type Verifier, type VerifierDeps } from './verifier.ts'
 import { readFormOf } from './form.ts'
 
@@ -28,7 +28,7 @@ export type OauthDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
-  readonly metrics: Pick<Metrics, 'tokenRequest' | 'tokenReused'>
+  readonly metrics: Pick<Metrics, 'registration' | 'tokenRequest' | 'tokenReused'>
   readonly egress: Egress
   readonly keyRing: KeyRing
   readonly directory: () => Directory
@@ -45,6 +45,8 @@ export type OauthDeps = {
   readonly browsers: BrowserSessions
   /** Hosts inside that client documents may be fetched from. */
   readonly allowHosts: readonly string[]
+  /** So long after its last token a client that registered itself is removed. */
+  readonly unusedMs: number
   /** Where a request comes from. */
   readonly addressOf: (req: IncomingMessage) => string
 }
@@ -105,14 +107,15 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
     made = { issuer: issuer(), keys, provider, answer: provider.callback() }
     return made
   }
+  const provider = () => built().provider
+  const clients = rolls.clients(provider)
   const sweep = setInterval(() => {
-    store.sweep(clock.now() - EXPIRED_MS, clock.now() - KEPT_MS).catch(() => {}) // what is missed now goes with the next one
+    sweepOnce({ store, clients, now: clock.now() }).catch(() => {}) // what is missed now goes with the next one
   }, SWEEP_MS)
   sweep.unref()
-  const provider = () => built().provider
   return {
     server: createAuthServer({ provider, resources, store, sealed, clock, log }),
-    clients: rolls.clients(provider),
+    clients,
     authenticate: (credentials) => verifier.authenticate(credentials),
     describeResource: (slug) => resources.describe(slug),
     takes: (path) => path.startsWith('/oauth/') || path.startsWith('/.well-known/o'),
@@ -128,6 +131,12 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       await fetchDocument.close()
     },
   }
+}
+
+async function sweepOnce(parts: { store: OauthStore; clients: Clients; now: number }): Promise<void> {
+  const { store, clients, now } = parts
+  await store.sweep(now - EXPIRED_MS, now - KEPT_MS)
+  await clients.removeUnused()
 }
 
 async function answer(

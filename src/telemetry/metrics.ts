@@ -35,6 +35,8 @@ export type Metrics = {
   signIn(factor: string, outcome: 'right' | 'wrong' | 'locked'): void
   /** One request for tokens, by what the client brought (one of a few words). */
   tokenRequest(grant: string, outcome: TokenOutcome): void
+  /** One client that wanted to register itself. */
+  registration(outcome: 'made' | 'refused' | 'too-many'): void
   /** One request of an identity provider. */
   scim(operation: string, status: number): void
   /** Something of a client's that is good once came a second time, and its grant was ended. */
@@ -69,6 +71,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     approval: createApprovalMeter(registry),
     signIn: createSignInMeter(registry),
     tokenRequest: createTokenMeter(registry),
+    registration: createRegistrationMeter(registry),
     scim: createScimMeter(registry),
     tokenReused: createReuseMeter(registry),
     auditCommit: createAuditMeter(registry),
@@ -176,6 +179,16 @@ function createTokenMeter(registry: Registry): Metrics['tokenRequest'] {
     registers: [registry],
   })
   return (grant, outcome) => requests.inc({ grant, outcome })
+}
+
+function createRegistrationMeter(registry: Registry): Metrics['registration'] {
+  const registrations = new Counter({
+    name: 'gatehouse_oauth_registrations_total',
+    help: 'OAuth clients that wanted to register themselves, by what came of it.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
+  return (outcome) => registrations.inc({ outcome })
 }
 
 function createScimMeter(registry: Registry): Metrics['scim'] {

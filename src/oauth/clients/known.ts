@@ -58,7 +58,8 @@ export class KnownClients {
   async #write(clientId: string, told: Told, now: number): Promise<void> {
     const { clients, log } = this.#deps
     try {
-      await this.note(clientId, told)
+      // All others are noted when they are stored; one that is removed at this moment shall not come back.
+      if (originOf(clientId) === 'metadata-document') await this.note(clientId, told)
       await clients.markUsed(clientId, now)
     } catch (err) {
       log.warn({ err, client: clientId }, 'the last use of an OAuth client could not be saved')

@@ -22,6 +22,7 @@ type Deps = {
   readonly store: OauthStore
   readonly sealed: Sealed
   readonly ended: EndedGrants
+  readonly unusedMs: number
 }
 
 export type ClientRolls = {

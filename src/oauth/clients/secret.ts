@@ -1,9 +1,11 @@
 import type Provider from 'oidc-provider'
+import type { ClientMetadata } from 'oidc-provider'
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Secret } from '#kernel'
 
 /** No secret that the library makes or takes begins like this. */
 const HASHED = 'sha256:'
+const SECRET_SECONDS = 365 * 86_400
 
 /** A new secret of 256 random bits, with a prefix by which scanners and people recognise it. */
 export function mintSecret(): Secret {
@@ -13,6 +15,12 @@ export function mintSecret(): Secret {
 /** Only this is stored. The secret's 256 bits need no slow hash. */
 export function hashSecret(secret: string): string {
   return `${HASHED}${hash('sha256', secret, 'base64url')}`
+}
+
+/** RFC 7591 §3.2.1: a secret that a client got by registering itself ends a year later, and the client is told when. */
+export function limitSecret(metadata: ClientMetadata, now: number): void {
+  const isLimited = metadata.client_secret === undefined || Boolean(metadata.client_secret_expires_at)
+  if (!isLimited) metadata.client_secret_expires_at = Math.floor(now / 1_000) + SECRET_SECONDS
 }
 
 /** Teaches the library to compare with what is kept. */

@@ -1,6 +1,5 @@
 import type Provider from 'oidc-provider'
 import type { Adapter, ClientMetadata } from 'oidc-provider'
-import type { Audit } from '#audit'
 import type { Directory } from '#identity'
 import { newId, Problem } from '#kernel'
 import type { EndedGrants } from '../ended-grants.ts'
@@ -19,7 +18,8 @@ import {
   type ListClientsRequest,
 } from './schema.ts'
 import { hashSecret, mintSecret } from './secret.ts'
-import type { ClientRow, ClientStore, Place } from './store.ts'
+import type { ClientRow, Place } from './store.ts'
+import { removeUnused, type UnusedDeps } from './unused.ts'
 
 type Actor = { readonly userId?: string | null; readonly keyId?: string | null; readonly face?: string }
 
@@ -32,17 +32,17 @@ export type Clients = {
   list(request: ListClientsRequest): Promise<ClientPage>
   /** Ends a client and all that it was given: here at once, on every replica within a second. */
   remove(id: string, by: Actor): Promise<void>
+  /** Removes those that registered themselves and were not used for so long, once among all replicas. */
+  removeUnused(): Promise<void>
 }
 
-type Deps = {
+type Deps = UnusedDeps & {
   readonly provider: () => Provider
-  readonly clients: ClientStore
   readonly directory: () => Directory
   /** Where the library looks for clients. */
   readonly records: Pick<Adapter, 'upsert'>
   readonly sealed: Sealed
   readonly ended: EndedGrants
-  readonly audit: Pick<Audit, 'record'>
 }
 
 const MAX_GRANTS = 10_000
@@ -53,6 +53,7 @@ export function createClients(deps: Deps): Clients {
     get: async (id) => toClient(deps, await rowOf(deps, id)),
     list: (request) => listClients(deps, request),
     remove: (id, by) => removeClient(deps, id, by),
+    removeUnused: () => removeUnused(deps),
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Kysely } from 'kysely'
 import type { Storage } from '#storage'
 
 export type ClientRow = {
@@ -69,13 +70,44 @@ export function createClientStore(storage: Storage) {
         .where('model', '=', 'Grant')
         .limit(limit)
         .execute(),
+    ...createUnusedStore(db),
     /** The client with all that it was given. True for the one who removes it. */
     remove: (recordId: string): Promise<boolean> =>
       db.transaction().execute(async (tx) => {
         const gone = await tx.deleteFrom('oauth_client').where('record_id', '=', recordId).executeTakeFirst()
-        await tx.deleteFrom('oauth_record').where('model', '=', 'Client').where('id', '=', recordId).execute()
-        await tx.deleteFrom('oauth_record').where('client_ref', '=', recordId).execute()
+        await removeRecords(tx, recordId)
         return gone.numDeletedRows > 0n
       }),
   }
+}
+
+function createUnusedStore(db: Kysely<Tables>) {
+  return {
+    /** Those that registered themselves and have got no token since. */
+    unusedSince: (since: number, limit: number) =>
+      db
+        .selectFrom('oauth_client')
+        .select(['client_id', 'record_id', 'name'])
+        .where('origin', '=', 'self-registered')
+        .where((row) => row(row.fn.coalesce('last_used_at', 'created_at'), '<', since))
+        .limit(limit)
+        .execute(),
+    /** One of them, unless it is used at this moment. True for the one who removes it. */
+    removeUnused: (recordId: string, since: number): Promise<boolean> =>
+      db.transaction().execute(async (tx) => {
+        const gone = await tx
+          .deleteFrom('oauth_client')
+          .where('record_id', '=', recordId)
+          .where((row) => row(row.fn.coalesce('last_used_at', 'created_at'), '<', since))
+          .executeTakeFirst()
+        if (gone.numDeletedRows === 0n) return false
+        await removeRecords(tx, recordId)
+        return true
+      }),
+  }
+}
+
+async function removeRecords(tx: Kysely<Tables>, recordId: string): Promise<void> {
+  await tx.deleteFrom('oauth_record').where('model', '=', 'Client').where('id', '=', recordId).execute()
+  await tx.deleteFrom('oauth_record').where('client_ref', '=', recordId).execute()
 }
