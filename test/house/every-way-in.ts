@@ -1,4 +1,5 @@
 /** Every way in to a house, gone once, with what proves it; some of it at the wrong place too. */
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { Secret as TotpSecret, TOTP } from 'otpauth'
 import { createAuthenticator } from '../../src/identity/factors/testing-authenticator.ts'
 import { openBrowser, type Seen, type TestBrowser } from '../../src/signin/testing-browser.ts'
@@ -23,7 +24,7 @@ type World = {
 export async function goEveryWayIn(place: Omit<World, 'secrets'>): Promise<World['secrets']> {
   const secrets = { 'a password': PASSWORD, 'a wrong password': WRONG, 'a short one': SHORT }
   const world = { ...place, secrets }
-  for (const go of [passwordAndApp, passkey, program, device, keys, elsewhere, mistakes]) await go(world)
+  for (const go of [passwordAndApp, passkey, program, device, keys, machines, elsewhere, mistakes]) await go(world)
   return world.secrets
 }
 
@@ -197,6 +198,42 @@ async function keys(world: World): Promise<void> {
     await fetch(`${house.url}/scim/v2/Users`, { headers: { authorization: `Bearer ${key}` } })
   }
 }
+
+/** Programs that act by themselves, as a system account: one by a secret, one by what it signs. */
+async function machines(world: World): Promise<void> {
+  const { house, secrets } = world
+  const pair = await generateKeyPair('ES256', { extractable: true })
+  const own = await exportJWK(pair.privateKey)
+  const { d = '', ...jwk } = own
+  const asks = { grants: ['client_credentials'], account: 'robot' }
+  const bySecret = await asAdmin(world, 'POST', 'clients', { name: 'By secret', ...asks })
+  const byKey = await asAdmin(world, 'POST', 'clients', { name: 'By key', ...asks, jwks: { keys: [jwk] } })
+  await asAdmin(world, 'POST', 'clients', { name: 'Careless', ...asks, jwks: { keys: [own] } })
+  const form = { grant_type: 'client_credentials', scope: 'mcp', resource: gatewayUrl(house, 'demo') }
+  const basic = Buffer.from(`${textOf(bySecret['id'])}:${textOf(bySecret['secret'])}`).toString('base64')
+  const first = await post(`${house.url}/oauth/token`, form, { authorization: `Basic ${basic}` })
+  const client = textOf(byKey['id'])
+  const assertion = await new SignJWT({ jti: 'an-assertion' })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuer(client)
+    .setSubject(client)
+    .setAudience(house.url)
+    .setIssuedAt()
+    .setExpirationTime('1m')
+    .sign(pair.privateKey)
+  const proof = { client_assertion_type: ASSERTION, client_assertion: assertion, client_id: client }
+  const second = await post(`${house.url}/oauth/token`, { ...form, ...proof })
+  await post(`${house.url}/oauth/token`, { ...form, ...proof })
+  const tokens = [first, second].map(({ body }) => textOf(body['access_token']))
+  Object.assign(secrets, { 'the secret of a machine': textOf(bySecret['secret']), 'an assertion': assertion })
+  Object.assign(secrets, {
+    'the private key of a machine': d,
+    'the token of a machine': tokens[0],
+    'of another': tokens[1],
+  })
+}
+
+const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** With another provider, which sends the browser back with a code. */
 async function elsewhere(world: World): Promise<void> {
