@@ -27,6 +27,7 @@ export default defineConfig({
             'kill',
             'replicas',
             'idempotency',
+            'approvals-processes',
             'change-control',
             'audit',
             'storm',

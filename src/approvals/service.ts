@@ -288,12 +288,16 @@ async function answerOne(
   }
   if (approval.state === 'pending' && approval.expiresAt <= clock.now()) await expire(parts, approval, 'pending')
   const state = answer === 'approve' ? ('approved' as const) : ('denied' as const)
-  await record(parts, approval, { what, ...told })
-  if (!(await store.answer(id, { state, by: by.userId, via: by.via, at: clock.now() }))) {
-    const now = await found(parts, id)
+  const tooLate = async (now: StoredApproval): Promise<Problem> => {
     await record(parts, approval, { what, ...told, decision: 'failed', reason: `it is ${now.state} already` })
-    throw new Problem(ALREADY_ANSWERED, `This is ${wordOf(now)} already; your answer changes nothing.`)
+    return new Problem(ALREADY_ANSWERED, `This is ${wordOf(now)} already; your answer changes nothing.`)
   }
+  const before = await found(parts, id)
+  if (before.state !== 'pending') throw await tooLate(before)
+  // Written down before it counts. Of two in this very moment the one that lost is written down as failed besides.
+  await record(parts, approval, { what, ...told })
+  const to = { state, by: by.userId, via: by.via, at: clock.now() }
+  if (!(await store.answer(id, to))) throw await tooLate(await found(parts, id))
   parts.metrics.approval(state)
   parts.pending.count = await store.countPending(clock.now())
   await parts.links.remove(id)
