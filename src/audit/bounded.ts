@@ -1,4 +1,4 @@
-import { canonicalJson, type JsonObject } from '#kernel'
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '#kernel'
 
 const MAX_EXTRA_CHARS = 4_096
 
@@ -30,14 +30,48 @@ export function boundedNumber(value: number | null | undefined): number | undefi
 /** The extra as it can be stored; one that is too long is replaced by its length. */
 export function boundedExtra(extra: JsonObject | undefined): unknown {
   if (extra === undefined) return undefined
-  if (isPlain(extra)) return extra
+  const small = inOrder(extra, { left: SMALL_CHARS })
+  if (small !== undefined) return small
   const text = canonicalJson(extra)
   return text.length > MAX_EXTRA_CHARS ? { leftOut: `${text.length} characters` } : JSON.parse(text.toWellFormed())
 }
 
-/** One short text under a plain name, as each call's rule: nothing to sort, to measure or to mend. */
-function isPlain(extra: JsonObject): boolean {
-  const [key = '', another] = Object.keys(extra)
-  const value = extra[key]
-  return another === undefined && typeof value === 'string' && value.length < 256 && value.isWellFormed()
+/** However much is escaped of so many characters, the text of them is not too long. */
+const SMALL_CHARS = 640
+const PER_VALUE = 4
+
+/** The value with the members of its objects in order; undefined where it is not small, or has something to be mended. */
+function inOrder(value: Json, room: { left: number }): Json | undefined {
+  room.left -= PER_VALUE
+  if (typeof value === 'string') return isSmallText(value, room) ? value : undefined
+  if (typeof value === 'number') return Number.isFinite(value) && room.left > 0 ? value : undefined
+  if (typeof value !== 'object' || value === null) return room.left > 0 ? value : undefined
+  return isJsonObject(value) ? membersInOrder(value, room) : itemsInOrder(value, room)
+}
+
+function isSmallText(text: string, room: { left: number }): boolean {
+  room.left -= text.length
+  return room.left > 0 && text.isWellFormed()
+}
+
+function itemsInOrder(items: readonly Json[], room: { left: number }): Json | undefined {
+  const ordered: Json[] = []
+  for (const item of items) {
+    const one = inOrder(item, room)
+    if (one === undefined) return undefined
+    ordered.push(one)
+  }
+  return ordered
+}
+
+function membersInOrder(value: JsonObject, room: { left: number }): Json | undefined {
+  const ordered: Record<string, Json> = {}
+  for (const key of Object.keys(value).sort()) {
+    const member = value[key]
+    if (member === undefined) continue
+    const one = key === '__proto__' || !isSmallText(key, room) ? undefined : inOrder(member, room)
+    if (one === undefined) return undefined
+    ordered[key] = one
+  }
+  return ordered
 }

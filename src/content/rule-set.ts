@@ -22,15 +22,14 @@ const NO_RULES: readonly CompiledRule[] = []
 
 export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
   const all = compileRules(versioned)
-  const remembered = new Map<string, readonly CompiledRule[]>()
+  const remembered = { input: new Scopes(), output: new Scopes() }
   const byName = new Map(all.map((rule) => [rule.ref.name, rule]))
   const inScope = (phase: 'input' | 'output', subject: Subject): readonly CompiledRule[] => {
-    const key = `${phase} ${subject.gateway} ${subject.server.name} ${subject.thing ?? '\n'}`
-    const known = remembered.get(key)
+    const scopes = remembered[phase]
+    const known = scopes.find(subject)
     if (known) return known
     const found = all.filter((rule) => isInScope(rule, phase, subject))
-    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
-    remembered.set(key, found)
+    scopes.keep(subject, found)
     return found
   }
   return {
@@ -48,6 +47,29 @@ export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
       if (rule?.rule.effect !== 'tokenise' || !rule.reveals(subject)) return false
       return isAt(rule.rule, subject.gateway)
     },
+  }
+}
+
+/** The rules of a place, found without making a text of it: it is asked several times in every call. */
+class Scopes {
+  readonly #gateways = new Map<string, Map<string, Map<string | null, readonly CompiledRule[]>>>()
+  #size = 0
+
+  find({ gateway, server, thing }: Subject): readonly CompiledRule[] | undefined {
+    return this.#gateways.get(gateway)?.get(server.name)?.get(thing)
+  }
+
+  keep({ gateway, server, thing }: Subject, rules: readonly CompiledRule[]): void {
+    if (this.#size >= MAX_REMEMBERED) {
+      this.#gateways.clear()
+      this.#size = 0
+    }
+    this.#size += 1
+    const servers = this.#gateways.get(gateway) ?? new Map<string, Map<string | null, readonly CompiledRule[]>>()
+    this.#gateways.set(gateway, servers)
+    const things = servers.get(server.name) ?? new Map<string | null, readonly CompiledRule[]>()
+    servers.set(server.name, things)
+    things.set(thing, rules)
   }
 }
 

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '#kernel'
 import type { CompiledRule } from './compile.ts'
 import type { Elsewhere } from './elsewhere.ts'
 import type { LiveRules } from './live-rules.ts'
+import { arePlain, isQuiet } from './quiet.ts'
 import type { Subject } from './scope.ts'
 import { screen, type Message, type Screened } from './screen.ts'
 import { sizeOf } from './size.ts'
@@ -26,6 +27,7 @@ export function createScreening({ live, tokens, elsewhere }: Parts) {
   return {
     screen: (phase: 'input' | 'output', subject: Subject, message: Message): Screened | Promise<Screened> => {
       const rules = live.current.rulesFor(phase, subject)
+      if (isOfNoConcern(rules, message.value)) return passes(message.value)
       const { userId } = subject.user
       if (!isTooMuch(rules, message.value, message.schema)) return screen(message, rules, makeToken(userId))
       return send(rules, { ...message, userId }).then((screened) => withOwnValue(message, screened))
@@ -36,11 +38,19 @@ export function createScreening({ live, tokens, elsewhere }: Parts) {
       const isLarge = result.isParsed
         ? isTooMuch(rules, result.value(), schema)
         : result.bytes().length > mostCharsFor(rules) || isLongSchema(schema)
+      if (!isLarge && isOfNoConcern(rules, result.value())) return passes(result.value())
       if (!isLarge) return screen({ kind: 'result', value: result.value(), schema }, rules, makeToken(userId))
       return send(rules, { kind: 'result', bytes: result.bytes(), schema, userId })
     },
   }
 }
+
+function isOfNoConcern(rules: readonly CompiledRule[], value: JsonObject): boolean {
+  return arePlain(rules) && isQuiet(rules, value, mostCharsFor(rules))
+}
+
+const passes = (value: JsonObject): Screened => ({ outcome: 'passes', by: null, value, applied: NOTHING })
+const NOTHING: Screened['applied'] = []
 
 /** Nothing changed, so it is the very same value: a copy would only look like a change. */
 function withOwnValue(message: Message, screened: Screened): Screened {

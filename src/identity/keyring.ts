@@ -63,6 +63,8 @@ type Entry = {
   readonly scimSource: string
   readonly isRevoked: boolean
   readonly expiresAt: number
+  /** Whom a key is for that is bound to one user: the same every time, as long as keys and accounts are these. */
+  accepted: Authentication | undefined
 }
 
 export type KeyringDeps = {
@@ -107,6 +109,7 @@ function toEntry(key: ApiKey): Entry {
     scimSource: `scim:${key.name ?? key.id}`,
     isRevoked: key.revokedAt !== null,
     expiresAt: key.expiresAt ?? Infinity,
+    accepted: undefined,
   }
 }
 
@@ -162,7 +165,8 @@ function admit(entry: Entry, { gateway, userId }: Credentials, directory: Direct
   if (!entry.mayUse.has(gateway) && !entry.mayUse.has('*'))
     return refuse(FORBIDDEN, `This API key may not be used at the gateway "${gateway.slice(0, 63)}".`, entry.id)
   if (entry.userId === null) return admitNamed(entry, userId, directory)
-  if (userId === undefined || userId === '' || userId === entry.userId) return accept(entry, entry.userId, directory)
+  if (userId === undefined || userId === '' || userId === entry.userId)
+    return (entry.accepted ??= accept(entry, entry.userId, directory))
   return refuse(
     FORBIDDEN,
     'This API key belongs to one user and may not be used for another; leave the user header out, or name its own user.',

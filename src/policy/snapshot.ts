@@ -49,6 +49,7 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes): Snapshot {
   const readsPrincipal = rules.some(({ look }) => look.readsPrincipal)
   const notes = new Map([...grants, ...rules].map(({ id, note }) => [id, note]))
   const known = new Map<string, Caste>()
+  const byPrincipal = new WeakMap<Principal, Caste>()
   const find = (principal: Principal): Caste => {
     const names = subjectsOf(principal)
       .map(uidText)
@@ -69,10 +70,13 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes): Snapshot {
     readsApproval: rules.some(({ look }) => look.context.has('approved') || look.context.has('*')),
     isGranted: (gateway) => granted.has(gateway),
     casteOf: (principal) => {
+      const same = byPrincipal.get(principal)
+      if (same !== undefined) return same
       const text = textOf(principal, readsPrincipal)
       const caste = known.get(text) ?? find(principal)
       if (known.size >= MAX_PRINCIPALS) known.clear()
       known.set(text, caste)
+      byPrincipal.set(principal, caste)
       return caste
     },
     noteOf: (id) => notes.get(id) ?? null,
