@@ -6,7 +6,7 @@ import type {
   Provider as TheProvider,
 } from 'oidc-provider'
 import type { Directory } from '#identity'
-import type { JsonObject } from '#kernel'
+import { newId, type JsonObject } from '#kernel'
 import { createAdapter, hasGrant, type AdapterDeps } from './adapter.ts'
 import { requireEntry } from './entry.ts'
 import { ID_JAG } from './exchange/id-jag.ts'
@@ -185,7 +185,8 @@ function featuresOf({ resources, troublePage }: ProviderDeps): NonNullable<Confi
       allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
     },
     revocation: { enabled: true },
-    registration: { enabled: true, initialAccessToken: false },
+    // The library's own ids may begin with a dash, which the command line takes for an option.
+    registration: { enabled: true, initialAccessToken: false, idFactory: () => newId('app') },
     registrationManagement: { enabled: true, rotateRegistrationAccessToken: false },
     clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
     rpInitiatedLogout: {

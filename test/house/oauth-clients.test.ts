@@ -182,6 +182,7 @@ test('a client that registered itself is removed like any other, by an admin or 
   })
 
   expect([await useOf(byAdmin.access), (await refresh(house, byAdmin)).status, left.status]).toEqual([401, 401, 204])
+  expect(byItself).toMatch(/^app_/)
   expect(await cli('client', 'show', byItself)).toMatchObject({ code: 1 })
 })
 
