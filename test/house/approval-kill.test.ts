@@ -86,7 +86,6 @@ forEachEngine((engine) => {
     expect(await storyOf(house, waiting)).toEqual([
       'approval.requested allowed',
       'approval.approved allowed',
-      'approval.denied allowed',
       'approval.denied failed',
       'approval.used allowed',
     ])
