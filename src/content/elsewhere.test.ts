@@ -18,7 +18,7 @@ function open(limits: { threads?: number; waiting?: number; deadlineMs?: number 
 const NOT_CHECKED = { kind: { code: 'content/not-checked' } }
 
 test('what takes too long does not pass, and the next message finds a thread again', async () => {
-  const elsewhere = open({ threads: 1, deadlineMs: 1_000 })
+  const elsewhere = open({ threads: 1, deadlineMs: 3_000 })
 
   await expect(elsewhere.look(RULES, slow)).rejects.toMatchObject(NOT_CHECKED)
   expect(await elsewhere.look(RULES, quick)).toMatchObject({ outcome: 'changed', value: { a: '[redacted]' } })

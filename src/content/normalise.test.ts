@@ -34,6 +34,9 @@ describe('tricks of writing do not hide', () => {
     ['JSON escapes', String.raw`\u0032\u0031\u0039-09-9999`],
     ['percent escapes', '%32%31%39-09-9999'],
     ['HTML entities', '&#50;&#x31;&#57;-09-9999'],
+    ['JSON escapes in JSON', String.raw`\\u0032\\\\u0031\u0039-09-9999`],
+    ['percent escapes of percent escapes', '%2532%252531%39-09-9999'],
+    ['HTML entities of HTML entities', '&amp;#50;&amp;amp;#x31;9-09-9999'],
     ['full-width digits behind JSON escapes', String.raw`\uff12\uff11\uff19-09-9999`],
     ['separators between all digits', '2 1 9 - 0 9 - 9 9 9 9'],
   ])('a number in %s', (_, text) => {

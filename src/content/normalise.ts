@@ -14,13 +14,13 @@ export type Normalised = {
 /** What needs a look: a written-out character, a letter with loose marks, or one that has a plainer form. */
 // eslint-disable-next-line no-control-regex, no-misleading-character-class -- the range of ASCII, and marks as such
 const SPECIAL = new RegExp(
-  String.raw`\\u[0-9a-f]{4}|%[0-9a-f]{2}|&#(?:\d{1,7}|x[0-9a-f]{1,6});|[\p{L}\p{N}]\p{M}+|` +
+  String.raw`\\{1,8}u[0-9a-f]{4}|%(?:25){0,3}[0-9a-f]{2}|&(?:amp;){0,3}#(?:\d{1,7}|x[0-9a-f]{1,6});|[\p{L}\p{N}]\p{M}+|` +
     String.raw`(?![\u0000-\u007f])[\p{Cf}\p{M}\p{Zs}\p{Zl}\p{Zp}\p{Pd}\p{Nd}\p{No}\u115f\u1160\u3164\uffa0` +
     String.raw`\u02b0-\u02ff\u1d2c-\u1dbf\u2000-\u2bff\u3000-\u303f\u3200-\u33ff\uf900-\ufaff\ufb00-\ufdff` +
     String.raw`\ufe00-\uffef\u{1d400}-\u{1d7ff}\u{1f100}-\u{1f2ff}\u{1fbf0}-\u{1fbf9}]\p{M}*`,
   'giu',
 )
-const MAY_BE_SPECIAL = /[^\u0000-\u007f]|\\u|%|&#/ // eslint-disable-line no-control-regex -- the range of ASCII
+const MAY_BE_SPECIAL = /[^\u0000-\u007f]|\\u|%|&(?:#|amp;)/ // eslint-disable-line no-control-regex -- the range of ASCII
 
 /** One piece of the result: `plain` characters that stand for `length` original ones. */
 type Piece = { readonly from: number; readonly at: number; readonly plain: number; readonly length: number }
@@ -82,10 +82,11 @@ function plainOf(text: string): string {
     .replaceAll(/\p{Nd}/gu, asciiDigit)
 }
 
-/** The character behind `\u0031`, `%31` or `&#49;`; a byte that is no ASCII stays as it is. */
+/** The character behind `\u0031`, `%31` or `&#49;`, also where that was escaped again (`%2531`); a byte that is no ASCII stays as it is. */
 function writtenOut(found: string): string | null {
   const [, unicode, percent, decimal, hex] =
-    /^(?:\\u([0-9a-f]{4})|%([0-9a-f]{2})|&#(\d{1,7});|&#x([0-9a-f]{1,6});)$/i.exec(found) ?? []
+    /^(?:\\+u([0-9a-f]{4})|%(?:25)*([0-9a-f]{2})|&(?:amp;)*#(\d{1,7});|&(?:amp;)*#x([0-9a-f]{1,6});)$/i.exec(found) ??
+    []
   const digits = unicode ?? percent ?? hex
   const code = decimal !== undefined ? Number(decimal) : digits === undefined ? null : Number.parseInt(digits, 16)
   if (code === null || code > 0x10ffff || (percent !== undefined && code > 0x7f)) return null

@@ -3,7 +3,6 @@ import { isLoopbackAddress } from '#http'
 import type { Authentication, Identity, Member } from '#identity'
 import type { Hooks, Policy, Thing } from '#policy'
 import { call } from './call/call.ts'
-import { withoutClaimedIdentity } from './call/credential.ts'
 import type { CallDeps } from './call/deps.ts'
 import { HeldCalls } from './call/held.ts'
 import { ownerOfState } from './call/request-state.ts'
@@ -91,10 +90,10 @@ export function createTools(deps: {
     subscribe: (subscription) =>
       subscribe({ ...deps.call, ...deps, policy }, viewOf(subscription.admission), subscription),
     onListChanged: (admission, listener) => watchers.add(admission, listener),
-    announce: async (session, method, params) => {
-      await Promise.all(
-        house.servers().map(async ({ source }) => source.announce?.(session, method, withoutClaimedIdentity(params))),
-      )
+    announce: async (session, method, { level }) => {
+      // Nothing else of it goes on: it is to everybody, so no content rule could look at it.
+      const params = level === undefined ? {} : { level }
+      await Promise.all(house.servers().map(async ({ source }) => source.announce?.(session, method, params)))
     },
     endSession: async (key) => {
       await Promise.all(house.servers().map(({ source }) => source.endSession(key)))

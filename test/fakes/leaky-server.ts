@@ -5,6 +5,7 @@
 import {
   acceptedContent,
   inputRequired,
+  inputResponse,
   McpServer,
   ProtocolError,
   ResourceTemplate,
@@ -23,7 +24,7 @@ export const SECRET = 'AKIACANARYCANARY2345'
 const DISGUISED = SECRET.split('').join('\u200b')
 
 /** In the order of the tools below. */
-export const PLACES = 25
+export const PLACES = 29
 
 export async function startLeakyServer(options: { eras?: Eras } = {}): Promise<LeakyServer> {
   const received = createJournal<unknown>()
@@ -75,6 +76,11 @@ function build(received: Journal<unknown>): McpServer {
     received.add(answer)
     return { content: [{ type: 'text', text: `thanks for ${answer.name}, here is ${SECRET}` }] }
   })
+  mcp.registerTool('sample', {}, (ctx) => {
+    const sampled = inputResponse(ctx.mcpReq.inputResponses, 'what')
+    if (sampled.kind === 'sampling') return { content: [{ type: 'text', text: 'sampled' }] }
+    return inputRequired({ inputRequests: { what: inputRequired.createMessage(prompt()) } })
+  })
   mcp.registerTool('fail', {}, () => ({ content: [{ type: 'text', text: `no: ${SECRET}` }], isError: true }))
   mcp.registerTool('take', { inputSchema: z.object({ text: z.string() }) }, (args) => {
     received.add(args)
@@ -92,11 +98,14 @@ function build(received: Journal<unknown>): McpServer {
   const template = new ResourceTemplate('leaky://keys/{name}', { list: undefined, complete: { name: () => [SECRET] } })
   mcp.registerResource('keys', template, {}, ({ href }) => {
     received.add(href)
-    return { contents: [{ uri: href, text: 'read' }] }
+    return { contents: [{ uri: href, text: `read ${SECRET}` }] }
   })
   mcp.registerPrompt('write', { description: 'Writes.' }, () => ({
     description: `with ${SECRET}`,
-    messages: [{ role: 'user', content: { type: 'text', text: `use ${SECRET}` } }],
+    messages: [
+      { role: 'user', content: { type: 'text', text: `use ${SECRET}` } },
+      { role: 'user', content: { type: 'resource', resource: { uri: 'leaky://key', text: `and ${SECRET}` } } },
+    ],
   }))
   return mcp
 }
@@ -109,6 +118,11 @@ function contentOf() {
     { type: 'resource' as const, resource: { uri: `leaky://${SECRET}`, text: `embedded ${SECRET}` } },
     { type: 'resource_link' as const, uri: `https://a.example/${SECRET}`, name: SECRET, description: `see ${SECRET}` },
   ]
+}
+
+function prompt() {
+  const content = { type: 'text' as const, text: `what of ${SECRET}?` }
+  return { systemPrompt: `You know ${SECRET}.`, messages: [{ role: 'user' as const, content }], maxTokens: 10 }
 }
 
 function question() {

@@ -11,8 +11,10 @@ export async function hearAll(client: MatrixClient): Promise<string> {
   const answers = [
     told,
     await client.callTool('ask'),
+    await client.callTool('sample'),
     await client.callTool('fail'),
     await client.request('resources/read', { uri: 'leaky://key' }),
+    await client.request('resources/read', { uri: 'leaky://keys/mine' }),
     await client.request('resources/read', { uri: 'leaky://broken' }).catch((error: unknown) => failureOf(error)),
     await client.request('prompts/get', { name: 'write' }),
     await client.request('completion/complete', {

@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { callTool, openSession, post, textOf } from '../talk.ts'
-import { allList, callByRest, callsOf, connectAll, namesOf, outcomeOf } from './kit.ts'
-import { ATLASSIAN, GITHUB, type Enrolled, type Rig } from './rig.ts'
+import { allList, callByRest, callsOf, connectAll, findAgain, namesOf, newTrace, outcomeOf } from './kit.ts'
+import { ATLASSIAN, at, GITHUB, type Enrolled, type Rig } from './rig.ts'
 
 export function separation(rig: () => Rig): void {
   describe('1. two people, each with the tools of their own, on the same gateway', () => {
@@ -106,6 +106,20 @@ export function separation(rig: () => Rig): void {
       expect(texts.map((text) => text.includes('create_page was called'))).toEqual(texts.map(() => true))
       expect(texts.map((text) => text.includes('Unknown tool: \\"create_issue\\"'))).toEqual(texts.map(() => true))
       expect(callsOf(rig().github)).toBe(before)
+    })
+
+    test('it is logged that no rule allows it, and found by everything', async () => {
+      const traces = bob.lines.map(newTrace)
+      await Promise.all(
+        bob.lines.map((line, index) => callTool(line, 'create_issue', {}, { meta: at(traces, index).meta })),
+      )
+
+      const records = await Promise.all(traces.map(({ traceId }) => findAgain(rig(), traceId, 'NO rule allows it')))
+
+      const expected = { decision: 'denied', userId: 'bob', server: 'github', tool: 'create_issue' }
+      expect(records).toMatchObject(
+        records.map(() => ({ ...expected, extra: { rule: null, access: { effect: 'deny' } } })),
+      )
     })
 
     test('at the gateway, whatever the client does: he speaks in her session', async () => {
