@@ -1,15 +1,14 @@
 import type { Audit } from '#audit'
 import { newId, Problem, type Clock } from '#kernel'
-import { isDuplicate } from '#storage'
 import { audited } from '../audited.ts'
-import { BAD_ACCOUNT, BAD_GROUP, LAST_ADMIN, NO_SUCH_ACCOUNT, NO_SUCH_GROUP, USER_ID_TAKEN } from '../problems.ts'
+import { BAD_ACCOUNT, LAST_ADMIN, NO_SUCH_ACCOUNT, USER_ID_TAKEN } from '../problems.ts'
 import type { Directory } from '../principal.ts'
 import type { Actor } from '../schema.ts'
 import type { GroupStore } from './group-store.ts'
-import { NOBODY_NAMES, refuseNamed, type NamesOfGroups } from './renames.ts'
+import { groupVerbs, LOCAL } from './groups.ts'
+import type { NamesOfGroups } from './renames.ts'
 import {
   createAccountRequest,
-  groupName,
   updateAccountRequest,
   type Account,
   type AccountPage,
@@ -66,7 +65,7 @@ export type MembershipChange = {
 }
 export type GroupChange = { readonly name: string; readonly externalId: string | null }
 
-type Deps = {
+export type AccountsDeps = {
   readonly store: AccountStore
   readonly changes: ChangeStore
   readonly groups: GroupStore
@@ -77,12 +76,7 @@ type Deps = {
   readonly announce: (id: string) => Promise<void>
 }
 
-const MAX_GROUPS = 10_000
-/** Memberships that people of this house gave; those of an upstream source are replaced by it alone. */
-const LOCAL = 'local'
-
-export function createAccounts(deps: Deps): Accounts {
-  let names = NOBODY_NAMES
+export function createAccounts(deps: AccountsDeps): Accounts {
   return {
     create: (request, by, origin = { source: LOCAL }) => createAccount(deps, { request, origin }, by),
     get: (name) => getAccount(deps, name),
@@ -91,19 +85,12 @@ export function createAccounts(deps: Deps): Accounts {
     update: (name, change, by, said = {}) => updateAccount(deps, { name, change, by, said }),
     handOver: (name, source, by) => handOver(deps, { name, source }, by),
     remove: (name, by) => removeAccount(deps, name, by),
-    createGroup: (name, by, origin = { source: LOCAL }) => createGroup(deps, { name, origin }, by),
-    renameGroup: (name, change, by) => renameGroup(deps, { name, change, names }, by),
-    heedNames: (heeded) => void (names = heeded),
-    changeMembers: (change, by) => changeMembers(deps, change, by),
-    listGroups: () => deps.groups.listGroups(),
-    removeGroup: (name, by) => removeGroup(deps, name, by),
-    addMember: (group, name, by) => changeMember(deps, { group, name, by, verb: 'join' }),
-    removeMember: (group, name, by) => changeMember(deps, { group, name, by, verb: 'leave' }),
+    ...groupVerbs(deps, (name) => getAccount(deps, name)),
   }
 }
 
 async function createAccount(
-  deps: Deps,
+  deps: AccountsDeps,
   wish: { request: CreateAccountRequest; origin: Origin },
   by: Actor,
 ): Promise<Account> {
@@ -142,14 +129,14 @@ function taken(userId: string): Problem {
   return new Problem(USER_ID_TAKEN, `An account has or had the user id "${userId}"; choose another.`)
 }
 
-async function getAccount(deps: Deps, name: string): Promise<Account> {
+async function getAccount(deps: AccountsDeps, name: string): Promise<Account> {
   const found = await deps.store.find(name)
   if (found) return found
   const what = `There is no account "${name.slice(0, 256)}"; \`account list\` shows those there are.`
   throw new Problem(NO_SUCH_ACCOUNT, what)
 }
 
-async function listAccounts(deps: Deps, request: ListAccountsRequest): Promise<AccountPage> {
+async function listAccounts(deps: AccountsDeps, request: ListAccountsRequest): Promise<AccountPage> {
   const limit = Math.min(Math.max(request.limit ?? 100, 1), 1_000)
   const found = await deps.store.list({ after: request.cursor, limit: limit + 1 })
   const accounts = found.slice(0, limit)
@@ -157,7 +144,7 @@ async function listAccounts(deps: Deps, request: ListAccountsRequest): Promise<A
 }
 
 async function updateAccount(
-  deps: Deps,
+  deps: AccountsDeps,
   request: { name: string; change: UpdateAccountRequest; by: Actor; said: Omit<Origin, 'source'> },
 ): Promise<Account> {
   const parsed = updateAccountRequest.safeParse(request.change)
@@ -177,7 +164,7 @@ async function updateAccount(
   return after
 }
 
-async function handOver(deps: Deps, wish: { name: string; source: string }, by: Actor): Promise<Account> {
+async function handOver(deps: AccountsDeps, wish: { name: string; source: string }, by: Actor): Promise<Account> {
   const { source } = wish
   const before = await getAccount(deps, wish.name)
   if (before.kind === 'system') throw new Problem(BAD_ACCOUNT, 'A system account belongs to this house alone.')
@@ -201,7 +188,7 @@ function systemHasNoRole(userId: string): Problem {
   return new Problem(BAD_ACCOUNT, `"${userId}" is a system account, which has no role; policy alone authorizes it.`)
 }
 
-async function removeAccount(deps: Deps, name: string, by: Actor): Promise<void> {
+async function removeAccount(deps: AccountsDeps, name: string, by: Actor): Promise<void> {
   const account = await getAccount(deps, name)
   const { id, userId } = account
   if (account.role === 'admin' && account.isActive) refuseLastAdmin(deps, account)
@@ -211,7 +198,7 @@ async function removeAccount(deps: Deps, name: string, by: Actor): Promise<void>
   await deps.announce(id)
 }
 
-function refuseLastAdmin({ directory }: Deps, { id, userId }: Account): void {
+function refuseLastAdmin({ directory }: AccountsDeps, { id, userId }: Account): void {
   const isOther = directory()
     .all()
     .some((member) => member.role === 'admin' && member.isActive && member.accountId !== id)
@@ -220,92 +207,4 @@ function refuseLastAdmin({ directory }: Deps, { id, userId }: Account): void {
 
 function lastAdmin(userId: string): Problem {
   return new Problem(LAST_ADMIN, `"${userId}" is the last active admin; make another one first.`)
-}
-
-async function createGroup(deps: Deps, wish: { name: string; origin: Origin }, by: Actor): Promise<void> {
-  const { name, origin } = wish
-  await requireFreeName(deps, name)
-  if ((await deps.groups.countGroups()) >= MAX_GROUPS)
-    throw new Problem(BAD_GROUP, `There are ${MAX_GROUPS} groups already; remove one first.`)
-  const { source, externalId = null } = origin
-  const row = { id: newId('grp'), name, source, external_id: externalId, created_at: deps.clock.now() }
-  await audited(deps, { what: 'group.created', by, extra: { group: name, source } }, () =>
-    orTaken(name, deps.groups.insertGroup(row)),
-  )
-}
-
-async function requireFreeName(deps: Deps, name: string): Promise<void> {
-  if (!groupName.safeParse(name).success)
-    throw new Problem(BAD_GROUP, 'A group is named by 1 to 200 printable characters.')
-  if ((await deps.groups.findGroup(name)) !== undefined) throw groupTaken(name)
-}
-
-function groupTaken(name: string, cause?: unknown): Problem {
-  return new Problem(BAD_GROUP, `There is a group "${name}" already.`, { cause })
-}
-
-/** Somebody else may have taken the name in this very moment. */
-async function orTaken(name: string, store: Promise<void>): Promise<void> {
-  try {
-    await store
-  } catch (error) {
-    throw isDuplicate(error) ? groupTaken(name, error) : error
-  }
-}
-
-async function renameGroup(
-  deps: Deps,
-  wish: { name: string; change: GroupChange; names: NamesOfGroups },
-  by: Actor,
-): Promise<void> {
-  const { name, change, names } = wish
-  const { id } = await getGroup(deps, name)
-  const rename = { from: name, to: change.name }
-  const isOther = rename.from !== rename.to
-  if (isOther) await requireFreeName(deps, change.name)
-  if (isOther) refuseNamed(names, rename)
-  await audited(deps, { what: 'group.renamed', by, extra: { group: name, to: change.name } }, () =>
-    orTaken(
-      change.name,
-      deps.groups.renameGroup(id, { name: change.name, external_id: change.externalId }, async (tx) => {
-        if (isOther) await names.follow(tx, rename)
-      }),
-    ),
-  )
-  await Promise.all([deps.announce(id), ...(isOther ? [names.announce()] : [])])
-}
-
-async function changeMembers(deps: Deps, change: MembershipChange, by: Actor): Promise<void> {
-  const { group, source } = change
-  const record = (what: 'group.joined' | 'group.left', account: string, store: () => Promise<void>) =>
-    audited(deps, { what, by, extra: { group: group.name, account, source } }, store)
-  for (const id of change.join) await record('group.joined', id, () => deps.groups.join(group.id, id, source))
-  for (const id of change.leave) await record('group.left', id, () => deps.groups.leave(group.id, id, source))
-  if (change.join.length + change.leave.length > 0) await deps.announce(group.id)
-}
-
-async function getGroup(deps: Deps, name: string): Promise<{ id: string }> {
-  const found = await deps.groups.findGroup(name)
-  if (found) return found
-  const what = `There is no group "${name.slice(0, 200)}"; \`group list\` shows those there are.`
-  throw new Problem(NO_SUCH_GROUP, what)
-}
-
-async function removeGroup(deps: Deps, name: string, by: Actor): Promise<void> {
-  const { id } = await getGroup(deps, name)
-  await audited(deps, { what: 'group.removed', by, extra: { group: name } }, () => deps.groups.removeGroup(id))
-  await deps.announce(id)
-}
-
-async function changeMember(
-  deps: Deps,
-  request: { group: string; name: string; by: Actor; verb: 'join' | 'leave' },
-): Promise<Account> {
-  const { group, name, by, verb } = request
-  const { id: groupId } = await getGroup(deps, group)
-  const { id, userId } = await getAccount(deps, name)
-  const what = verb === 'join' ? 'group.joined' : 'group.left'
-  await audited(deps, { what, by, extra: { group, account: id, userId } }, () => deps.groups[verb](groupId, id, LOCAL))
-  await deps.announce(id)
-  return getAccount(deps, id)
 }
