@@ -12,6 +12,7 @@
 export { createIdentity, type Identity } from './service.ts'
 export type { Authentication } from './keyring.ts'
 export type { ApiKey } from './schema.ts'
+export { expiresSoon } from './expiry.ts'
 export { ensureAdminToken, type AdminToken } from './admin-token.ts'
 export type { Directory, Member, Principal, Role } from './principal.ts'
 export { isUserId } from './user-id.ts'

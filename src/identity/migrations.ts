@@ -37,6 +37,12 @@ export const IDENTITY_MIGRATIONS: Migrations = {
     },
   },
   ...FACTOR_MIGRATIONS,
+  '2026-11-26_identity_key_expiry': {
+    async up(db) {
+      await sql`alter table identity_key add column warned_at bigint`.execute(db)
+      await sql`create index identity_key_expiry on identity_key (expires_at)`.execute(db)
+    },
+  },
   '2026-11-25_identity_scim': {
     async up(db) {
       await sql`alter table identity_account add column given_name text`.execute(db)

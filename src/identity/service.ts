@@ -18,6 +18,7 @@ import { audited } from './audited.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { createFactors, type Factors } from './factors/service.ts'
 import { createPasswordStore } from './factors/store.ts'
+import { openKeyExpiry, type KeyExpiry } from './expiry.ts'
 import { hashKey, mintKey } from './key-text.ts'
 import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
 import { LastUse } from './last-use.ts'
@@ -74,6 +75,7 @@ export type Identity = {
   authenticate(credentials: Credentials): Authentication
   /** Who may use the admin API: the admin token of this machine, or a key with the role "admin". */
   authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
+  readonly expiry: KeyExpiry
   /** Stores what is still in memory only: when keys were last used. */
   settle(): Promise<void>
   close(): Promise<void>
@@ -109,7 +111,8 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   const announce = (id: string): Promise<void> => live.announce(id)
   const changes = createChangeStore(deps.storage)
   const people = createAccounts({ ...deps, store: accounts, changes, groups, directory, announce })
-  const sweep = sweepOften(() => guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS))
+  const expiry = await openKeyExpiry({ ...deps, store })
+  const sweep = sweepOften(() => Promise.all([guesses.sweep(deps.clock.now() - LONGEST_MEMORY_MS), expiry.warn()]))
   return {
     createKey: (request, by) => createKey(parts, request, by),
     listKeys: (request = {}) => listKeys(parts, request),
@@ -134,6 +137,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
       deps.adminToken?.matches(credentials.authorization)
         ? { ok: true, keyId: null, userId: null }
         : live.current.keyring.authenticateAdmin(credentials),
+    expiry,
     settle: () => lastUse.flush(),
     close: async () => {
       clearInterval(sweep)
@@ -143,7 +147,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   }
 }
 
-function sweepOften(sweep: () => Promise<void>): NodeJS.Timeout {
+function sweepOften(sweep: () => Promise<unknown>): NodeJS.Timeout {
   // What is missed now is removed by the next one.
   return setInterval(() => void sweep().catch(() => {}), SWEEP_EVERY_MS).unref()
 }

@@ -1,3 +1,4 @@
+import type { Kysely } from 'kysely'
 import * as z from 'zod'
 import type { Storage } from '#storage'
 import type { HashedKey } from './keyring.ts'
@@ -14,6 +15,8 @@ type KeyRow = {
   expires_at: number | null
   revoked_at: number | null
   last_used_at: number | null
+  /** When it was told that this key ends soon. */
+  warned_at: number | null
 }
 type IdentityTables = { identity_key: KeyRow }
 
@@ -62,6 +65,7 @@ export function createIdentityStore(storage: Storage) {
         .execute()
       return rows.map((row) => ({ hash: row.hash, key: toKey(row) }))
     },
+    ...createExpiryStore(db),
     saveLastUse: (uses: ReadonlyMap<string, number>): Promise<void> =>
       db.transaction().execute(async (tx) => {
         // In the order of ids, so that two replicas that save at once never wait for each other in a circle.
@@ -73,6 +77,33 @@ export function createIdentityStore(storage: Storage) {
             .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<', at)]))
             .execute()
       }),
+  }
+}
+
+function createExpiryStore(db: Kysely<IdentityTables>) {
+  return {
+    /** Keys that count now and end by then, first those that end first. */
+    endingBy: async (then: number, { now, limit }: { now: number; limit: number }): Promise<ApiKey[]> => {
+      const rows = await db
+        .selectFrom('identity_key')
+        .selectAll()
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', now)
+        .where('expires_at', '<=', then)
+        .orderBy('expires_at')
+        .limit(limit)
+        .execute()
+      return rows.map(toKey)
+    },
+    /** True for the first. */
+    markWarned: async (id: string, at: number): Promise<boolean> => {
+      const mark = db
+        .updateTable('identity_key')
+        .set({ warned_at: at })
+        .where('id', '=', id)
+        .where('warned_at', 'is', null)
+      return (await mark.executeTakeFirst()).numUpdatedRows > 0n
+    },
   }
 }
 
@@ -88,6 +119,7 @@ function toRow(hash: string, key: ApiKey): KeyRow {
     expires_at: key.expiresAt,
     revoked_at: key.revokedAt,
     last_used_at: key.lastUsedAt,
+    warned_at: null,
   }
 }
 

@@ -13,11 +13,12 @@ const USAGE: Readonly<Record<keyof SourceUsage, WatchedGauge>> = {
 /** Lets the metrics read what the house holds right now, whenever somebody looks. */
 export function watchHouse(
   metrics: Metrics,
-  { house, audit, face }: Pick<Gatehouse, 'house' | 'audit'> & { face: GatewayFace },
+  { house, audit, identity, face }: Pick<Gatehouse, 'house' | 'audit' | 'identity'> & { face: GatewayFace },
 ): void {
   metrics.watch('client-sessions', () => face.sessions().count)
   metrics.watch('audit-queue', () => audit.state().waiting)
   metrics.watch('audit-unforwarded', () => audit.state().unforwarded)
+  metrics.watch('keys-ending-soon', () => identity.expiry.count())
   for (const kind of ['sessions', 'parkedCalls', 'processes', 'subscriptions'] as const) {
     metrics.watch(USAGE[kind], () => house.servers().reduce((sum, { source }) => sum + source.usage()[kind], 0))
   }

@@ -19,6 +19,7 @@ export type WatchedGauge =
   | 'approvals-pending'
   | 'audit-queue'
   | 'audit-unforwarded'
+  | 'keys-ending-soon'
 
 /** The house's numbers. The number of series is bounded: tools and users are never labels, names beyond a cap count as `other`. */
 export type Metrics = {
@@ -236,6 +237,7 @@ const WATCHED: Readonly<Record<WatchedGauge, { name: string; help: string }>> = 
   'approvals-waiting': { name: 'gatehouse_approvals_waiting_calls', help: 'Calls that wait here for an approval.' },
   'approvals-pending': { name: 'gatehouse_approvals_pending', help: 'Approvals that nobody has answered yet.' },
   'audit-queue': { name: 'gatehouse_audit_queue', help: 'Audit records that wait to be made durable.' },
+  'keys-ending-soon': { name: 'gatehouse_keys_ending_soon', help: 'API keys that end within thirty days.' },
   'audit-unforwarded': { name: 'gatehouse_audit_unforwarded', help: 'Audit records that wait for the collector.' },
 }
 

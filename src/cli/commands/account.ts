@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Role } from '#identity'
+import { expiresSoon, type Role } from '#identity'
 import { UsageError } from '../failure.ts'
 import { configOf, dataDirOf, runningHouse, withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
@@ -7,6 +7,7 @@ import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
 import { printEither } from '../words/print.ts'
 import { plain, table } from '../words/table.ts'
 import { parseExpiry, relative } from '../words/times.ts'
+import { allKeys } from './key.ts'
 
 type Account = Awaited<ReturnType<Api['showAccount']>>
 
@@ -129,15 +130,18 @@ async function listAccounts(terminal: Terminal, options: DataOptions): Promise<v
       if (next === null) break
       cursor = next
     }
-    const rows = accounts.map(({ userId, kind, role, groups, isActive, name }) => [
+    const now = terminal.now()
+    const ending = new Set((await allKeys(api)).flatMap((key) => (expiresSoon(key, now) ? (key.userId ?? []) : [])))
+    const listed = accounts.map((account) => ({ ...account, expiresSoon: ending.has(account.userId) }))
+    const rows = listed.map(({ userId, kind, role, groups, isActive, name, ...account }) => [
       userId,
       role ?? kind,
-      isActive ? 'active' : 'inactive',
+      `${isActive ? 'active' : 'inactive'}${account.expiresSoon ? ', a key ends soon' : ''}`,
       groups.join(','),
       name ?? '',
     ])
     const text = table(['user', 'role', 'state', 'groups', 'name'], rows, terminal.columns)
-    printEither(terminal, options, { json: { accounts }, text: rows.length > 0 ? text : 'No accounts yet.\n' })
+    printEither(terminal, options, { json: { accounts: listed }, text: rows.length > 0 ? text : 'No accounts yet.\n' })
   })
 }
 

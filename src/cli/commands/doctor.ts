@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { CONFIG_MISSING_REFERENCE } from '#config'
+import { expiresSoon } from '#identity'
 import { isProblem } from '#kernel'
 import { whyNoPort, type GatehouseConfig } from '#main'
 import { describeFailure } from '../failure.ts'
@@ -9,6 +10,8 @@ import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
 import { count, printEither } from '../words/print.ts'
 import { plain } from '../words/table.ts'
+import { relative } from '../words/times.ts'
+import { allKeys } from './key.ts'
 import { checkGuard, probeAll, type Finding, type ServerInfo } from './boundary.ts'
 
 export function addDoctor(program: Command, verb: Verb): void {
@@ -99,6 +102,7 @@ async function checkHouse(terminal: Terminal, options: DoctorOptions): Promise<F
     ...(await checkServers(api, options.probe === true ? terminal : null)),
     ...(await checkHooks(api)),
     ...(await checkGateways(api)),
+    ...(await checkKeys(api, terminal.now())),
     await checkAudit(api),
   ]
 }
@@ -159,6 +163,16 @@ async function checkGateways(api: Api): Promise<Finding[]> {
     if (toolCount > 0) return { level: 'ok', what, detail: shows }
     return { level: 'warn', what, detail: 'shows no tools', advice: 'Compare its patterns with the servers above.' }
   })
+}
+
+async function checkKeys(api: Api, now: number): Promise<Finding[]> {
+  const keys = await allKeys(api)
+  return keys
+    .filter((key) => expiresSoon(key, now))
+    .map(({ id, userId, expiresAt }): Finding => {
+      const detail = `${userId === null ? '' : `of ${userId}, `}ends ${relative(expiresAt, now)}`
+      return { level: 'warn', what: `key ${id}`, detail, advice: 'Make the next one, and revoke this one then.' }
+    })
 }
 
 async function checkAudit(api: Api): Promise<Finding> {

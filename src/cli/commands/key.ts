@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ApiKey } from '#identity'
+import { expiresSoon, type ApiKey } from '#identity'
 import { UsageError } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
@@ -106,7 +106,7 @@ async function listKeys(terminal: Terminal, options: DataOptions & { user?: stri
 
 const MAX_PAGES = 100
 
-async function allKeys(api: Api, user: string | undefined): Promise<ApiKey[]> {
+export async function allKeys(api: Api, user?: string): Promise<ApiKey[]> {
   const keys: ApiKey[] = []
   let cursor: string | undefined
   for (let page = 0; page < MAX_PAGES; page++) {
@@ -121,7 +121,8 @@ async function allKeys(api: Api, user: string | undefined): Promise<ApiKey[]> {
 function stateOf(key: ApiKey, now: number): string {
   if (key.revokedAt !== null) return `revoked ${relative(key.revokedAt, now)}`
   if (key.expiresAt === null) return 'valid'
-  return key.expiresAt <= now ? `expired ${relative(key.expiresAt, now)}` : `ends ${relative(key.expiresAt, now)}`
+  if (key.expiresAt <= now) return `expired ${relative(key.expiresAt, now)}`
+  return `ends ${relative(key.expiresAt, now)}${expiresSoon(key, now) ? ' (soon)' : ''}`
 }
 
 type RevokeOptions = DataOptions & { user?: string }
