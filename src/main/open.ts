@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '#kernel'
 import { KeyRing, OAUTH_MIGRATIONS, type Oauth } from '#oauth'
 import { createHooks, createPolicy, POLICY_MIGRATIONS, readPolicyFiles, type Hooks, type PolicyRoom } from '#policy'
 import { openSignIn, SIGNIN_MIGRATIONS, type SignIn } from '#signin'
-import { openStorage, type Storage, type StorageLog } from '#storage'
+import { openStorage, type Storage } from '#storage'
 import { createMetrics, type Log, type Metrics } from '#telemetry'
 import {
   createBuckets,
@@ -100,7 +100,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const { config, dataDir, log, clock = systemClock, timing } = options
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const { url, durability } = config.storage
-  const storage = await openStorage({ url, dataDir, durability, migrations: MIGRATIONS, clock, log: storageLog(log) })
+  const storage = await openStorageOf({ url, dataDir, durability, migrations: MIGRATIONS, clock, log })
   opened.defer(() => storage.close())
   const ground = { storage, clock, log, dataDir, metrics: createMetrics() }
   const audit = await createAudit({ ...ground, options: auditOptions(config), collector: collectorOf(config, log) })
@@ -340,9 +340,18 @@ function declaredIn({ servers, gateways }: GatehouseConfig): Declared {
   return { servers, gateways }
 }
 
-function storageLog(log: Log): StorageLog {
-  return (event) => {
-    if (event.kind === 'migrated') log.info({ migration: event.key }, 'the database was brought up to date')
-    else log.warn(event, 'storage')
-  }
+/** A new database has some thirty migrations: they are counted in one line, and named at the level debug. */
+async function openStorageOf(options: Omit<Parameters<typeof openStorage>[0], 'log'> & { log: Log }): Promise<Storage> {
+  const { log } = options
+  let migrated = 0
+  const storage = await openStorage({
+    ...options,
+    log: (event) => {
+      if (event.kind !== 'migrated') return log.warn(event, 'storage')
+      migrated += 1
+      log.debug({ migration: event.key }, 'a migration was run')
+    },
+  })
+  if (migrated > 0) log.info({ migrations: migrated }, 'the database was brought up to date')
+  return storage
 }

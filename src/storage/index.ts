@@ -20,7 +20,7 @@
  * Tests of other rooms use `testing.ts`, which opens a fresh database of each engine.
  */
 export type { ChangeBus, Migrations, SharedTransaction, Storage, StoredValue } from './contract.ts'
-export type { StorageEvent, StorageLog } from './engine.ts'
+export type { StorageEvent } from './engine.ts'
 export { InStep } from './in-step.ts'
 export { openStorage } from './open.ts'
 export { restoreStorage } from './restore.ts'

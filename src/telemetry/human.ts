@@ -10,7 +10,8 @@ export function humanLine(line: string): string {
   const { time, level, msg, ...rest } = fields
   const clock = typeof time === 'string' ? time.slice(11, 23) : ''
   const text = typeof msg === 'string' ? printable(msg) : ''
-  const members = Object.entries(rest).map(([name, value]) => `${DIM}${printable(name)}=${OFF}${short(value)}`)
+  const said = Object.entries(rest).filter(([, value]) => value !== '' && value !== null)
+  const members = said.map(([name, value]) => `${DIM}${printable(name)}=${OFF}${short(value)}`)
   return `${[`${DIM}${clock}${OFF}`, coloured(String(level)), text, ...members].filter((part) => part !== '').join(' ')}\n`
 }
 

@@ -1,6 +1,11 @@
-import { afterEach, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { stdioCommand } from '../fakes/stdio-programs.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
+
+/** What a start waits for, and what it says. */
 
 let house: TestHouse
 afterEach(() => house.close())
@@ -36,4 +41,20 @@ test('a program that hangs at its start is called unreachable when its time is o
 
   expect(performance.now() - startedAt).toBeLessThan(5_000)
   expect(house.gatehouse.house.server('program')?.health()).toMatchObject({ state: 'unreachable' })
+})
+
+test('the first start says in one line that the database is new, and the second nothing of it', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-first-start-'))
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
+  const first = await startHouse({ toml: '', dataDir })
+  await first.close()
+  house = await startHouse({ toml: '', dataDir })
+
+  const of = ({ logs }: TestHouse, level: string) =>
+    logs.filter((line) => /migration/.test(line) && line.includes(`"level":"${level}"`))
+
+  expect(of(first, 'info')).toHaveLength(1)
+  expect(of(first, 'info')[0]).toContain(`"migrations":${of(first, 'debug').length}`)
+  expect(of(first, 'debug').length).toBeGreaterThan(20)
+  expect([...of(house, 'info'), ...of(house, 'debug')]).toEqual([])
 })

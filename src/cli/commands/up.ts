@@ -68,7 +68,7 @@ async function offerFirstAdmin(terminal: Terminal, house: RunningGatehouse): Pro
     (await passwords.has(accountId)) || (await factors.list(accountId)).passkeys.length > 0
   const link = await links.forFirstAdmin(canSignIn)
   if (link === null) return
-  terminal.out(`Nobody can sign in as an admin yet. Set up "${link.userId}" within a day; the link works once:\n`)
+  terminal.out(`\nNobody can sign in as an admin yet. Set up "${link.userId}" within a day; the link works once:\n`)
   terminal.out(`  ${house.publicUrl}/setup/${link.token}\n`)
 }
 

@@ -34,9 +34,8 @@ export function laterWelcome(place: Place): string {
     place.slug === undefined
       ? ['No gateway yet:   ./gatehouse gateway add SLUG --tools "SERVER/*"']
       : ['Connect a client: ./gatehouse connect']
-  return [...head(place), ...next, `A new key:        ./gatehouse key create --gateway ${slug} --user YOU`, ''].join(
-    '\n',
-  )
+  const key = `A new key:        ./gatehouse key create --gateway ${slug} --user YOU`
+  return [...head(place), '', ...next, key, ''].join('\n')
 }
 
 function head(place: Place): string[] {
