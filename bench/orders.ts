@@ -9,7 +9,10 @@ const message = z.object({ id: z.number(), order: z.string(), given: z.unknown()
 export function takeOrders(orders: Orders, close: () => Promise<void> = async () => {}): void {
   const all: Orders = { ready: () => null, usage: readUsage, ...orders }
   process.on('message', (sent) => void answer(all, message.parse(sent)))
-  process.on('disconnect', () => void close().finally(() => process.exit()))
+  const leave = (): void => void close().finally(() => process.exit())
+  process.on('disconnect', leave)
+  // The parent may have given up while this was starting.
+  if (!process.connected) leave()
 }
 
 /** What the parent gave on the command line. */

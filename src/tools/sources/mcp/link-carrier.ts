@@ -7,13 +7,15 @@ import type { ModernCarrier, ModernRequest } from './modern/carrier.ts'
 export type Line = { readonly link: Link; readonly requests: LinkRequests }
 
 /** Links as a carrier; `lineFor` gives the one to use for a caller, or for ourselves. */
-export function createLinkCarrier(lineFor: (session: CallerSession | undefined) => Promise<Line>): ModernCarrier {
+export function createLinkCarrier(
+  lineFor: (session: CallerSession | undefined, signal: AbortSignal) => Promise<Line>,
+): ModernCarrier {
   return {
     request: async (request) => {
-      const { link, requests } = await lineFor(request.session)
+      const { link, requests } = await lineFor(request.session, request.signal)
       using _underWay = requests.add(request)
-      const { method, params, signal, identity } = request
-      const response = await link.request({ method, params, signal, identity })
+      const { method, params, signal, identity, maxBytes } = request
+      const response = await link.request({ method, params, signal, identity, maxBytes })
       if ('error' in response) return { kind: 'error', id: null, error: response.error }
       const { result, isError } = response
       return { kind: 'result', id: 0, result, isError, resultType: stringAt(result.value(), 'resultType') }
@@ -30,6 +32,8 @@ export class LinkRequests {
   /** Listeners that the server has not acknowledged yet, in the order in which they asked. */
   readonly #waiting = new Set<ModernRequest>()
 
+  onIdle: (() => void) | undefined
+
   get size(): number {
     return this.#calls.size + this.#listeners.size
   }
@@ -43,6 +47,7 @@ export class LinkRequests {
       [Symbol.dispose]: () => {
         requests.delete(request)
         this.#waiting.delete(request)
+        if (this.size === 0) this.onIdle?.()
       },
     }
   }

@@ -28,10 +28,22 @@ export type LinkRequest = {
   readonly method: string
   readonly params: JsonObject
   readonly signal: AbortSignal
+  /** Most bytes of its answer, below what the link takes of any: what is over them is not kept. */
+  readonly maxBytes?: number | undefined
   /** For whom it is made; what nobody asked for is ours, or that of the link's own caller. */
   readonly identity?: Identify | undefined
   /** The JSON-RPC id is the link's own business; the progress token, if any, is already in `params._meta`. */
   onMessage?(message: ServerMessage): void
+}
+
+/** The most that an answer may have which is the answer to any of these; without them there is no such limit. */
+export function mostBytes(waiting: Iterable<{ readonly maxBytes: number }>): number {
+  let most = 0
+  for (const { maxBytes } of waiting) {
+    if (maxBytes === Infinity) return Infinity
+    most = Math.max(most, maxBytes)
+  }
+  return most || Infinity
 }
 
 export type LinkResponse = { readonly result: Payload; readonly isError: boolean } | { readonly error: RpcError }

@@ -1,11 +1,12 @@
-import { isJsonObject, type JsonObject } from '#kernel'
+import { isJsonObject, isProblem, type JsonObject, type Problem } from '#kernel'
 import { LIST_LIMITS, listsTooMuch } from '../../list-limits.ts'
+import { TOO_LARGE } from '../../problems.ts'
 import type { Payload } from '../../payload.ts'
 import type { Definition, Offer, RpcError } from '../../source.ts'
 import { objectAt, stringAt } from './json.ts'
 import { brokenReply } from './reasons.ts'
 
-/** Asks for one page. */
+/** Asks for one page, of which no more than `LIST_LIMITS.pageBytes` are read. */
 export type ListPage = (method: string, params: JsonObject) => Promise<{ readonly result: Payload } | RpcError>
 
 export type Lists = Pick<Offer, 'tools' | 'resources' | 'templates' | 'prompts'>
@@ -39,7 +40,9 @@ async function listOne(list: {
   do {
     budget.pages -= 1
     if (budget.pages < 0) throw listsTooMuch(server, `${LIST_LIMITS.pages} pages`)
-    const page = await list.page(method, cursor === undefined ? {} : { cursor })
+    const page = await list.page(method, cursor === undefined ? {} : { cursor }).catch((error: unknown) => {
+      throw isProblem(error, TOO_LARGE) ? tooLargeAPage(server) : error
+    })
     if ('code' in page) {
       if (page.code === METHOD_NOT_FOUND) return found
       throw brokenReply(server, `answered ${method} with error ${page.code}: ${String(page.message).slice(0, 200)}`)
@@ -55,10 +58,14 @@ async function listOne(list: {
   return found
 }
 
-/** A page that is too large is never parsed. */
+function tooLargeAPage(server: string): Problem {
+  return listsTooMuch(server, `${LIST_LIMITS.pageBytes} bytes on one page`)
+}
+
+/** A page that is too large is never parsed, and mostly was not even read to its end. */
 function parsePage(server: string, page: Payload, budget: Budget): JsonObject {
   const size = page.bytes().length
-  if (size > LIST_LIMITS.pageBytes) throw listsTooMuch(server, `${LIST_LIMITS.pageBytes} bytes on one page`)
+  if (size > LIST_LIMITS.pageBytes) throw tooLargeAPage(server)
   budget.bytes -= size
   if (budget.bytes < 0) throw listsTooMuch(server, `${LIST_LIMITS.bytes} bytes`)
   return page.value()

@@ -52,7 +52,9 @@ export function createStdioSource(parts: StdioParts, deps: SourceDeps): Source {
         })
       }
       const lines = new Pool<PooledLine>(config.name, limits)
-      const carrier = createLinkCarrier((session) => lineFor({ config, lines, placing, openLink, session }))
+      const carrier = createLinkCarrier((session, signal) =>
+        lineFor({ config, lines, placing, openLink, session, signal }),
+      )
       const processes = () => lines.size
       // A listening process never falls idle, so only one that all share is kept for that.
       const listensToLists = config.isolation === 'shared'
@@ -153,6 +155,10 @@ class PooledLine implements Line {
     return this.requests.size === 0
   }
 
+  set onIdle(tell: (() => void) | undefined) {
+    this.requests.onIdle = tell
+  }
+
   end(): Promise<void> {
     return this.link.close()
   }
@@ -164,14 +170,16 @@ function lineFor(wanted: {
   placing: Placing
   openLink: OpenLink
   session: CallerSession | undefined
+  signal: AbortSignal
 }): Promise<Line> {
   const { config, lines, placing, openLink, session } = wanted
   const key = session === undefined ? placing.probeKey : placing.place(session, () => lines.conversations())
   const owner = session === undefined ? undefined : placing.ownerOf(session)
-  return lines.acquire({ key, owner }, async () => {
+  const open = async (): Promise<PooledLine> => {
     const requests = new LinkRequests()
     const signal = deadline(config.name, config.start_timeout_ms)
     const link = await openLink({ key, signal, events: { message: (message) => requests.receive(message) } })
     return new PooledLine(key, link, requests)
-  })
+  }
+  return lines.acquire({ key, owner }, open, wanted.signal)
 }

@@ -42,6 +42,7 @@ type Exchange = {
   readonly headers?: Readonly<Record<string, string>>
   readonly identity?: Identify | undefined
   readonly body?: string
+  readonly maxBytes?: number
 }
 
 /** The routes of one worker. Nothing is asked until a verb is used. */
@@ -56,9 +57,13 @@ export function createWire(server: ServerOf<WorkerServerConfig>, deps: SourceDep
       if (status !== 'ok') throw new Problem(UNREACHABLE, `The worker ${config.name} says it is not well: "${status}".`)
     },
     tools: async (signal) => {
-      const response = await exchange({ method: 'GET', path: '/tools', signal, timeoutMs: config.timeout_ms })
+      const tooMuch = (): Problem => listsTooMuch(config.name, `${LIST_LIMITS.bytes} bytes`)
+      const wanted = { method: 'GET', path: '/tools', signal, timeoutMs: config.timeout_ms } as const
+      const response = await exchange({ ...wanted, maxBytes: LIST_LIMITS.bytes }).catch((error: unknown) => {
+        throw isProblem(error, TOO_LARGE) ? tooMuch() : error
+      })
       expectOk(config, response)
-      if (response.body.length > LIST_LIMITS.bytes) throw listsTooMuch(config.name, `${LIST_LIMITS.bytes} bytes`)
+      if (response.body.length > LIST_LIMITS.bytes) throw tooMuch()
       const tools = readJson(config, response)
       if (!Array.isArray(tools)) throw brokenReply(config, 'its tools are not a JSON array')
       if (tools.length > LIST_LIMITS.items) throw listsTooMuch(config.name, `${LIST_LIMITS.items} definitions`)
@@ -103,6 +108,7 @@ function createExchange(
     timeoutMs,
     headers,
     body,
+    maxBytes = Infinity,
     identity = own,
   }: Exchange): Promise<EgressResponse> => {
     const isOpen = path === '/health' || config.secret === '' // a probe comes without one
@@ -117,7 +123,7 @@ function createExchange(
         credentials,
         ...(body === undefined ? {} : { body }),
         signal: AbortSignal.any([signal, deadline]),
-        maxBytes: config.max_result_bytes,
+        maxBytes: Math.min(config.max_result_bytes, maxBytes),
         idleTimeoutMs: timeoutMs + 1_000,
       })
     } catch (error) {

@@ -24,6 +24,7 @@ const OUTSIDE_ASK_MS = 600_000
  */
 export class Conversation {
   readonly key: string
+  onIdle: (() => void) | undefined
   readonly #server: string
   readonly #log: Log
   readonly #onListChanged: () => void
@@ -219,7 +220,16 @@ export class Conversation {
 
   #carry(live: LiveCall, request: Promise<LinkResponse>): void {
     this.#calls.push(live)
-    live.carry(request.finally(() => this.#calls.splice(this.#calls.indexOf(live), 1)))
+    live.carry(
+      request.finally(() => {
+        this.#calls.splice(this.#calls.indexOf(live), 1)
+        this.#mayBeIdle()
+      }),
+    )
+  }
+
+  #mayBeIdle(): void {
+    if (this.isIdle) this.onIdle?.()
   }
 
   #request(
@@ -260,6 +270,7 @@ export class Conversation {
     if (followers?.delete(follower) !== true) return 'unknown'
     if (followers.size > 0) return 'others-follow'
     this.#followers.delete(follower.uri)
+    this.#mayBeIdle()
     return 'last'
   }
 

@@ -88,7 +88,7 @@ class HttpLink implements Link {
   }
 
   #post(id: number, request: LinkRequest): Promise<PostEnd> {
-    const { method, params, signal, identity = this.#identity } = request
+    const { method, params, signal, maxBytes, identity = this.#identity } = request
     const session = this.#session
     return postAndResume(this.#wire, {
       id,
@@ -98,6 +98,7 @@ class HttpLink implements Link {
       },
       body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
       signal,
+      maxBytes,
       onMessage: (message) => {
         const received = toServerMessage(message)
         if (received !== undefined) request.onMessage?.(received)

@@ -1,12 +1,13 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { Problem } from '#kernel'
-import { OVERLOADED } from '../../../problems.ts'
+import { CANCELLED, OVERLOADED } from '../../../problems.ts'
 import { shareOf } from '../../../slots.ts'
 
 /** What a pool holds: something with a life of its own that can be ended. */
 export type Pooled = {
   readonly key: string
   readonly isIdle: boolean
+  /** Set by the pool: to be called when it falls idle. */
+  onIdle?: (() => void) | undefined
   readonly closed: Promise<string>
   end(): Promise<void>
 }
@@ -28,11 +29,18 @@ export type PoolLimits = {
   readonly waitMs?: number
 }
 
-const WAIT_MS = { longest: 2_000, look: 20 } as const
+const WAIT_MS = 2_000
+/** Who waits holds a request of a client; more than these are refused at once. */
+const MAX_WAITING = 1_000
+/** A session whose caller went away before using it falls idle unheard: that is looked for while somebody waits. */
+const LOOK_MS = 500
+
+type Waiter = { readonly place: Place; enter(): void; refuse(problem: Problem): void }
 
 /**
  * The upstream sessions of one server, one per key, opened at the first use. A session that nobody uses is closed
  * after a while, or at once when another needs its place; one that is in use never is, so a newcomer may have to wait.
+ * Places are given away in the order of coming, those who hold the fewest first.
  * No user can fill a pool alone: with many sessions or many sets of capabilities they still have one user's share.
  */
 export class Pool<Held extends Pooled> {
@@ -42,8 +50,12 @@ export class Pool<Held extends Pooled> {
   readonly #slots = new Map<string, Slot<Held>>()
   /** Sessions on their way out: they hold their place until they are gone, so a program never has one too many. */
   #leaving = 0
-  /** Owners who wait for a place, once for each wait. */
-  readonly #waiting: (string | undefined)[] = []
+  /** Places that each owner holds; counted, because there may be thousands and everybody who comes asks. */
+  readonly #held = new Map<string, number>()
+  /** In the order of coming. */
+  readonly #line: Waiter[] = []
+  #isLettingIn = false
+  #look: NodeJS.Timeout | undefined
   #sweep: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -64,13 +76,13 @@ export class Pool<Held extends Pooled> {
     return this.#slots.get(key)?.conversation
   }
 
+  get waiting(): number {
+    return this.#line.length
+  }
+
   /** The conversation of this place; all who ask while it is being opened get the same one. */
-  async acquire(place: Place, open: () => Promise<Held>): Promise<Held> {
-    const { key } = place
-    if (!this.#hasPlaceFor(place)) await this.#placeFor(place)
-    const slot = this.#slots.get(key) ?? this.#add(place, open)
-    slot.lastUsedAt = performance.now()
-    return slot.conversation ?? slot.opening
+  async acquire(place: Place, open: () => Promise<Held>, signal?: AbortSignal): Promise<Held> {
+    return this.#hasPlaceFor(place) ? this.#take(place, open) : this.#wait(place, open, signal)
   }
 
   /** Takes it out, if it is still the one that is held; whoever asks next opens a new one. */
@@ -85,19 +97,29 @@ export class Pool<Held extends Pooled> {
     this.#leaving += 1
     await slot.opening.then((conversation) => conversation.end()).catch(() => undefined)
     this.#leaving -= 1
+    this.#letInSoon()
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
+    for (const waiter of this.#line.slice()) waiter.refuse(this.#isFull(waiter.place))
     await Promise.all([...this.#slots.keys()].map((key) => this.end(key)))
+  }
+
+  #take(place: Place, open: () => Promise<Held>): Promise<Held> {
+    const slot = this.#slots.get(place.key) ?? this.#add(place, open)
+    slot.lastUsedAt = performance.now()
+    return slot.conversation === undefined ? slot.opening : Promise.resolve(slot.conversation)
   }
 
   #add({ key, owner }: Place, open: () => Promise<Held>): Slot<Held> {
     const slot: Slot<Held> = { opening: open(), owner, conversation: undefined, lastUsedAt: 0 }
     this.#slots.set(key, slot)
+    if (owner !== undefined) this.#held.set(owner, this.#heldBy(owner) + 1)
     slot.opening.then(
       (conversation) => {
         slot.conversation = conversation
+        conversation.onIdle = () => this.#letInSoon()
         void conversation.closed.then(() => this.drop(conversation))
       },
       () => {
@@ -135,27 +157,87 @@ export class Pool<Held extends Pooled> {
   }
 
   #heldBy(owner: string): number {
-    return this.#slots.values().reduce((sum, slot) => (slot.owner === owner ? sum + 1 : sum), 0)
+    return this.#held.get(owner) ?? 0
   }
 
   #shareOf(owner: string): number {
-    const isOther = (other: string | undefined): boolean => other !== undefined && other !== owner
-    const hasOthers = this.#waiting.some(isOther) || this.#slots.values().some((slot) => isOther(slot.owner))
-    return shareOf(this.#limits.max, { hasOthers })
+    const others = this.#held.size - (this.#held.has(owner) ? 1 : 0)
+    const isOther = ({ place }: Waiter): boolean => place.owner !== undefined && place.owner !== owner
+    return shareOf(this.#limits.max, { hasOthers: others > 0 || this.#line.some(isOther) })
   }
 
-  /** Places come and go by themselves; refuses when the time is over, or nobody will be served here any more. */
-  async #placeFor(place: Place): Promise<void> {
-    const until = performance.now() + (this.#limits.waitMs ?? WAIT_MS.longest)
-    this.#waiting.push(place.owner)
-    try {
-      do {
-        if (performance.now() < until) await wait(WAIT_MS.look)
-        if (performance.now() >= until || this.#isClosed) throw this.#isFull(place)
-      } while (!this.#hasPlaceFor(place))
-    } finally {
-      this.#waiting.splice(this.#waiting.indexOf(place.owner), 1)
+  /** Refuses when the line is full, the time is over, the caller gone, or nobody is served here any more. */
+  #wait(place: Place, open: () => Promise<Held>, signal: AbortSignal | undefined): Promise<Held> {
+    const waitMs = this.#limits.waitMs ?? WAIT_MS
+    if (this.#isClosed || waitMs <= 0 || !this.#mayWait(place)) return Promise.reject(this.#isFull(place))
+    const { promise, resolve, reject } = Promise.withResolvers<Held>()
+    const leave = (): void => {
+      clearTimeout(late)
+      signal?.removeEventListener('abort', abort)
+      this.#line.splice(this.#line.indexOf(waiter), 1)
     }
+    const waiter: Waiter = {
+      place,
+      enter: () => {
+        leave()
+        resolve(this.#take(place, open))
+      },
+      refuse: (problem) => {
+        leave()
+        reject(problem)
+        this.#letInSoon()
+      },
+    }
+    const abort = (): void =>
+      waiter.refuse(new Problem(CANCELLED, `the call to server "${this.#server}" was cancelled`))
+    const late = setTimeout(() => waiter.refuse(this.#isFull(place)), waitMs)
+    signal?.addEventListener('abort', abort, { once: true })
+    this.#line.push(waiter)
+    this.#look ??= setInterval(() => this.#letIn(), LOOK_MS).unref()
+    if (signal?.aborted === true) abort()
+    this.#letInSoon()
+    return promise
+  }
+
+  /** As with places, no user can fill the line alone. */
+  #mayWait({ owner }: Place): boolean {
+    if (owner === undefined) return this.#line.length < MAX_WAITING
+    const theirs = this.#line.reduce((sum, { place }) => (place.owner === owner ? sum + 1 : sum), 0)
+    return this.#line.length < MAX_WAITING && theirs < shareOf(MAX_WAITING, { hasOthers: true })
+  }
+
+  /** Not at once: whoever just finished with a session may be about to go on with it. */
+  #letInSoon(): void {
+    if (this.#isLettingIn || this.#look === undefined) return
+    this.#isLettingIn = true
+    setImmediate(() => {
+      this.#isLettingIn = false
+      this.#letIn()
+    })
+  }
+
+  #letIn(): void {
+    for (let next = this.#nextInTurn(); next !== undefined; next = this.#nextInTurn()) next.enter()
+    if (this.#line.length > 0) return
+    clearInterval(this.#look)
+    this.#look = undefined
+  }
+
+  /** Those who hold the fewest first. What is true of one who waits is true of all of the same owner. */
+  #nextInTurn(): Waiter | undefined {
+    const opened = this.#line.find(({ place }) => this.#slots.has(place.key))
+    const isFull = this.#slots.size + this.#leaving >= this.#limits.max
+    if (opened !== undefined || (isFull && (this.#leaving > 0 || this.#idle() === undefined))) return opened
+    const heldBy = ({ place: { owner } }: Waiter): number => (owner === undefined ? 0 : this.#heldBy(owner))
+    const refused = new Set<string | undefined>()
+    return this.#line
+      .toSorted((a, b) => heldBy(a) - heldBy(b))
+      .find(({ place }) => {
+        if (refused.has(place.owner)) return false
+        if (this.#hasPlaceFor(place)) return true
+        refused.add(place.owner)
+        return false
+      })
   }
 
   #isFull({ owner }: Place): Problem {
@@ -174,10 +256,19 @@ export class Pool<Held extends Pooled> {
   }
 
   #remove(key: string): void {
+    const owner = this.#slots.get(key)?.owner
     this.#slots.delete(key)
+    if (owner !== undefined) this.#release(owner)
+    this.#letInSoon()
     if (this.#slots.size > 0) return
     clearInterval(this.#sweep)
     this.#sweep = undefined
+  }
+
+  #release(owner: string): void {
+    const left = this.#heldBy(owner) - 1
+    if (left > 0) this.#held.set(owner, left)
+    else this.#held.delete(owner)
   }
 }
 

@@ -13,6 +13,7 @@ import type { SourceDeps } from '../../deps.ts'
 import type { Adapter } from '../adapter.ts'
 import { stringAt } from '../json.ts'
 import type { OpenLink } from '../link.ts'
+import { LIST_LIMITS } from '../../../list-limits.ts'
 import { listAll } from '../list-all.ts'
 import { ALL_CAPABILITIES } from './capabilities.ts'
 import { cannotBeAsked, cannotOpenPages, declined, judgeVisits, pagesToVisit } from './consent.ts'
@@ -44,7 +45,7 @@ export type LegacySide = {
 type Held = { readonly live: LiveCall } | { readonly pages: NonNullable<ReturnType<typeof pagesToVisit>> }
 
 /** For whom a conversation is. */
-type For = Pick<SourceCall, 'session' | 'identity'>
+type For = Pick<SourceCall, 'session' | 'identity'> & { readonly signal?: AbortSignal }
 
 /** A server of the session era (2024-11-05 to 2025-11-25), whatever carries it. */
 export function createLegacySide(side: LegacySide): Adapter {
@@ -204,13 +205,12 @@ class Legacy implements Adapter {
     return this.#probes.acquire({ key, owner: undefined }, () => this.#open(key, house))
   }
 
-  async #conversationOf({ session: caller, identity }: For): Promise<Conversation> {
+  async #conversationOf({ session: caller, identity, signal }: For): Promise<Conversation> {
     const { placing } = this.#side
     const key = placing.place(caller, () => this.#pool.conversations())
     const place = { key, owner: placing.ownerOf(caller) }
-    const conversation = await this.#pool.acquire(place, () =>
-      this.#open(key, { ...placing.introduce(caller), identity }),
-    )
+    const open = (): Promise<Conversation> => this.#open(key, { ...placing.introduce(caller), identity })
+    const conversation = await this.#pool.acquire(place, open, signal)
     conversation.join(caller, identity)
     return conversation
   }
@@ -280,7 +280,7 @@ class Legacy implements Adapter {
       server,
       capabilities,
       page: async (method, params) => {
-        const response = await link.request({ method, params, signal })
+        const response = await link.request({ method, params, signal, maxBytes: LIST_LIMITS.pageBytes })
         return 'error' in response ? response.error : response
       },
     })

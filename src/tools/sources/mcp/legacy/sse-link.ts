@@ -1,6 +1,6 @@
 import type { Identify } from '../../../source.ts'
 import { identityHeader } from '../identity.ts'
-import type { Link, LinkEvents, LinkRequest, LinkResponse, OpenLink } from '../link.ts'
+import { mostBytes, type Link, type LinkEvents, type LinkRequest, type LinkResponse, type OpenLink } from '../link.ts'
 import { brokenReply, refused, unreachable } from '../reasons.ts'
 import { exchange, type Wire, type WireEnd } from '../wire/exchange.ts'
 import type { WireMessage } from '../wire/message.ts'
@@ -17,7 +17,7 @@ export function createSseOpenLink(wire: Wire): OpenLink {
   }
 }
 
-type Waiting = { resolve(response: LinkResponse): void; reject(error: unknown): void }
+type Waiting = { readonly maxBytes: number; resolve(response: LinkResponse): void; reject(error: unknown): void }
 
 class SseLink implements Link {
   readonly closed: Promise<string>
@@ -45,7 +45,11 @@ class SseLink implements Link {
     signal.addEventListener('abort', giveUp, { once: true })
     this.#close = exchange(
       this.#wire,
-      { method: 'GET', headers: { ...identityHeader(this.#identity), accept: 'text/event-stream' } },
+      {
+        method: 'GET',
+        headers: { ...identityHeader(this.#identity), accept: 'text/event-stream' },
+        maxBytes: () => this.#maxBytes,
+      },
       {
         event: (event) => this.#event(event),
         message: (message) => this.#message(message),
@@ -59,7 +63,7 @@ class SseLink implements Link {
     }
   }
 
-  request({ method, params, signal, identity }: LinkRequest): Promise<LinkResponse> {
+  request({ method, params, signal, identity, maxBytes = Infinity }: LinkRequest): Promise<LinkResponse> {
     this.#nextId += 1
     const id = this.#nextId
     return new Promise((resolve, reject) => {
@@ -77,6 +81,7 @@ class SseLink implements Link {
       }
       signal.addEventListener('abort', cancel, { once: true })
       this.#waiting.set(id, {
+        maxBytes,
         resolve: (response) => settle(() => resolve(response)),
         reject: (error) => settle(() => reject(error)),
       })
@@ -84,6 +89,11 @@ class SseLink implements Link {
         this.#waiting.get(id)?.reject(error),
       )
     })
+  }
+
+  /** Of the one stream, on which any answer may come: the most that one of those we wait for may have. */
+  get #maxBytes(): number {
+    return mostBytes(this.#waiting.values())
   }
 
   send(message: Parameters<Link['send']>[0]): Promise<void> {

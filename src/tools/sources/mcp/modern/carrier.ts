@@ -21,6 +21,7 @@ export type ModernRequest = {
   readonly session?: CallerSession
   readonly identity?: Identify | undefined
   readonly signal: AbortSignal
+  readonly maxBytes?: number | undefined
   onMessage?(message: WireMessage): void
 }
 
@@ -37,6 +38,7 @@ export function createHttpCarrier(wire: Wire): ModernCarrier {
         headers: { ...headers, ...identityHeader(request.identity), ...standardHeaders(method, params) },
         body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
         signal,
+        maxBytes: request.maxBytes,
         onMessage: (message) => request.onMessage?.(message),
       })
       return readEnd(wire.server, end)

@@ -1,4 +1,5 @@
 import { Problem, type JsonObject } from '#kernel'
+import { LIST_LIMITS } from '../../../list-limits.ts'
 import { BROKEN_REPLY, OVERLOADED } from '../../../problems.ts'
 import type { Definition, Offer, ResourceSubscription } from '../../../source.ts'
 import type { SourceDeps } from '../../deps.ts'
@@ -69,7 +70,7 @@ class Modern implements Adapter {
     const lists = await listAll({
       server,
       capabilities,
-      page: (method, params) => this.#ask(method, params, signal),
+      page: (method, params) => this.#ask(method, params, signal, LIST_LIMITS.pageBytes),
     })
     if (this.#side.listensToLists) this.#listenToLists(capabilities)
     const instructions = stringAt(said, 'instructions')
@@ -153,8 +154,8 @@ class Modern implements Adapter {
     await this.#side.close()
   }
 
-  async #ask(method: string, params: JsonObject, signal: AbortSignal) {
-    const answer = await this.#side.carrier.request({ method, params: this.#ownEnvelope(params), signal })
+  async #ask(method: string, params: JsonObject, signal: AbortSignal, maxBytes?: number) {
+    const answer = await this.#side.carrier.request({ method, params: this.#ownEnvelope(params), signal, maxBytes })
     if (answer.kind === 'error') return answer.error
     return answer
   }

@@ -1,9 +1,14 @@
 import { Problem } from '#kernel'
 import { BROKEN_REPLY, CANCELLED, OVERLOADED, TOO_LARGE } from '../../../problems.ts'
-import type { LinkRequest, LinkResponse } from '../link.ts'
+import { mostBytes, type LinkRequest, type LinkResponse } from '../link.ts'
 import type { Incoming } from './messages.ts'
 
-type Pending = { resolve(response: LinkResponse): void; reject(problem: Problem): void; settled(): void }
+type Pending = {
+  readonly maxBytes: number
+  resolve(response: LinkResponse): void
+  reject(problem: Problem): void
+  settled(): void
+}
 
 /** `stray`: it answers nothing we wait for. */
 export type Receipt = 'taken' | 'stray'
@@ -26,15 +31,20 @@ export class Conversation {
     return this.#pending.size
   }
 
+  /** What a line may have now: the most that one of those who wait takes, as it may be the answer to any. */
+  get maxBytes(): number {
+    return mostBytes(this.#pending.values())
+  }
+
   /** Resolves with the response; rejects with a Problem when aborted, when too many wait, or when the link ends. */
-  async request({ method, params, signal }: LinkRequest): Promise<LinkResponse> {
+  async request({ method, params, signal, maxBytes = Infinity }: LinkRequest): Promise<LinkResponse> {
     this.#mayStart(signal)
     const id = ++this.#lastId
     this.#deps.write({ jsonrpc: '2.0', id, method, params })
     return await new Promise((resolve, reject) => {
       const onAbort = (): void => this.#cancel(id, method, signal.reason)
       const settled = (): void => signal.removeEventListener('abort', onAbort)
-      this.#pending.set(id, { resolve, reject, settled })
+      this.#pending.set(id, { maxBytes, resolve, reject, settled })
       signal.addEventListener('abort', onAbort, { once: true })
     })
   }

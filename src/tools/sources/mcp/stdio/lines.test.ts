@@ -20,7 +20,7 @@ test('any text in any pieces comes out as its lines, the over-long ones as their
 })
 
 test('never holds more of an unfinished line than the limit', () => {
-  const cutter = new LineCutter(MAX)
+  const cutter = new LineCutter(() => MAX)
 
   for (let n = 0; n < 1_000; n++) expect([...cutter.push(Buffer.alloc(MAX, 'x'))]).toEqual([])
 
@@ -29,7 +29,7 @@ test('never holds more of an unfinished line than the limit', () => {
 })
 
 test('a line may end with carriage return and newline, the last one with neither', () => {
-  const cutter = new LineCutter(MAX)
+  const cutter = new LineCutter(() => MAX)
 
   const lines = [...cutter.push(Buffer.from('a\r\n\r\nb')), ...cutter.end()]
 
@@ -37,7 +37,7 @@ test('a line may end with carriage return and newline, the last one with neither
 })
 
 function cut(bytes: Buffer, sizes: readonly number[]): Line[] {
-  const cutter = new LineCutter(MAX)
+  const cutter = new LineCutter(() => MAX)
   const got: Line[] = []
   let at = 0
   for (const size of [...sizes, bytes.length]) {

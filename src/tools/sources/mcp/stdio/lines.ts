@@ -9,13 +9,13 @@ const CARRIAGE_RETURN = 0x0d
 
 /** Cuts a byte stream into lines (without their line ends), holding never more than `maxBytes` of an unfinished one. */
 export class LineCutter {
-  readonly #maxBytes: number
+  readonly #maxBytes: () => number
   #parts: Buffer[] = []
   #length = 0
   #head: Buffer | undefined
   #tail = Buffer.alloc(0)
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: () => number) {
     this.#maxBytes = maxBytes
   }
 
@@ -41,7 +41,7 @@ export class LineCutter {
 
   #add(part: Buffer): void {
     this.#length += part.length
-    if (this.#length <= this.#maxBytes) {
+    if (this.#head === undefined && this.#length <= this.#maxBytes()) {
       this.#parts.push(part)
       return
     }

@@ -41,7 +41,7 @@ export class ProcessLink implements Link {
   readonly #deps: ProcessLinkDeps
   readonly #conversation: Conversation
   readonly #stdout: LineCutter
-  readonly #stderr = new LineCutter(MAX_STDERR_LINE)
+  readonly #stderr = new LineCutter(() => MAX_STDERR_LINE)
   readonly #noise: PrintedLines
   readonly #errors: PrintedLines
   readonly #resolveClosed: (reason: string) => void
@@ -57,7 +57,7 @@ export class ProcessLink implements Link {
     this.#deps = deps
     this.closed = promise
     this.#resolveClosed = resolve
-    this.#stdout = new LineCutter(config.max_result_bytes + ENVELOPE_BYTES)
+    this.#stdout = new LineCutter(() => this.#maxBytes + ENVELOPE_BYTES)
     this.#noise = this.#printed('printed to stdout what is not MCP')
     this.#errors = this.#printed('stderr')
     this.#conversation = new Conversation({
@@ -81,6 +81,10 @@ export class ProcessLink implements Link {
     await this.#gone
   }
 
+  get #maxBytes(): number {
+    return Math.min(this.#deps.config.max_result_bytes, this.#conversation.maxBytes)
+  }
+
   #listen(): void {
     const { stdout, stderr, exited } = this.#deps.process
     stdout.on('data', (chunk: Buffer) => this.#read(chunk))
@@ -95,7 +99,7 @@ export class ProcessLink implements Link {
       if (this.#isEnded) return
       this.#take(line)
     }
-    const maxUnended = this.#deps.config.max_result_bytes * MAX_UNENDED_LINES
+    const maxUnended = this.#maxBytes * MAX_UNENDED_LINES
     if (this.#stdout.openBytes > maxUnended) this.#giveUp(`sent a message of more than ${maxUnended} bytes`)
   }
 
@@ -122,7 +126,7 @@ export class ProcessLink implements Link {
   #takeTooLong(line: Extract<Line, { kind: 'too-long' }>): void {
     const id = findResponseId(line)
     if (id === undefined) return this.#giveUp(`sent a message of ${line.length} bytes, more than max_result_bytes`)
-    const sizes = { bytes: line.length, maxBytes: this.#deps.config.max_result_bytes }
+    const sizes = { bytes: line.length, maxBytes: this.#maxBytes }
     this.#receipt(this.#conversation.answerTooLarge(id, sizes), id)
   }
 

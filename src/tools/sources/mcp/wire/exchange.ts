@@ -22,6 +22,8 @@ export type WireRequest = {
   readonly method: 'POST' | 'GET' | 'DELETE'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
+  /** Less than the wire takes; how much may change while the answer is read. */
+  readonly maxBytes?: (() => number) | undefined
   /** Another path of the same origin (HTTP+SSE names one). */
   readonly url?: URL
 }
@@ -110,7 +112,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#mode = modeOf(status, headers)
     if (this.#mode === 'redirect' || this.#mode === 'refused') return
     this.#sink.opened?.(status, headers)
-    if (this.#mode === 'sse') this.#sse = new SseReader(this.#events(), this.#wire.maxBytes)
+    if (this.#mode === 'sse') this.#sse = new SseReader(this.#events(), () => this.#maxBytes)
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -120,7 +122,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#size += chunk.length
     const isRefusal = this.#mode === 'refused'
     if (isRefusal && this.#size > MAX_REFUSAL_BYTES) return
-    if (this.#size > this.#wire.maxBytes) return this.#tooLarge()
+    if (this.#size > this.#maxBytes) return this.#tooLarge()
     this.#chunks.push(chunk)
   }
 
@@ -159,7 +161,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   #tooLarge(): void {
-    this.close(tooLarge(this.#wire.server, this.#wire.maxBytes))
+    this.close(tooLarge(this.#wire.server, this.#maxBytes))
+  }
+
+  get #maxBytes(): number {
+    return Math.min(this.#wire.maxBytes, this.#request.maxBytes?.() ?? Infinity)
   }
 
   /** Only where method and body stay (307, 308) and only inside the origin: no header of ours goes anywhere else. */

@@ -22,6 +22,7 @@ export type Post = {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly signal: AbortSignal
+  readonly maxBytes?: number | undefined
   /** The connection broke after an event with an id: resume instead of giving up. */
   readonly isResumable?: boolean
   readonly url?: URL
@@ -62,11 +63,15 @@ class PostWait {
   }
 
   start(): void {
-    const { signal, headers, body, url, verb = 'POST' } = this.#post
+    const { signal, headers, body, url, verb = 'POST', maxBytes } = this.#post
     if (signal.aborted) return this.#settle.reject(signal.reason)
     signal.addEventListener('abort', this.#abort, { once: true })
     const sent = verb === 'POST' ? { headers: { ...ACCEPT, ...headers }, body } : { headers }
-    this.#close = exchange(this.#wire, { method: verb, ...sent, ...(url && { url }) }, this)
+    this.#close = exchange(
+      this.#wire,
+      { method: verb, ...sent, ...(url && { url }), ...(maxBytes && { maxBytes: () => maxBytes }) },
+      this,
+    )
   }
 
   opened(_status: number, headers: Headers): void {

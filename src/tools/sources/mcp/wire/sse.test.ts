@@ -19,7 +19,7 @@ function read(
         tooLarge += 1
       },
     },
-    maxBytes,
+    () => maxBytes,
   )
   for (const chunk of chunks) reader.push(chunk)
   return { events, retries, tooLarge }

@@ -18,7 +18,7 @@ const LINE_BREAK = Buffer.from('\n')
 /** Reads `text/event-stream` (HTML Living Standard §9.2.6) from chunks cut anywhere. Each byte is copied at most once. */
 export class SseReader {
   readonly #sink: SseSink
-  readonly #maxBytes: number
+  readonly #maxBytes: () => number
   /** Pieces of the line that has not ended yet. */
   #line: Buffer[] = []
   #size = 0
@@ -29,7 +29,8 @@ export class SseReader {
   #isFirstLine = true
   #isStopped = false
 
-  constructor(sink: SseSink, maxBytes: number) {
+  /** `maxBytes` is asked anew for every piece: on a stream that is shared it depends on what is waited for. */
+  constructor(sink: SseSink, maxBytes: () => number) {
     this.#sink = sink
     this.#maxBytes = maxBytes
   }
@@ -57,7 +58,7 @@ export class SseReader {
     if (piece.length === 0) return
     this.#size += piece.length
     this.#line.push(piece)
-    if (this.#size <= this.#maxBytes + 64) return
+    if (this.#size <= this.#maxBytes() + 64) return
     this.#isStopped = true
     this.#sink.tooLarge()
   }
