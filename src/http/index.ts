@@ -5,7 +5,7 @@
  * (`mountContract`), the OpenAPI document (`describeApi`) and the typed client of the command line (`createClient`).
  * `createApi` is the frame they are mounted on. A Problem thrown anywhere becomes `application/problem+json`.
  */
-export type { Egress, EgressClient, EgressResponse } from './egress/egress.ts'
+export type { Egress, EgressClient, EgressResponse, EgressTls } from './egress/egress.ts'
 export { createEgress } from './egress/client.ts'
 export { BLOCKED_ADDRESS, RESPONSE_TOO_LARGE } from './egress/problems.ts'
 export { createApi } from './api.ts'

@@ -2,23 +2,11 @@
  * A program's own web site, with its client metadata document on it. It has a certificate of its own making, which this
  * process trusts until the end: whoever fetches the document checks the certificate as anybody's.
  */
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:https'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import { promisify } from 'node:util'
 import type { JsonObject } from '#kernel'
+import { makeCertificate } from './certificate.ts'
 import { sendJson } from './listen.ts'
-
-const OPENSSL = '/usr/bin/openssl'
-
-/** True where a certificate can be made. */
-export function hasOpenssl(): boolean {
-  return existsSync(OPENSSL)
-}
 
 export type MetadataDocument = {
   /** The address of the document, which is the id of the client. */
@@ -51,14 +39,4 @@ export async function serveMetadataDocument(metadata: JsonObject): Promise<Metad
       await new Promise((resolve) => server.close(resolve))
     },
   }
-}
-
-async function makeCertificate(): Promise<{ key: string; cert: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'certificate-'))
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
-  const about = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  await promisify(execFile)(OPENSSL, [...args, ...about, '-keyout', 'key.pem', '-out', 'cert.pem'], { cwd: folder })
-  const [key, cert] = await Promise.all(['key.pem', 'cert.pem'].map((name) => readFile(join(folder, name), 'utf8')))
-  await rm(folder, { recursive: true })
-  return { key: key ?? '', cert: cert ?? '' }
 }

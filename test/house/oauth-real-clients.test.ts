@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { openBrowser } from '../../src/signin/testing-browser.ts'
-import { hasOpenssl, serveMetadataDocument } from '../fakes/metadata-document.ts'
+import { hasOpenssl } from '../fakes/certificate.ts'
+import { serveMetadataDocument } from '../fakes/metadata-document.ts'
 import { addPerson, answer } from './person.ts'
 import { CLIENTS, type ClientOptions } from './real-clients.ts'
 import { startHouse } from './start-house.ts'

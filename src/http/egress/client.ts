@@ -16,9 +16,10 @@ export function createEgress(deps: { log?: Log; resolve?: Resolve } = {}): Egres
   return {
     open: (policy) => {
       const guard = { resolve: deps.resolve ?? systemResolve, exceptions: parseExceptions(policy.allow), log: deps.log }
-      const dispatcher = openAgent(policy, policy.trusted ? { ...guard, exceptions: undefined } : guard)
-      // Trust is for the address that was registered, not for wherever a server there sends us.
-      const abroad = policy.trusted ? openAgent(policy, guard) : dispatcher
+      const { trusted, tls } = policy
+      const dispatcher = openAgent(policy, trusted ? { ...guard, tls, exceptions: undefined } : { ...guard, tls })
+      // Trust is for the address that was registered, not for wherever a server there sends us; so is our certificate.
+      const abroad = trusted || tls ? openAgent(policy, guard) : dispatcher
       return {
         dispatcher,
         request: (request) => sendFollowing({ home: dispatcher, abroad }, request),

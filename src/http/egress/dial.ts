@@ -5,6 +5,7 @@ import { callbackify } from 'node:util'
 import { buildConnector } from 'undici'
 import { Problem } from '#kernel'
 import type { Log } from '#telemetry'
+import type { EgressTls } from './egress.ts'
 import { BLOCKED_ADDRESS } from './problems.ts'
 import { type AddressClass, classifyAddress } from './classify.ts'
 import { type Exceptions, plainHost } from './exceptions.ts'
@@ -14,6 +15,7 @@ export type Resolve = (host: string) => Promise<readonly string[]>
 
 export type Guard = {
   readonly resolve: Resolve
+  readonly tls?: EgressTls | undefined
   /** Absent: the registration is trusted and may reach any address. */
   readonly exceptions: Exceptions | undefined
   readonly log: Log | undefined
@@ -27,7 +29,11 @@ const MAX_DIALLED = 16
  * to the socket: nothing asks DNS again between the check and the connect. TLS still names and verifies the host.
  */
 export function createDialler(guard: Guard): buildConnector.connector {
+  const { cert, key, ca } = guard.tls ?? {}
+  const own = { ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) }
   const connect = buildConnector({
+    ...own,
+    ...(ca === undefined ? {} : { ca }),
     timeout: CONNECT_TIMEOUT_MS,
     allowH2: false,
     lookup: guardedLookup(guard),

@@ -12,6 +12,16 @@ export type EgressPolicy = {
   readonly allow: readonly string[]
   /** Connections held at once to one origin. */
   readonly connections?: number
+  /** How the registered address and we prove who we are. */
+  readonly tls?: EgressTls
+}
+
+/** PEM texts. With a certificate of ours, a server that demands one is satisfied (mutual TLS, RFC 8446 §4.3.2). */
+export type EgressTls = {
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** Who signed the server's certificate, in the place of the authorities that this machine trusts. */
+  readonly ca?: string | undefined
 }
 
 export type EgressClient = {

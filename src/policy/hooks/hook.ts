@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ZodType } from 'zod'
 import type { Egress, EgressClient } from '#http'
 import { Secret, type Clock } from '#kernel'
+import { tlsOf } from './mutual-tls.ts'
 import { hookScope, type HookScope } from './scope.ts'
 import type { HookConfig } from './schema.ts'
 import { SIGNATURE_HEADER, signBody } from './sign.ts'
@@ -29,13 +30,15 @@ export class Hook {
   #state: HookState = { state: 'unknown', reason: 'it was not asked yet' }
 
   constructor(deps: HookDeps, config: HookConfig, { isTrusted }: { isTrusted: boolean }) {
-    const { token, signing_secret: secret, ...rest } = config
+    const { token, signing_secret: secret, client_key: _, ...rest } = config
+    const tls = tlsOf(config)
     this.config = rest
     this.covers = hookScope(config)
     this.#clock = deps.clock
     this.#token = token === undefined ? null : new Secret(token)
     this.#signingSecret = secret === undefined ? null : new Secret(secret)
-    this.#client = deps.egress.open({ trusted: isTrusted, allow: config.allow_addresses })
+    const way = { trusted: isTrusted, allow: config.allow_addresses }
+    this.#client = deps.egress.open(tls === null ? way : { ...way, tls })
   }
 
   get isSigned(): boolean {
