@@ -18,11 +18,13 @@ export type AdapterDeps = {
 
 /**
  * How oidc-provider keeps its things in our database. Two habits of it are mended here: it hands over live token values
- * as ids (we keep their MACs), and it looks at `consumed` long before it sets it (we let only the first one set it).
+ * as ids (we keep their MACs), and it looks whether something was used long before it says so (we let only the first one).
  */
 export function createAdapter(deps: AdapterDeps): (model: string) => Adapter {
   return (model) => new StoredModel(model, deps)
 }
+
+const USED_BEFORE = 'a client assertion counts once'
 
 class StoredModel implements Adapter {
   readonly #model: string
@@ -39,7 +41,7 @@ class StoredModel implements Adapter {
     const ref = sealed.refOf(id)
     const now = clock.now()
     if (this.#model === 'Client') await this.#deps.onClientStored(id, payload)
-    await store.save({
+    const row = {
       model: this.#model,
       id: ref,
       grant_ref: payload.grantId === undefined ? null : sealed.refOf(payload.grantId),
@@ -53,7 +55,9 @@ class StoredModel implements Adapter {
       answered_at: null,
       expires_at: expiresIn === undefined ? null : now + expiresIn * 1_000,
       created_at: now,
-    })
+    }
+    if (this.#model !== 'ReplayDetection') return store.save(row)
+    if (!(await store.addOnce(row))) throw Object.assign(new errors.InvalidClientAuth(), { error_detail: USED_BEFORE })
   }
 
   find(id: string): Promise<AdapterPayload | undefined> {

@@ -111,6 +111,15 @@ function createOnceStore(db: Kysely<OauthTables>) {
     return marked.numUpdatedRows > 0n
   }
   return {
+    /** False where it is there already. */
+    addOnce: async (row: RecordRow): Promise<boolean> => {
+      const added = await db
+        .insertInto('oauth_record')
+        .values(row)
+        .onConflict((conflict) => conflict.columns(['model', 'id']).doNothing())
+        .executeTakeFirst()
+      return (added.numInsertedOrUpdatedRows ?? 0n) > 0n
+    },
     consume: (model: string, id: string, at: number): Promise<boolean> => mark('consumed_at', { model, id, at }),
     answer: (model: string, id: string, at: number): Promise<boolean> => mark('answered_at', { model, id, at }),
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { exportJWK, generateKeyPair } from 'jose'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
@@ -111,6 +111,32 @@ test('openid-client does it with the secret in either way, and with a key in pla
   const used = await Promise.all(tokens.map(({ access_token: access }) => use(access)))
   expect(used.map(({ status }) => status)).toEqual([200, 200, 200])
   expect(withKey.secret).toBe('')
+})
+
+test('of many uses of one client assertion at once, one counts', async () => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  await writeFile(join(cwd, 'keys.json'), JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1' }] }))
+  const { id } = await machine('--keys', 'keys.json')
+  const assertion = await new SignJWT({})
+    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+    .setIssuer(id)
+    .setSubject(id)
+    .setAudience(house.url)
+    .setJti('once')
+    .setIssuedAt()
+    .setExpirationTime('1m')
+    .sign(privateKey)
+  const form = {
+    grant_type: 'client_credentials',
+    resource: address('demo'),
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: assertion,
+  }
+
+  const answers = await Promise.all(Array.from({ length: 12 }, () => post(`${house.url}/oauth/token`, form)))
+
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+  expect(answers.filter(({ body }) => body['error'] === 'invalid_client')).toHaveLength(11)
 })
 
 test.each<[string, Record<string, string>, string]>([
