@@ -1,22 +1,16 @@
 /**
- * `node bench/content.ts`: what content rules cost. The whole pipeline in one process with three rules beside the same
- * without any, and how long the event loop stands still for five megabytes and for hostile patterns. `--quick` takes a
- * tenth of the calls.
+ * `node bench/content.ts`: how long the event loop stands still while content rules look through five megabytes, and
+ * for hostile patterns. What the rules cost a usual call is measured by `governed.ts`.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { SILENT } from '../src/audit/testing.ts'
 import { contentRule, type ContentRule, type Subject } from '../src/content/index.ts'
 import { openGatehouse, readConfig, type Gatehouse } from '../src/main/index.ts'
-import { callInProcess } from './children/in-process.ts'
-import { median } from './numbers.ts'
+import { RULES, USER } from './children/rules.ts'
 
-const ADMIN = { userId: 'bench', keyId: null, face: 'cli' } as const
-const USER = 'bench@example.com'
-const ROUNDS = 7
 const MEGABYTES = 5
 
 const TOML = `
@@ -31,24 +25,7 @@ transport = "builtin"
 slug = "open"
 access = "all"
 tools = ["reference/*"]
-
-[[gateways]]
-slug = "granted"
-access = "grants"
-tools = ["reference/*"]
 `
-
-const CEDAR = `
-@id("guests") forbid(principal in Role::"guest", action, resource) when { resource.destructive };
-@id("contractors") forbid(principal in Group::"contractors", action, resource in Server::"payroll");
-@id("kinds") permit(principal, action, resource in Gateway::"granted") when { resource.readOnly && principal.kind == "person" };
-`
-
-const RULES: readonly ContentRule[] = [
-  contentRule.parse({ name: 'no-ssn', phase: 'input', detect: ['ssn', 'card'], effect: 'block' }),
-  contentRule.parse({ name: 'no-keys', detect: ['secrets'], effect: 'redact' }),
-  contentRule.parse({ name: 'names', pattern: '(?i)project\\s+falcon', effect: 'replace', with: 'the project' }),
-]
 
 const SUBJECT: Subject = {
   gateway: 'open',
@@ -57,43 +34,14 @@ const SUBJECT: Subject = {
   user: { userId: USER, groups: [] },
 }
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean' } } })
-const calls = values.quick === true ? 2_000 : 20_000
 const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-content-'))
 const house = await openGatehouse({ config: readConfig({ text: TOML, dataDir, env: {} }), dataDir, log: SILENT })
 try {
   await Promise.all(house.house.servers().map((server) => server.firstListing))
-  await measurePipeline(house)
   for (const kind of hostileTexts()) await measureStandstill(house, kind)
 } finally {
   await house.close()
   await rm(dataDir, { recursive: true })
-}
-
-/** In turn, so that what else the machine does concerns all alike. */
-async function measurePipeline(gatehouse: Gatehouse): Promise<void> {
-  const made = await gatehouse.identity.createKey({ userId: USER, gateways: ['*'], role: 'user' }, ADMIN)
-  await gatehouse.policy.addGrant(
-    { subject: { kind: 'user', id: USER }, gateway: 'granted', tools: ['reference/*'] },
-    ADMIN,
-  )
-  await gatehouse.policy.putPolicy({ text: CEDAR }, ADMIN)
-  const one = async (gateway: string, rules: readonly ContentRule[]): Promise<number> => {
-    gatehouse.content.declare(rules)
-    await gatehouse.policy.activatePolicy(gateway === 'granted' ? 1 : null, ADMIN)
-    const { cpuMicrosPerCall } = await callInProcess(gatehouse, { calls, atOnce: 32, key: made.key, gateway })
-    return cpuMicrosPerCall
-  }
-  await one('open', [])
-  await one('granted', RULES)
-  const found: { off: number; content: number; all: number }[] = []
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const [off, content, all] = [await one('open', []), await one('open', RULES), await one('granted', RULES)]
-    found.push({ off, content, all })
-  }
-  const ratio = (of: 'content' | 'all'): string => median(found.map((round) => round[of] / round.off)).toFixed(3)
-  print(`pipeline without rules: ${median(found.map(({ off }) => off)).toFixed(1)} µs CPU a call, audit on`)
-  print(`with three content rules: ${ratio('content')}×; with these, grants and three rules in Cedar: ${ratio('all')}×`)
 }
 
 type Text = { readonly name: string; readonly text: string; readonly rules: readonly ContentRule[] }

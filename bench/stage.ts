@@ -19,6 +19,8 @@ export type Stage = {
   bare(client: Era): Target
   through(client: Era, upstream: Era): Promise<Target>
   builtin(client: Era): Target
+  /** A gateway by its slug. */
+  at(slug: string, client: Era): Target
   /** A server on the official SDK, for modern clients: directly, and through the gateway. */
   readonly sdk: { direct(): Target; through(): Target }
   /** Stops the gateway and starts it anew on the same data. */
@@ -55,6 +57,7 @@ export async function openStage(): Promise<Stage> {
     direct: (era) => ({ url: urls.modern, era }),
     bare: (era) => ({ url: bareUrl, era }),
     builtin: (era) => at('builtin', era),
+    at,
     sdk: { direct: () => ({ url: urls.sdk, era: 'modern' }), through: () => at('sdk', 'modern') },
     async through(era, upstreamEra) {
       const target = at(upstreamEra, era)

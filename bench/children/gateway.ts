@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { startHouse } from '../../test/house/start-house.ts'
 import { givenAtStart, takeOrders, watchMemory } from '../orders.ts'
 import { callInProcess } from './in-process.ts'
+import { govern, grantAll } from './rules.ts'
 import { startProfile, stopProfile } from './profile.ts'
 
 /** The house as `./gatehouse up` runs it, with a gateway for each kind of upstream. */
@@ -39,6 +40,11 @@ slug = "modern"
 tools = ["modern/*"]
 
 [[gateways]]
+slug = "granted"
+access = "grants"
+tools = ["modern/*"]
+
+[[gateways]]
 slug = "sdk"
 tools = ["sdk/*"]
 
@@ -71,6 +77,8 @@ takeOrders(
       endWatch = watchMemory()
     },
     'end-watch': () => endWatch?.() ?? 0,
+    'grant-all': () => grantAll(house.gatehouse),
+    govern: (given) => govern(house.gatehouse, given),
     'start-profile': startProfile,
     'stop-profile': stopProfile,
     errors: () => house.logs.filter((line) => line.includes('"level":"error"')).slice(0, 5),

@@ -97,7 +97,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
     for (const route of [path, `${path}/*`]) app.all(route, ({ req }) => deps.signIn.pages.fetch(req.raw))
   mountContract(app, signingKeysContract, signingKeysRoutes(deps.keyRing), options)
   mountContract(app, clientsContract, clientsRoutes(deps.oauth.clients), options)
-  mountContract(app, policyContract, policyRoutes(deps.policy), options)
+  mountContract(app, policyContract, policyRoutes(deps.policy, deps.hooks), options)
   mountContract(app, hooksContract, hooksRoutes(deps.hooks), options)
   mountContract(app, approvalsContract, approvalsRoutes(deps.approvals), options)
   mountContract(app, toolsContract, toolsRoutes(deps), options)

@@ -39,12 +39,15 @@ export class Caste {
   /** The scopes of the moving part alone, as permits: whose scope does not fit need not be asked. */
   readonly #scopes: PolicySet
   readonly #asksList: boolean
+  readonly #onAsked: () => void
   readonly #decided = new Map<Action, Map<string, Decided>>()
   #size = 0
 
-  constructor(subject: Principal, statutes: readonly Statute[]) {
+  /** `onAsked` hears of every question that is put to Cedar. */
+  constructor(subject: Principal, statutes: readonly Statute[], onAsked: () => void = () => {}) {
     const moving = statutes.filter(({ look }) => look.context.size > 0)
     this.#subject = subject
+    this.#onAsked = onAsked
     this.#all = toSet(statutes)
     this.#still = toSet(statutes.filter(({ look }) => look.context.size === 0))
     this.#moving = new Map(moving.map((statute) => [statute.id, statute]))
@@ -160,6 +163,7 @@ export class Caste {
   }
 
   #asked({ thing, action }: Request, context: Asked['context'], more: Asked['entities']): Asked {
+    this.#onAsked()
     return {
       principal: selfOf(this.#subject),
       action: actionUid(action),

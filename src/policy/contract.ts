@@ -1,7 +1,14 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
 import { addedGrant, addGrantRequest, grant, grantPage, listGrantsRequest } from './grants/schema.ts'
-import { explainRequest, explanation, replayReply, replayRequest, usageReply, usageRequest } from './ask/schema.ts'
+import {
+  explainRequest,
+  explanationWithHooks,
+  replayReply,
+  replayRequest,
+  usageReply,
+  usageRequest,
+} from './ask/schema.ts'
 import {
   BAD_GRANT,
   BAD_POLICY,
@@ -131,7 +138,7 @@ export const policyContract = defineContract({
     summary: 'Why somebody may or may not use something',
     access: 'admin',
     body: explainRequest,
-    reply: explanation,
+    reply: explanationWithHooks,
     errors: [NO_SUCH_THING],
   },
   replayPolicy: {

@@ -1,6 +1,6 @@
 import type { Clock } from '#kernel'
 import { InStep, type Storage } from '#storage'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import type { Grant } from './grants/schema.ts'
 import { gatewaysNamedBy, type RuleBook } from './rules/book.ts'
 import { buildSnapshot, type Castes, type Snapshot } from './snapshot.ts'
@@ -23,6 +23,7 @@ export type LivePolicyDeps = {
   readonly storage: Storage
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Pick<Metrics, 'policy'>
   readonly read: () => Promise<Stored>
   /** Told when what may be done can be other than before. */
   readonly onChange: () => void
@@ -75,6 +76,7 @@ export class LivePolicy {
     return buildSnapshot(
       { ...book, grants: this.#valid(), granted: new Set([...granted, ...gatewaysNamedBy(book.rules)]) },
       this.#castes,
+      () => this.#deps.metrics.policy.asked(),
     )
   }
 
@@ -121,10 +123,12 @@ export class LivePolicy {
   }
 
   #compileAll(): void {
+    const startedAt = performance.now()
     const { book, shadow } = this.#stored
     this.#endsAt = Math.min(Infinity, ...this.#valid().flatMap(({ expiresAt }) => expiresAt ?? []))
     this.#current = this.compile(book)
     this.#shadow = shadow && this.compile(shadow)
+    this.#deps.metrics.policy.rebuilt((performance.now() - startedAt) / 1_000)
   }
 
   #valid(): Grant[] {

@@ -1,9 +1,10 @@
 import type { Handlers } from '#http'
 import type { policyContract } from './contract.ts'
+import type { Hooks } from './hooks/service.ts'
 import type { PolicyRoom } from './service.ts'
 
 /** Answers the operations of `policyContract`. */
-export function policyRoutes(policy: PolicyRoom): Handlers<typeof policyContract> {
+export function policyRoutes(policy: PolicyRoom, hooks: Pick<Hooks, 'concerning'>): Handlers<typeof policyContract> {
   return {
     addGrant: ({ body }, { caller }) => policy.addGrant(body, caller),
     listGrants: ({ query }) => policy.listGrants(query),
@@ -17,7 +18,10 @@ export function policyRoutes(policy: PolicyRoom): Handlers<typeof policyContract
     activatePolicy: ({ body }, { caller }) => policy.activatePolicy(body.version, caller),
     rollbackPolicy: (_, { caller }) => policy.rollbackPolicy(caller),
     shadowPolicy: ({ body }, { caller }) => policy.shadowPolicy(body.version, caller),
-    explainPolicy: ({ body }) => policy.explain(body),
+    explainPolicy: ({ body }) => {
+      const told = policy.explain(body)
+      return { ...told, hooks: hooks.concerning(told.gateway, told.thing) }
+    },
     replayPolicy: ({ body }) => policy.replay(body),
   }
 }

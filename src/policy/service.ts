@@ -2,7 +2,7 @@ import type { Audit } from '#audit'
 import type { NamesOfGroups } from '#identity'
 import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
-import type { Log } from '#telemetry'
+import type { Log, Metrics } from '#telemetry'
 import { explain } from './ask/explain.ts'
 import { replay } from './ask/replay.ts'
 import { replayRequest } from './ask/schema.ts'
@@ -23,6 +23,7 @@ export type PolicyDeps = {
   readonly storage: Storage
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Pick<Metrics, 'policy'>
   readonly audit: Pick<Audit, 'record' | 'search'>
   readonly world: World
   /** The policy files, as they are at the start. */

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { createCallMeter } from './call-meter.ts'
+import { createPolicyMeter, type PolicyMeter } from './policy-meter.ts'
 
 /**
  * `ok`: answered. `error`: answered with a tool or protocol error. `denied`: refused by us. `failed`: no answer.
@@ -30,6 +31,7 @@ export type Metrics = {
   contentRule(found: { rule: string; effect: string; found: number }): void
   /** A hook was asked: which, when, and what came of it. */
   hook(asked: { hook: string; point: string; outcome: string }): void
+  readonly policy: PolicyMeter
   /** Something became of an approval. */
   approval(outcome: 'requested' | 'approved' | 'denied' | 'expired'): void
   /** One attempt to prove who somebody is. */
@@ -69,6 +71,7 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     forgetServer: states.forget,
     contentRule: createContentMeter(registry, maxNames),
     hook: createHookMeter(registry, maxNames),
+    policy: createPolicyMeter(registry),
     approval: createApprovalMeter(registry),
     signIn: createSignInMeter(registry),
     tokenRequest: createTokenMeter(registry),

@@ -189,6 +189,10 @@ async function explain(terminal: Terminal, options: ExplainOptions): Promise<voi
         told.deciding.map(({ words }) => words),
       ),
       ...section('A person has to approve it, because of:', told.approval === null ? [] : [told.approval.words]),
+      ...section(
+        'Hooks that a call would be put to as well, and that may say no:',
+        told.hooks.map(({ name, points, failure }) => `${name} (${points.join(', ')}; failure = "${failure}")`),
+      ),
       ...section('It hangs on arguments, time or network:', told.depends),
       ...section(
         'Grants that do not do it:',
@@ -231,8 +235,9 @@ async function replay(terminal: Terminal, options: ReplayOptions): Promise<void>
       `${count(told.records, 'call')} looked at; ${told.changed} would end otherwise.`,
       ...(told.unknown === 0 ? [] : [`${told.unknown} were of things that are shown no more.`]),
       ...(told.depends === 0 ? [] : [`${told.depends} hang on arguments or addresses, which the trail does not keep.`]),
+      ...(told.hooks === 0 ? [] : [`${told.hooks} were decided by hooks, and are left as they were.`]),
       ...(told.complete ? [] : ['There is more than was looked at or is shown; choose a shorter time.']),
-      'Groups and grants are those of now.',
+      'People are taken with the groups and grants they have now, not with those they had at the time of the call.',
       '',
     ]
     const changes =

@@ -13,6 +13,8 @@ export type Recorded = {
   readonly action: Action
   /** What the policy said then. */
   readonly before: 'allow' | 'deny'
+  /** Whether a hook hid the thing, whatever the rules said. */
+  readonly isByHook: boolean
 }
 
 const KINDS: Readonly<Record<string, { kind: Thing['kind']; action: Action }>> = {
@@ -53,7 +55,7 @@ function createReader(world: World): (record: AuditRecord) => Recorded[] {
     const thing = once(things, JSON.stringify([gateway, server, known.kind, tool]), () =>
       world.find(gateway, { kind: known.kind, name: `${server}/${tool}` }),
     )
-    return [{ record, principal, thing, action: known.action, before: effectOf(record) }]
+    return [{ record, principal, thing, action: known.action, before: effectOf(record), isByHook: isByHook(record) }]
   }
 }
 
@@ -66,6 +68,11 @@ function wasAdmin({ userId, keyId, extra }: AuditRecord): boolean {
 function effectOf({ extra }: AuditRecord): 'allow' | 'deny' {
   const access: Readonly<Record<string, unknown>> = Object(extra?.['access'])
   return access['effect'] === 'deny' ? 'deny' : 'allow'
+}
+
+function isByHook({ extra }: AuditRecord): boolean {
+  const { rules }: Readonly<Record<string, unknown>> = Object(extra?.['access'])
+  return Array.isArray(rules) && String(rules[0]).startsWith('hook:')
 }
 
 const MAX_KEPT = 200_000

@@ -12,13 +12,14 @@ const MAX_CHANGES = 1_000
 /**
  * Asks other rules about recorded calls, and names those that would have ended otherwise. Grants, groups and things are
  * those of now; what the trail does not keep (arguments, addresses) is not guessed: such calls are counted apart.
- * What a person would have to approve first counts as allowed.
+ * What a person would have to approve first counts as allowed. What a hook decided stays as it was recorded: no rule
+ * would have changed it.
  */
 export async function replay(
   deps: { audit: Pick<Audit, 'search'>; world: World },
   asked: { snapshot: Snapshot; since: number; records: number },
 ): Promise<ReplayReply> {
-  const counts = { records: 0, changed: 0, unknown: 0, depends: 0 }
+  const counts = { records: 0, changed: 0, unknown: 0, depends: 0, hooks: 0 }
   const changes = new Map<string, Change>()
   let isComplete = true
   for await (const page of readRecorded(deps, asked.since)) {
@@ -31,7 +32,7 @@ export async function replay(
 }
 
 type Tally = {
-  readonly counts: { records: number; changed: number; unknown: number; depends: number }
+  readonly counts: { records: number; changed: number; unknown: number; depends: number; hooks: number }
   readonly changes: Map<string, Change>
   readonly snapshot: Snapshot
 }
@@ -39,6 +40,10 @@ type Tally = {
 function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
   const { thing, before, record } = recorded
   counts.records += 1
+  if (recorded.isByHook) {
+    counts.hooks += 1
+    return
+  }
   if (thing === null) {
     counts.unknown += 1
     return

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { grant } from '../grants/schema.ts'
+import { HOOK_POINTS } from '../hooks/schema.ts'
 
 const kind = z.enum(['tool', 'prompt', 'resource'])
 
@@ -15,7 +16,7 @@ export const explainRequest = z.strictObject({
 })
 export type ExplainRequest = z.input<typeof explainRequest>
 
-export const explanation = z.object({
+const explanation = z.object({
   user: z.string(),
   groups: z.array(z.string()),
   gateway: z.string(),
@@ -35,6 +36,13 @@ export const explanation = z.object({
   policyVersion: z.string(),
 })
 export type Explanation = Readonly<z.output<typeof explanation>>
+
+/** With the hooks that a call would be put to as well; what they say is not asked. */
+export const explanationWithHooks = explanation.extend({
+  hooks: z
+    .array(z.object({ name: z.string(), points: z.array(z.enum(HOOK_POINTS)), failure: z.enum(['closed', 'open']) }))
+    .meta({ description: 'Hooks that a call of this would be put to as well; they may still say no.' }),
+})
 
 export const replayRequest = z.strictObject({
   since: z.int().min(0).meta({ description: 'Milliseconds since 1970.' }),
@@ -70,6 +78,7 @@ export const replayReply = z.object({
   depends: z
     .int()
     .meta({ description: 'Calls whose outcome hangs on what the trail does not keep: arguments, addresses.' }),
+  hooks: z.int().meta({ description: 'Calls that a hook decided; they are left as they were recorded.' }),
   complete: z.boolean(),
   changes: z.array(change).meta({ description: 'By user and tool, most calls first.' }),
 })

@@ -44,6 +44,8 @@ export type Hooks = {
   accessKnown(caller: Caller, things: readonly Thing[]): Promise<void> | null
   /** The same policy, less what hooks do not let somebody see. */
   narrow(policy: Policy): Policy
+  /** The hooks that a call of this tool would be put to; a thing that is no tool is put to none. */
+  concerning(gateway: string, thing: Pick<Thing, 'kind' | 'server' | 'name'>): ShownHook[]
   listHooks(): ShownHook[]
   /** Asks hooks how they are; rejects with `policy/no-such-hook`. */
   checkHooks(name?: string): Promise<ShownHook[]>
@@ -82,6 +84,7 @@ export async function createHooks(deps: HooksDeps): Promise<Hooks> {
     after: (call) => askAfter(deps, concerned('post', call.tool), call),
     accessKnown: (caller, things) => (live.current.length === 0 ? null : access.ready(caller, toolsOf(things))),
     narrow: (policy) => narrow(policy, access, listeners),
+    concerning: (gateway, thing) => concerning(parts, gateway, thing),
     listHooks: () => live.all().map(show),
     checkHooks: (name) => checkHooks(parts, name),
     addHook: (config, by) => addHook(parts, config, by),
@@ -130,6 +133,14 @@ function show({ hook, origin }: KeptHook): ShownHook {
   const { origin: at, pathname } = new URL(url)
   const shown = { name, url: `${at}${pathname}`, points, phase, priority, failure, timeoutMs, gateways, tools }
   return { ...shown, origin, isSigned: hook.isSigned, ...hook.state }
+}
+
+function concerning({ live, world }: Parts, gateway: string, asked: Pick<Thing, 'kind' | 'server' | 'name'>) {
+  const { kind, server, name } = asked
+  const thing = world.things(gateway).find((one) => one.kind === kind && one.server === server && one.name === name)
+  if (thing?.kind !== 'tool') return []
+  const concerned = live.all().filter(({ hook }) => hook.covers({ gateway, server, name, tags: thing.tags }))
+  return concerned.map(show)
 }
 
 async function checkHooks({ live }: Parts, name?: string): Promise<ShownHook[]> {

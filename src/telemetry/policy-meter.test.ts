@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest'
+import { createMetrics } from './metrics.ts'
+
+test('the policy is counted by effect and by what decided, and no id is ever a label', async () => {
+  const metrics = createMetrics()
+  const { policy } = metrics
+
+  policy.decided('allow', 'grant')
+  policy.decided('allow', 'grant')
+  policy.decided('deny', 'nothing')
+  policy.shadowDiffered('deny')
+  policy.asked()
+  policy.rebuilt(0.002)
+  const lines = (await metrics.render()).split('\n').filter((line) => line.startsWith('gatehouse_policy_'))
+
+  expect(lines.filter((line) => line.includes('_total'))).toEqual([
+    'gatehouse_policy_decisions_total{effect="allow",reason="grant"} 2',
+    'gatehouse_policy_decisions_total{effect="deny",reason="nothing"} 1',
+    'gatehouse_policy_shadow_differences_total{effect="deny"} 1',
+    'gatehouse_policy_cold_decisions_total 1',
+  ])
+  expect(lines).toContain('gatehouse_policy_rebuild_seconds_bucket{le="0.0025"} 1')
+})
