@@ -5,6 +5,7 @@ import type { Member } from '#identity'
 import { newId, Problem, type Clock, type Json, type JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
+import { mayAnswer, WEBHOOK } from './may-answer.ts'
 import { createNotifier } from './notify.ts'
 import { ALREADY_ANSWERED, NO_SUCH_APPROVAL, NOT_AN_APPROVER, TOO_LARGE, TOO_MANY_PENDING } from './problems.ts'
 import { shownApproval, type Answer, type ApprovalsConfig, type ShownApproval, type Way } from './schema.ts'
@@ -145,7 +146,7 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     answer: (id, answer, by) => answerOne(parts, id, { answer, by }),
     answerSigned: async (signed) => {
       const { id, answer, by } = readSignedAnswer(signed, { webhook: config.webhook, clock: deps.clock })
-      return answerOne(parts, id, { answer, by: { userId: by, via: 'webhook' } })
+      return answerOne(parts, id, { answer, by: { userId: `${WEBHOOK}${by}`, via: 'webhook' } })
     },
     list: (request) => list(parts, request),
     show: async (id) => withArguments(parts, await found(parts, id)),
@@ -307,16 +308,6 @@ async function answerOne(
 
 function wordOf({ state, answeredBy }: StoredApproval): string {
   return state === 'expired' || answeredBy === null ? state : `${state} (by ${answeredBy})`
-}
-
-/** Approvers are admins and members of the groups; the caller only where the configuration says so. */
-function mayAnswer({ config, findMember }: Parts, approval: ShownApproval, userId: string, via?: Way): boolean {
-  if (userId === approval.userId) return config.who === 'caller'
-  // These were let in as admins, or hold what an admin made for them: a link, or the secret of the webhook.
-  if (via === 'cli' || via === 'rest' || via === 'link' || via === 'webhook') return true
-  const member = findMember(userId)
-  if (member === null || !member.isActive) return false
-  return member.role === 'admin' || member.groups.some((group) => config.groups.includes(group))
 }
 
 async function list(parts: Parts, request: Parameters<Approvals['list']>[0]) {

@@ -11,7 +11,10 @@ const MAX_AGE_SECONDS = 300
 const webhookAnswer = z.strictObject({
   id: z.string().min(1).max(64),
   answer,
-  by: z.string().min(1).max(256),
+  by: z
+    .string()
+    .max(240)
+    .regex(/^[^\p{C}]+$/u),
 })
 
 export type SignedAnswer = { readonly signature: string; readonly body: string }
@@ -33,7 +36,10 @@ export function readSignedAnswer(
   if (Math.abs(clock.now() / 1_000 - Number(seconds)) > MAX_AGE_SECONDS)
     throw refuse('the signature is more than five minutes old, or from the future')
   const parsed = webhookAnswer.safeParse(jsonOf(body))
-  if (!parsed.success) throw refuse('the body must be {"id": …, "answer": "approve" or "deny", "by": who decided}')
+  if (!parsed.success)
+    throw refuse(
+      'the body must be {"id": …, "answer": "approve" or "deny", "by": who decided, in printable characters}',
+    )
   return parsed.data
 }
 

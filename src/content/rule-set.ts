@@ -50,13 +50,21 @@ export function buildRuleSet(versioned: readonly VersionedRule[]): RuleSet {
   }
 }
 
+/** With the tags that its server had: they may change while everything else stays. */
+type Kept = { readonly tags: readonly string[]; readonly rules: readonly CompiledRule[] }
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((tag, at) => tag === b[at]))
+}
+
 /** The rules of a place, found without making a text of it: it is asked several times in every call. */
 class Scopes {
-  readonly #gateways = new Map<string, Map<string, Map<string | null, readonly CompiledRule[]>>>()
+  readonly #gateways = new Map<string, Map<string, Map<string | null, Kept>>>()
   #size = 0
 
   find({ gateway, server, thing }: Subject): readonly CompiledRule[] | undefined {
-    return this.#gateways.get(gateway)?.get(server.name)?.get(thing)
+    const kept = this.#gateways.get(gateway)?.get(server.name)?.get(thing)
+    return kept !== undefined && isSame(kept.tags, server.tags) ? kept.rules : undefined
   }
 
   keep({ gateway, server, thing }: Subject, rules: readonly CompiledRule[]): void {
@@ -65,11 +73,11 @@ class Scopes {
       this.#size = 0
     }
     this.#size += 1
-    const servers = this.#gateways.get(gateway) ?? new Map<string, Map<string | null, readonly CompiledRule[]>>()
+    const servers = this.#gateways.get(gateway) ?? new Map<string, Map<string | null, Kept>>()
     this.#gateways.set(gateway, servers)
-    const things = servers.get(server.name) ?? new Map<string | null, readonly CompiledRule[]>()
+    const things = servers.get(server.name) ?? new Map<string | null, Kept>()
     servers.set(server.name, things)
-    things.set(thing, rules)
+    things.set(thing, { tags: server.tags, rules })
   }
 }
 

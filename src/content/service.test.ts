@@ -52,6 +52,18 @@ forEachEngine((engine) => {
     expect(late.showRule('no-ssn')).toEqual(room.content.showRule('no-ssn'))
   })
 
+  test('a server that is given the tag of a rule is looked at from then on', async () => {
+    await using room = await openTestContent(engine)
+    const tagged = (tags: readonly string[]): Subject => ({ ...ALICE, server: { ...ALICE.server, tags } })
+    await room.content.saveRule(rule({ ...NO_SSN, tools: ['tag:secret'] }), ACTOR)
+
+    const before = await argumentsAfter(room.content, { a: '219-09-9999' }, tagged([]))
+    const after = await argumentsAfter(room.content, { a: '219-09-9999' }, tagged(['secret']))
+    const again = await argumentsAfter(room.content, { a: '219-09-9999' }, tagged([]))
+
+    expect([before, after, again]).toEqual([{ a: '219-09-9999' }, { a: '[redacted]' }, { a: '219-09-9999' }])
+  })
+
   test('a rule of the file wins over a stored one of its name, and cannot be changed here', async () => {
     await using room = await openTestContent(engine, [{ ...NO_SSN, with: 'file' }])
     const { content } = room

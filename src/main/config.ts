@@ -166,6 +166,10 @@ function refuseContradictions(config: GatehouseConfig): void {
     config.identity_sources.map(({ name }) => name),
   )
   refuseTwice(
+    'identity source with accept_id_jag, by its issuer,',
+    config.identity_sources.filter((source) => source.accept_id_jag).map(({ issuer }) => issuer),
+  )
+  refuseTwice(
     'login rule',
     config.login_policy.rules.map(({ id }) => id),
   )

@@ -84,7 +84,7 @@ async function revokeAccessToken(ctx: Context, next: Next, deps: Deps): Promise<
   const claims = deps.verifier.read(token)
   if (claims !== null) {
     // A client that acts by itself goes on with its next token: nobody has to let it in again.
-    await deps.ended.add(claims.grantId === claims.clientId ? claims.tokenId : claims.grantId)
+    await deps.ended.add(claims.grantId === claims.firstClientId ? claims.tokenId : claims.grantId)
     await record(deps, { what: 'oauth.grant-revoked', clientId: claims.clientId, accountId: claims.accountId })
   }
   ctx.status = 200

@@ -13,7 +13,9 @@ export type TokenClaims = {
   readonly tokenId: string
   /** Clients that act one for the other, the one that acts now first; none where the person let the client in. */
   readonly actors: readonly string[]
-  /** The client that the person let in. */
+  /** Ids of the tokens that it was exchanged for, one after the other. */
+  readonly madeFrom: readonly string[]
+  /** The client that the person let in, or that acts by itself. */
   readonly firstClientId: string
   readonly audience: string
   readonly scopes: readonly string[]
@@ -158,7 +160,7 @@ function toClaims(said: JsonObject, refOf: (id: string) => string): TokenClaims 
   const parsed = claimsOfOurs.safeParse(said)
   if (!parsed.success) return null
   const { sub, aud, exp, jti, client_id, gid, scope, amr, act = null } = parsed.data
-  const firstClientId = parsed.data.first_client_id ?? client_id
+  const { first_client_id: firstClientId = client_id, made_from: madeFrom } = parsed.data
   const actors = actorsOf(act)
   return {
     accountId: sub,
@@ -171,7 +173,8 @@ function toClaims(said: JsonObject, refOf: (id: string) => string): TokenClaims 
     factor: amr[0] ?? null,
     expiresAt: exp * 1_000,
     firstClientId,
-    refs: [...new Set([gid, jti, client_id, firstClientId, ...actors])].map(refOf),
+    madeFrom,
+    refs: [...new Set([gid, jti, client_id, firstClientId, ...actors, ...madeFrom])].map(refOf),
   }
 }
 
@@ -186,6 +189,7 @@ const claimsOfOurs = z.object({
   amr: z.array(z.string()).default([]),
   act: z.json().optional(),
   first_client_id: z.string().optional(),
+  made_from: z.array(z.string()).default([]),
 })
 
 /** RFC 8693 §4.1, outermost first. */

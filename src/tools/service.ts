@@ -52,7 +52,7 @@ export function createTools(deps: {
   policy: Policy
   /** Who that is by now, where the house knows them. */
   findMember: (userId: string) => Member | null
-  call: Omit<CallDeps, 'lookup' | 'policy' | 'held'> & { readonly hooks: Pick<Hooks, 'narrow'> }
+  call: Omit<CallDeps, 'lookup' | 'policy' | 'held' | 'findMember'> & { readonly hooks: Pick<Hooks, 'narrow'> }
   listDeadlineMs?: number
 }): Tools & ToolsOfProcess {
   const { house } = deps
@@ -72,7 +72,8 @@ export function createTools(deps: {
   })
   const callNow = (request: CallRequest): Promise<CallOutcome> => flight.track(() => call(callDeps, request))
   const held = new HeldCalls({ ...deps.call, lookup, call: callNow })
-  const callDeps: CallDeps = { ...deps.call, policy, held, lookup }
+  const { findMember } = deps
+  const callDeps: CallDeps = { ...deps.call, findMember, policy, held, lookup }
   return {
     ...entryVerbs(deps, { policy, viewOf }),
     takesTokens: (gateway) => ['oauth', 'both'].includes(house.snapshot().views.get(gateway)?.config.auth ?? ''),

@@ -37,9 +37,12 @@ export async function subscribe(
   const refused = new Problem(NOT_ALLOWED, `Resource not found: ${JSON.stringify(uri.slice(0, 200))}`)
   if (!found || !server?.source.subscribe) throw refused
   const { things, pages } = found
-  const mayRead = (): boolean =>
-    mayUse(deps.policy, renewed(admission, deps.findMember), { action: 'read', things, pages, session }).effect ===
-    'allow'
+  const mayRead = (): boolean => {
+    const wanted = { action: 'read', things, pages, session } as const
+    const { effect, approval } = mayUse(deps.policy, renewed(admission, deps.findMember), wanted)
+    // Following is no single call that a person could approve.
+    return effect === 'allow' && approval === undefined
+  }
   if (!mayRead()) throw refused
   const { name, tags } = server.config
   const user = { userId: admission.userId, groups: admission.principal.groups }

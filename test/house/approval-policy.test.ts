@@ -103,6 +103,18 @@ test('a permit with an approval: the tool is listed for whom it is for, and for 
   expect(blank(refused.text)).toBe(blank(unknown.text))
 })
 
+test.each<[string, object]>([
+  ['under no name', { order: 'big', '': { order: 'small' } }],
+  ['under a name with a backslash', { order: 'big', 'x\\': { order: 'small' }, 'x\\.order': 'small' }],
+  ['in a list under no name', { order: 'big', '': [{ order: 'small' }] }],
+])('no other argument stands for the one that a rule looks at: %s', async (_what, args) => {
+  const before = effects.timesRun('charge', 'big')
+
+  const { result } = await callTool(lines.open, 'charge', { ...args })
+
+  expect([result['isError'], effects.timesRun('charge', 'big') - before]).toEqual([true, 0])
+})
+
 test('an approval is no way past another forbid', async () => {
   const { text } = await callTool(lines.open, 'charge', { order: 'big and never' })
 

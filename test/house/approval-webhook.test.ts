@@ -13,6 +13,8 @@ import { callTool, gatewayUrl, textOf, type Line } from './talk.ts'
 const ALICE = 'alice@example.com'
 const SECRET = 'webhook-secret-of-the-test'
 const told = createJournal<string>()
+/** What was told before. */
+const seen = new Set<string>()
 
 let effects: SideEffectServer
 let hook: Awaited<ReturnType<typeof listenOn>>
@@ -33,7 +35,10 @@ beforeAll(async () => {
   await house.listed()
   line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: ALICE, gateway: 'demo' }) }
 })
-beforeEach(() => declare({}))
+beforeEach(() => {
+  declare({})
+  for (const each of told.entries) seen.add(each)
+})
 afterAll(async () => {
   await house.close()
   await Promise.all([hook.close(), effects.close()])
@@ -90,7 +95,7 @@ test('the service answers what it was told of, the call runs, and the trail says
 
   expect([first.status, again.status, textOf(made)]).toEqual([200, 409, `charged ${order}, time 1`])
   const { records } = await house.gatehouse.audit.search({ what: 'approval.approved' })
-  expect(records[0]).toMatchObject({ userId: 'bob in chat', extra: { approval: id, via: 'webhook' } })
+  expect(records[0]).toMatchObject({ userId: 'webhook:bob in chat', extra: { approval: id, via: 'webhook' } })
 })
 
 test.each<[string, number, (id: string) => object | string, Send?]>([
@@ -103,6 +108,9 @@ test.each<[string, number, (id: string) => object | string, Send?]>([
   ['nobody who decided', 401, (id) => ({ id, answer: 'approve' })],
   ['another approval', 404, () => ({ id: 'appr_none', answer: 'approve', by: 'bob' })],
   ['the caller in person', 403, (id) => ({ id, answer: 'approve', by: ALICE })],
+  ['the caller in other letters', 403, (id) => ({ id, answer: 'approve', by: ` ${ALICE.toUpperCase()} ` })],
+  ['a name with what nobody sees', 401, (id) => ({ id, answer: 'approve', by: `ali\u200bce@example.com` })],
+  ['a name with NUL', 401, (id) => ({ id, answer: 'approve', by: 'bob\u0000' })],
 ])('an answer with %s does not count', async (_what, status, bodyOf, how) => {
   const order = newOrder()
   const { id, answer } = await callAndHear(order)
@@ -115,6 +123,20 @@ test.each<[string, number, (id: string) => object | string, Send?]>([
     { type: expect.stringContaining('urn:problem:') },
   ])
   expect([result['isError'], effects.timesRun('charge', order)]).toEqual([true, 0])
+})
+
+test('what was forbidden, or whose group was taken away, while the call waited is not made by its approval', async () => {
+  declare({ wait_ms: 20_000 })
+  const order = newOrder()
+  const waiting = callTool(line, 'charge', { order })
+  const text = await told.until((each) => each.includes('approval.requested') && !seen.has(each))
+  const { id, answer } = z.object({ id: z.string(), answer: z.url() }).parse(parseObject(text))
+  await house.gatehouse.policy.declarePolicies([{ name: 'stop', text: 'forbid(principal, action, resource);' }])
+  const sent = await send(answer, { id, answer: 'approve', by: 'bob' })
+  const { text: said } = await waiting
+  await house.gatehouse.policy.declarePolicies([])
+
+  expect([sent.status, said.includes('Unknown tool'), effects.timesRun('charge', order)]).toEqual([200, true, 0])
 })
 
 test('without a webhook in the file nobody answers by one', async () => {

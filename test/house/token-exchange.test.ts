@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { post, register, textOf, tokensFor, type Answer, type Tokens } from './oauth-client.ts'
@@ -253,6 +253,27 @@ test('whoever was switched off, or whom the login policy keeps out of the next g
   ])
 })
 
+test('a token of a machine that was revoked ends what was made from it, and nothing else of the machine', async () => {
+  const { id: account } = await house.gatehouse.identity.accounts.create({ userId: 'robot', kind: 'system' }, ADMIN)
+  const made = await createClient({ name: 'Robot', grants: ['client_credentials'], account })
+  const proof = Buffer.from(`${textOf(made.body['id'])}:${textOf(made.body['secret'])}`).toString('base64')
+  const form = { grant_type: 'client_credentials', resource: `${house.url}/mcp/desk` }
+  const ask = async (): Promise<string> =>
+    textOf((await post(`${house.url}/oauth/token`, form, { authorization: `Basic ${proof}` })).body['access_token'])
+  const revoke = (token: string) => post(`${house.url}/oauth/revoke`, { token, client_id: machine.id })
+  const [first, second] = [await ask(), await ask()]
+  const [ofFirst, ofSecond] = [await exchanged(first), await exchanged(second)]
+  const further = await exchanged(ofFirst)
+
+  await revoke(first)
+  const afterFirst = await Promise.all([use('desk', first), use('files', ofFirst), use('files', further)])
+  await revoke(ofSecond)
+  const afterSecond = await Promise.all([use('files', ofSecond), use('desk', second), use('desk', await ask())])
+
+  expect(afterFirst.map(({ status }) => status)).toEqual([401, 401, 401])
+  expect(afterSecond.map(({ status }) => status)).toEqual([401, 200, 200])
+})
+
 test('every exchange and every refusal has one record, with who acts for whom, and no token in it', async () => {
   const since = Date.now()
   const token = await exchanged(anne.access)
@@ -267,4 +288,27 @@ test('every exchange and every refusal has one record, with who acts for whom, a
     ['allowed', machine.id, expect.objectContaining({ ...facts, to: 'files' })],
   ])
   expect([JSON.stringify(records), house.logs.join()].filter((text) => text.includes(token))).toEqual([])
+})
+
+test('what was exchanged ends when its subject does, and what has ended is exchanged no more', async () => {
+  const { access } = await newPerson('late@example.com')
+  const end = Number(claimsOf(access)['exp'])
+  vi.useFakeTimers({ toFake: ['Date'] })
+  try {
+    vi.setSystemTime((end - 60) * 1_000)
+    const { body } = await exchange(access)
+    const token = textOf(body['access_token'])
+    vi.setSystemTime((end + 1) * 1_000)
+    const over = await exchange(access)
+    vi.setSystemTime(end * 1_000 - 400)
+    const tooLate = await exchange(access)
+    vi.setSystemTime((end + 1) * 1_000)
+    const used = await use('files', token)
+
+    expect([claimsOf(token)['exp'], body['expires_in']]).toEqual([end, 60])
+    expect([tooLate.status, tooLate.body['error']]).toEqual([400, 'invalid_request'])
+    expect([over.status, over.body['error'], used.status]).toEqual([400, 'invalid_request', 401])
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -86,7 +86,7 @@ async function heard({ assertions, issuer }: JwtBearerDeps, assertion: string): 
 async function admitted({ directory }: JwtBearerDeps, person: Pick<Heard, 'admit'>): Promise<Member> {
   const accountId = await person.admit().catch(asRefusal)
   const member = directory().findByAccountId(accountId) // it may have been made just now
-  if (member?.isActive === true) return member
+  if (member?.isActive === true && member.kind === 'person') return member
   throw refuse('InvalidGrant', 'the account was switched off or removed')
 }
 

@@ -74,6 +74,9 @@ async function exchange(ctx: Context, provider: Provider, deps: TokenExchangeDep
   const scope = scopeOf(ctx, { claims, offered: server.scopes })
   const why = deps.whyNot({ member, claims: { clientId, factor: claims.factor }, gateway: to, address: ctx.ip })
   if (why !== null) throw refuse('InvalidTarget', `the login policy does not let this account in there: ${why}`)
+  const secondsLeft = Math.floor((claims.expiresAt - deps.clock.now()) / 1_000)
+  // The library takes a life of nothing for one that nobody has chosen.
+  if (secondsLeft < 1) throw refuse('InvalidRequest', NOT_GOOD)
   const token = new provider.AccessToken({
     accountId,
     client,
@@ -81,10 +84,15 @@ async function exchange(ctx: Context, provider: Provider, deps: TokenExchangeDep
     gty: 'token_exchange',
     scope,
     resourceServer: server,
-    expiresIn: Math.min(ACCESS_TOKEN_SECONDS, Math.floor((claims.expiresAt - deps.clock.now()) / 1_000)),
+    expiresIn: Math.min(ACCESS_TOKEN_SECONDS, secondsLeft),
   })
-  const { factor, firstClientId: first_client_id } = claims
-  sayMore(token, { act: toAct(actors), first_client_id, ...(factor === null ? {} : { amr: [factor] }) })
+  const { factor, firstClientId: first_client_id, tokenId, madeFrom } = claims
+  sayMore(token, {
+    act: toAct(actors),
+    first_client_id,
+    made_from: [tokenId, ...madeFrom],
+    ...(factor === null ? {} : { amr: [factor] }),
+  })
   ctx.oidc.entity('AccessToken', token)
   const value = await token.save()
   const { tokenType: token_type, expiration: expires_in } = token

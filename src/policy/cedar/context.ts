@@ -32,8 +32,8 @@ export function contextOf(at: Circumstances, now: number): Record<string, CedarV
 export const ARGUMENTS_REFERENCE: CedarValueJson = { __entity: ARGUMENTS }
 
 /**
- * The arguments of a call as tags under their paths: `issue.title`, `labels.0`; a dot in a name is written `\\.`, so that
- * no argument can pass for another one. Null when there are more than a rule can be asked about.
+ * The arguments of a call as tags under their paths: `issue.title`, `labels.0`; a dot in a name is written `\\.` and a
+ * backslash `\\\\`, so that no argument can pass for another one. Null when there are more than a rule can be asked about.
  */
 export function argumentsEntity(args: JsonObject): EntityJson | null {
   const tags: [string, string][] = []
@@ -51,7 +51,8 @@ function flatten(at: { path: string; depth: number }, value: Json | undefined, t
     return
   }
   for (const [name, member] of Object.entries<Json | undefined>(value)) {
-    const step = name.replaceAll('.', '\\.')
-    flatten({ path: at.path === '' ? step : `${at.path}.${step}`, depth: at.depth + 1 }, member, tags)
+    const step = name.replaceAll(/[.\\]/g, '\\$&')
+    // By depth, since a name may be empty: what is inside of it is no member of the arguments.
+    flatten({ path: at.depth === 0 ? step : `${at.path}.${step}`, depth: at.depth + 1 }, member, tags)
   }
 }

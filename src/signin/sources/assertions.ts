@@ -30,7 +30,7 @@ export type Assertions = {
 type Deps = {
   /** Those of now. */
   readonly sources: () => readonly IdentitySource[]
-  readonly accounts: Pick<Accounts, 'find'>
+  readonly accounts: Pick<Accounts, 'find' | 'findByUserId'>
   readonly store: Pick<SignInStore, 'findLink'>
   readonly upstreamOf: (source: IdentitySource) => Pick<Upstream, 'verify'>
   readonly arrive: (source: IdentitySource, person: Vouched) => Promise<Arrival>
@@ -77,6 +77,10 @@ async function admit(deps: Deps, source: IdentitySource, person: Vouched): Promi
   const account = linked === null ? null : await deps.accounts.find(linked.accountId)
   if (account?.isActive === false) throw new Problem(SOURCE_REFUSED, 'This account is switched off.')
   if (account !== null) return account.accountId
+  // With nobody at a browser, no account becomes theirs that may do everything.
+  const named = person.userId === null ? null : await deps.accounts.findByUserId(person.userId)
+  if (named?.role === 'admin')
+    throw new Problem(SOURCE_REFUSED, `An admin links "${titleOf(source)}" on /account first.`)
   const arrival = await deps.arrive(source, person)
   if (arrival.kind === 'known') return arrival.accountId
   const what = `There is an account of this name with a sign-in of its own; its owner links "${titleOf(source)}" first, on /account.`

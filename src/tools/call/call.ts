@@ -1,5 +1,7 @@
 import type { CallOutcome, CallRequest } from '../tools.ts'
-import type { Attempt } from './attempt.ts'
+import type { Verdict } from '#policy'
+import { renewed } from '../principal.ts'
+import type { Attempt, Target } from './attempt.ts'
 import { authorize } from './authorize.ts'
 import { begin } from './begin.ts'
 import { onceApproved } from './approve.ts'
@@ -40,13 +42,14 @@ async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
   const resolved = (attempt.target = resolve(deps.lookup(attempt.request), attempt.request))
   const known = deps.hooks.accessKnown(attempt.request.admission, resolved.things)
   if (known) await known
-  const verdict = authorize(deps, attempt, resolved)
+  let verdict = authorize(deps, attempt, resolved)
   const held = resolved.isHeld === true ? await deps.held.answer({ attempt, target: resolved }) : resolved
   if ('outcome' in held) return held
   const target = (attempt.target = held)
   const passed = await checkInput(deps, attempt, target)
   const params = await askHooksBefore(deps, { attempt, target }, passed)
   const make = async (): Promise<Ending> => {
+    if (attempt.approval !== null) verdict = authorizeAgain(deps, attempt, target)
     checkLimits(deps, attempt, target)
     const credential = chooseCredential(deps, attempt, target)
     const answered = await dispatch(deps, attempt, { target, params, credential })
@@ -55,4 +58,11 @@ async function run(deps: CallDeps, attempt: Attempt): Promise<Ending> {
     return checkOutput(deps, attempt, { target, reply, verdict })
   }
   return once(deps, attempt, target, () => onceApproved(deps, { attempt, target }, make))
+}
+
+/** A person may have taken minutes: who calls, and the rules, count as they are when the call is made. */
+function authorizeAgain(deps: CallDeps, attempt: Attempt, target: Target): Verdict {
+  const { request } = attempt
+  attempt.request = { ...request, admission: renewed(request.admission, deps.findMember) }
+  return authorize(deps, attempt, target)
 }

@@ -1,6 +1,7 @@
 import type { Approvals } from '#approvals'
 import type { Audit } from '#audit'
 import type { Content } from '#content'
+import type { Member } from '#identity'
 import type { Clock } from '#kernel'
 import type { Hooks, Policy } from '#policy'
 import type { Log, Metrics } from '#telemetry'
@@ -38,6 +39,8 @@ export type CallDeps = {
   readonly running: Map<string, Promise<unknown>>
   /** Whether another replica has been alive since that time, so that a call it began then may still end. */
   isReplicaAlive(replicaId: string, since: number): Promise<boolean>
+  /** Who that is by now, where the house knows them. */
+  readonly findMember: (userId: string) => Member | null
   /** The snapshot as this caller's gateway sees it. Reads no database. */
   lookup(request: CallRequest): ResolveDeps
 }
