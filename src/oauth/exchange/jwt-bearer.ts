@@ -6,8 +6,8 @@ import { SCOPE, type Resources } from '../resources.ts'
 import type { Sealed } from '../sealed.ts'
 import type { OauthStore } from '../store.ts'
 import type { VerifierDeps } from '../verifier.ts'
-import { sayMore } from './more-claims.ts'
-import { refuse } from './refusal.ts'
+import { sayMore } from '../more-claims.ts'
+import { refuse } from '../grant-refusal.ts'
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 

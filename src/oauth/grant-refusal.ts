@@ -1,4 +1,4 @@
-import { errors } from '../library.ts'
+import { errors } from './library.ts'
 
 type Refusal = 'InvalidRequest' | 'InvalidGrant' | 'InvalidTarget' | 'UnauthorizedClient' | 'InvalidScope'
 
