@@ -5,9 +5,10 @@
  * A rule is data (`schema.ts`), from the config file or the store, with a version that audit records name. All of them
  * are compiled into one immutable set (`rule-set.ts`), swapped whole on every replica (`live-rules.ts`). `screening.ts`
  * finds out cheaply that most messages are of no concern (`quiet.ts`), and has large ones looked through on another
- * thread (`elsewhere.ts`). `screen.ts` is the heart: a message and the rules in scope in, a message and a verdict out, purely; `walk.ts` goes through the
- * message, `detect/` knows numbers and keys by their shapes, `normalise.ts` sees through tricks of writing, and `fit.ts`
- * keeps what was changed valid under its schema. Where the rules are asked is in `tools/call/`.
+ * thread (`elsewhere.ts`). `screen.ts` is the heart: a message and the rules in scope in, a message and a verdict out,
+ * purely; `walk.ts` goes through the message, `detect/` knows numbers and keys by their shapes, `normalise.ts` sees
+ * through tricks of writing, and `fit.ts` keeps what was changed valid under its schema. Where the rules are asked is in
+ * `tools/call/`.
  *
  * It is a room of its own and no part of `policy`: that decides who may do what, from names; this one reads content.
  */
