@@ -78,9 +78,11 @@ export class Caste {
     return listed === 'allow' ? judged : listed
   }
 
-  /** Ids of the rules whose answer about this thing hangs on the circumstances. */
+  /** Ids of the rules whose answer about this thing hangs on more than who, what and a person's approval. */
   movingFor(request: Request): readonly string[] {
-    return this.#known(request).moving
+    const hangs = (id: string): boolean =>
+      [...(this.#moving.get(id)?.look.context ?? [])].some((name) => name !== 'approved')
+    return this.#known(request).moving.filter(hangs)
   }
 
   #judgeOne(request: Request, gateway: Openness): Judgement {

@@ -136,6 +136,8 @@ test('explain says that a person has to approve it, by which rule; replay counts
     approval: { id: 'big-orders', words: 'rule big-orders (orders over the limit)' },
   })
   expect(big.summary).toContain('once a person has approved the call')
+  const always = house.gatehouse.policy.explain({ user: ALICE, gateway: 'closed', kind: 'tool', name: 'lookup' })
+  expect([always.approval?.id, always.depends]).toEqual(['alice-with-a-person', []])
   expect([small.approval, never.approval, never.effect]).toEqual([null, null, 'deny'])
   expect(replayed.changes.filter(({ tool, after }) => tool === 'lookup' && after === 'deny')).toEqual([])
 })

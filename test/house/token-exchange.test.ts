@@ -213,10 +213,13 @@ test.each<[string, string, () => Promise<Answer>]>([
 test('a client registers itself for no exchange, and one without ways exchanges nothing', async () => {
   const itself = await register(house, { grant_types: [GRANT], token_endpoint_auth_method: 'client_secret_basic' })
   const without = await createClient({ name: 'No ways', grants: ['token_exchange'] })
+  const nowhere = [{ from: 'desk', to: 'flies' }]
+  const misspelt = await createClient({ name: 'Misspelt', grants: ['token_exchange'], exchange: nowhere })
   const open = await createClient({ name: 'Open', grants: ['token_exchange'], exchange: WAYS, isPublic: true })
 
   expect([itself.status, itself.body['error']]).toEqual([400, 'invalid_client_metadata'])
   expect([without.status, without.body['detail']]).toEqual([400, expect.stringContaining('token_exchange')])
+  expect([misspelt.status, misspelt.body['detail']]).toEqual([400, expect.stringContaining('"flies"')])
   expect([open.status, open.body['detail']]).toEqual([400, expect.stringContaining('public')])
 })
 

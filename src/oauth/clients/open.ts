@@ -7,6 +7,7 @@ import type { Log } from '#telemetry'
 import { createAdapter, type AdapterDeps } from '../adapter.ts'
 import type { EndedGrants } from '../ended-grants.ts'
 import type { ExchangeRights } from '../exchange/schema.ts'
+import type { GatewayResource } from '../resources.ts'
 import type { Sealed } from '../sealed.ts'
 import type { OauthStore } from '../store.ts'
 import { KnownClients } from './known.ts'
@@ -19,6 +20,7 @@ type Deps = {
   readonly log: Log
   readonly audit: Pick<Audit, 'record'>
   readonly directory: () => Directory
+  readonly gateways: () => readonly GatewayResource[]
   readonly store: OauthStore
   readonly sealed: Sealed
   readonly ended: EndedGrants

@@ -5,6 +5,7 @@ import { newId, Problem } from '#kernel'
 import type { EndedGrants } from '../ended-grants.ts'
 import { exchangeRights, NO_RIGHTS, type ExchangeRights } from '../exchange/schema.ts'
 import { BAD_CLIENT, NO_SUCH_CLIENT } from '../problems.ts'
+import type { GatewayResource } from '../resources.ts'
 import type { Sealed } from '../sealed.ts'
 import { REGISTERED } from './known.ts'
 import {
@@ -39,6 +40,8 @@ export type Clients = {
 type Deps = UnusedDeps & {
   readonly provider: () => Provider
   readonly directory: () => Directory
+  /** Those that take access tokens. */
+  readonly gateways: () => readonly Pick<GatewayResource, 'slug'>[]
   /** Where the library looks for clients. */
   readonly records: Pick<Adapter, 'upsert'>
   readonly sealed: Sealed
@@ -60,7 +63,7 @@ export function createClients(deps: Deps): Clients {
 async function createClient(deps: Deps, request: CreateClientRequest, by: Actor): Promise<CreatedClient> {
   const id = newId(REGISTERED)
   const account = accountFor(deps, request)
-  const rights = rightsFor(request)
+  const rights = rightsFor(deps, request)
   const metadata = checked(deps.provider(), toMetadata(id, request))
   const secret = metadata.client_secret === undefined ? null : mintSecret()
   const { name, grants } = request
@@ -102,13 +105,20 @@ function accountFor({ directory }: Deps, { account, grants, isPublic }: CreateCl
 }
 
 /** What goes beyond what people are asked for is given by whoever makes the client, all of it at once. */
-function rightsFor({ exchange, idJag, grants, isPublic }: CreateClientRequest): ExchangeRights | null {
+function rightsFor(deps: Deps, { exchange, idJag, grants, isPublic }: CreateClientRequest): ExchangeRights | null {
   const isForIt = grants.includes('token_exchange')
   const hasSome = exchange.length + idJag.length > 0
   if (isForIt !== hasSome)
     throw new Problem(BAD_CLIENT, 'The grant token_exchange goes with what may be exchanged: give both, or none.')
   if (isPublic && (isForIt || grants.includes('jwt_bearer')))
     throw new Problem(BAD_CLIENT, 'A public client cannot prove that it is itself, so it gets tokens from people only.')
+  const slugs = new Set(deps.gateways().map(({ slug }) => slug))
+  const unknown = exchange.flatMap(({ from, to }) => [from, to]).find((slug) => !slugs.has(slug))
+  if (unknown !== undefined)
+    throw new Problem(
+      BAD_CLIENT,
+      `There is no gateway "${unknown}" that takes access tokens, so none can be exchanged for it.`,
+    )
   return hasSome ? { exchange, idJag } : null
 }
 
