@@ -9,6 +9,7 @@
  * for the servers behind. `signing-keys/`: what signs all of that, and how one key follows another. `clients/`: which
  * clients there are, whoever registered them, and those that admins make. `exchange/`: what a client gets for what it
  * already has of a person, here and at other authorization servers (RFC 8693, RFC 7523).
+ * `house-grant.ts`: how the grants of the house refuse, ask the login policy and give a token.
  *
  * Which traps of the library are closed where: `docs/decisions/0005-a-certified-library-behind-a-port.md`.
  */

@@ -1,12 +1,12 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { Directory, Member } from '#identity'
-import { sayMore } from '../more-claims.ts'
-import { refuse } from '../grant-refusal.ts'
+import { giveToken, refuse, requireLetIn } from '../house-grant.ts'
 import { resourceServerOf } from '../resource-server.ts'
 import { SCOPE, type Resources } from '../resources.ts'
 import type { VerifierDeps } from '../verifier.ts'
 
 export const CLIENT_CREDENTIALS = 'client_credentials'
+const FACTOR = 'token'
 
 export type ClientCredentialsDeps = {
   /** The id of the system account that a client acts as; null of all those that act for people. */
@@ -31,22 +31,16 @@ export function addClientCredentials(provider: Provider, deps: ClientCredentials
       throw refuse('InvalidTarget', 'name one gateway by its address in `resource`')
     const server = new provider.ResourceServer(indicator, resourceServerOf(deps.resources, indicator))
     const scope = scopeOf(params.scope, server.scopes)
-    requireEntry(deps, { member, clientId: client.clientId, indicator, address: ctx.ip })
-    const { accountId } = member
+    const { clientId } = client
+    const gateway = deps.resources.find(indicator)?.slug ?? null
+    requireLetIn(
+      deps.whyNot,
+      { member, claims: { clientId, factor: FACTOR }, gateway, address: ctx.ip },
+      'InvalidGrant',
+    )
     // The grant is the client itself: what it opened goes on when it gets its next token, and ends with it.
-    const token = new provider.AccessToken({
-      accountId,
-      client,
-      grantId: client.clientId,
-      gty: CLIENT_CREDENTIALS,
-      scope,
-      resourceServer: server,
-    })
-    sayMore(token, { amr: ['token'] })
-    ctx.oidc.entity('Account', { accountId, claims: () => ({ sub: accountId }) })
-    ctx.oidc.entity('AccessToken', token)
-    const value = await token.save()
-    ctx.body = { access_token: value, expires_in: token.expiration, token_type: token.tokenType, scope }
+    const wish = { member, grantId: clientId, gty: CLIENT_CREDENTIALS, scope, server, more: { amr: [FACTOR] } }
+    ctx.body = await giveToken(ctx, provider, wish)
   }
   provider.registerGrantType(CLIENT_CREDENTIALS, handle, ['scope', 'resource'], ['resource'])
 }
@@ -64,14 +58,4 @@ function scopeOf(asked: string | undefined, known: ReadonlySet<string>): string 
   const wanted = (asked ?? SCOPE).split(' ').filter((scope) => known.has(scope))
   if (wanted.length === 0) throw refuse('InvalidScope', `this gateway has the scopes ${[...known].join(', ')}`)
   return [...new Set([SCOPE, ...wanted])].join(' ')
-}
-
-function requireEntry(
-  { resources, whyNot }: ClientCredentialsDeps,
-  wanted: { member: Member; clientId: string; indicator: string; address: string },
-): void {
-  const { member, clientId, indicator, address } = wanted
-  const gateway = resources.find(indicator)?.slug ?? null
-  const why = whyNot({ member, claims: { clientId, factor: 'token' }, gateway, address })
-  if (why !== null) throw refuse('InvalidGrant', `the login policy does not let this account in here: ${why}`)
 }

@@ -5,7 +5,7 @@ import type { Directory, Member } from '#identity'
 import type { Clock } from '#kernel'
 import type { KeyRing } from '../signing-keys/ring.ts'
 import type { VerifierDeps } from '../verifier.ts'
-import { refuse } from '../grant-refusal.ts'
+import { refuse, requireLetIn } from '../house-grant.ts'
 import type { VouchedAt } from './schema.ts'
 
 export const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag'
@@ -43,8 +43,7 @@ export async function issueIdJag(deps: IdJagDeps, wish: IdJagWish): Promise<{ to
   const member = await personOf(deps, wish)
   const place = wish.places.find((one) => one.audience === audience && one.resources.includes(resource))
   if (place === undefined) throw refuse('InvalidTarget', 'this client may not take our word to that server')
-  const why = deps.whyNot({ member, claims: { clientId, factor: null }, gateway: null, address })
-  if (why !== null) throw refuse('InvalidTarget', `the login policy does not let this account use it: ${why}`)
+  requireLetIn(deps.whyNot, { member, claims: { clientId, factor: null }, gateway: null, address }, 'InvalidTarget')
   const { kid, privateKey } = deps.keyRing.signer('ES256')
   const iat = Math.floor(deps.clock.now() / 1_000)
   const { userId } = member

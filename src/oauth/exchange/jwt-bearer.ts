@@ -6,8 +6,7 @@ import { SCOPE, type Resources } from '../resources.ts'
 import type { Sealed } from '../sealed.ts'
 import type { OauthStore } from '../store.ts'
 import type { VerifierDeps } from '../verifier.ts'
-import { sayMore } from '../more-claims.ts'
-import { refuse } from '../grant-refusal.ts'
+import { giveToken, refuse, requireLetIn } from '../house-grant.ts'
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
@@ -54,23 +53,14 @@ export function addJwtBearer(provider: Provider, deps: JwtBearerDeps): void {
     await useUp(deps, claims)
     const member = await admitted(deps, person)
     const gateway = deps.resources.find(indicator)?.slug ?? null
-    const why = deps.whyNot({ member, claims: { clientId, factor: FACTOR }, gateway, address: ctx.ip })
-    if (why !== null) throw refuse('InvalidGrant', `the login policy does not let this account in here: ${why}`)
-    const { accountId } = member
-    const token = new provider.AccessToken({
-      accountId,
-      client,
-      // Nothing hangs together that would have to end together: each token is a grant of its own.
-      grantId: newId('jag'),
-      gty: 'jwt_bearer',
-      scope,
-      resourceServer: server,
-    })
-    sayMore(token, { amr: [FACTOR] })
-    ctx.oidc.entity('Account', { accountId, claims: () => ({ sub: accountId }) })
-    ctx.oidc.entity('AccessToken', token)
-    const value = await token.save()
-    ctx.body = { access_token: value, token_type: token.tokenType, expires_in: token.expiration, scope }
+    requireLetIn(
+      deps.whyNot,
+      { member, claims: { clientId, factor: FACTOR }, gateway, address: ctx.ip },
+      'InvalidGrant',
+    )
+    // Nothing hangs together that would have to end together: each token is a grant of its own.
+    const wish = { member, grantId: newId('jag'), gty: 'jwt_bearer', scope, server, more: { amr: [FACTOR] } }
+    ctx.body = await giveToken(ctx, provider, wish)
   }
   provider.registerGrantType(JWT_BEARER, handle, ['assertion', 'resource', 'scope'])
 }

@@ -5,8 +5,7 @@ import { ACCESS_TOKEN_SECONDS, resourceServerOf } from '../resource-server.ts'
 import type { Resources } from '../resources.ts'
 import type { TokenClaims, Verifier } from '../verifier.ts'
 import { ID_JAG, ID_JAG_SECONDS, ID_TOKEN, issueIdJag, type IdJagDeps } from './id-jag.ts'
-import { sayMore } from '../more-claims.ts'
-import { refuse } from '../grant-refusal.ts'
+import { giveToken, refuse, requireLetIn } from '../house-grant.ts'
 import type { ExchangeRights, ExchangeWay } from './schema.ts'
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -72,31 +71,24 @@ async function exchange(ctx: Context, provider: Provider, deps: TokenExchangeDep
   await requireWay(deps, { clientId, from, to })
   if (actors.length > MAX_ACTORS) throw refuse('InvalidRequest', `more than ${MAX_ACTORS} clients would act in a row`)
   const scope = scopeOf(ctx, { claims, offered: server.scopes })
-  const why = deps.whyNot({ member, claims: { clientId, factor: claims.factor }, gateway: to, address: ctx.ip })
-  if (why !== null) throw refuse('InvalidTarget', `the login policy does not let this account in there: ${why}`)
+  const { grantId, factor, firstClientId: first_client_id, tokenId, madeFrom } = claims
+  requireLetIn(deps.whyNot, { member, claims: { clientId, factor }, gateway: to, address: ctx.ip }, 'InvalidTarget')
   const secondsLeft = Math.floor((claims.expiresAt - deps.clock.now()) / 1_000)
   // The library takes a life of nothing for one that nobody has chosen.
   if (secondsLeft < 1) throw refuse('InvalidRequest', NOT_GOOD)
-  const token = new provider.AccessToken({
-    accountId,
-    client,
-    grantId: claims.grantId,
+  const expiresIn = Math.min(ACCESS_TOKEN_SECONDS, secondsLeft)
+  const lineage = { act: toAct(actors), first_client_id, made_from: [tokenId, ...madeFrom] }
+  const more = factor === null ? lineage : { ...lineage, amr: [factor] }
+  const given = await giveToken(ctx, provider, {
+    member,
+    grantId,
     gty: 'token_exchange',
     scope,
-    resourceServer: server,
-    expiresIn: Math.min(ACCESS_TOKEN_SECONDS, secondsLeft),
+    server,
+    expiresIn,
+    more,
   })
-  const { factor, firstClientId: first_client_id, tokenId, madeFrom } = claims
-  sayMore(token, {
-    act: toAct(actors),
-    first_client_id,
-    made_from: [tokenId, ...madeFrom],
-    ...(factor === null ? {} : { amr: [factor] }),
-  })
-  ctx.oidc.entity('AccessToken', token)
-  const value = await token.save()
-  const { tokenType: token_type, expiration: expires_in } = token
-  ctx.body = { access_token: value, issued_token_type: ACCESS_TOKEN, token_type, expires_in, scope }
+  ctx.body = { ...given, issued_token_type: ACCESS_TOKEN }
 }
 
 /** Our word for a person at another authorization server: no access token, hence `N_A` (§2.2.1). */
