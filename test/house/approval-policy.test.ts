@@ -150,3 +150,18 @@ test('the record of a call that waits names the rule that wants a person, and th
   expect(records.filter(({ decision, extra }) => decision === 'allowed' && extra?.['approval'])).toHaveLength(1)
   expect((await ask(lines.open, 'tools/list')).status).toBe(200)
 })
+
+test('a call that was approved is asked about twice, and counted as one decision', async () => {
+  const decisions = async (): Promise<number> => {
+    const text = await (await fetch(`${house.url}/metrics`)).text()
+    const counts = text.matchAll(/^gatehouse_policy_decisions_total\{[^}]*\} (\d+)$/gm)
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+  await callTool(lines.closed, 'lookup', { order: 'counted' })
+  await approve()
+  const before = await decisions()
+
+  await callTool(lines.closed, 'lookup', { order: 'counted' })
+
+  expect((await decisions()) - before).toBe(1)
+})

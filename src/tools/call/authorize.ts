@@ -1,5 +1,4 @@
 import { isJsonObject, type JsonObject } from '#kernel'
-import type { DecisionReason } from '#telemetry'
 import type { Policy, Question, Thing, Verdict } from '#policy'
 import { fillArguments } from '../override.ts'
 import type { CallerSession, CallMethod } from '../source.ts'
@@ -20,7 +19,7 @@ const ACTIONS: Readonly<Record<CallMethod, Question['action']>> = {
 }
 
 /** Asks the policy. A no reads exactly like "unknown", so that it tells nothing about what exists. */
-export function authorize(deps: Pick<CallDeps, 'policy' | 'metrics'>, attempt: Attempt, target: Target): Verdict {
+export function authorize(deps: Pick<CallDeps, 'policy'>, attempt: Attempt, target: Target): Verdict {
   const { request } = attempt
   const { admission, method, session } = request
   const { things, pages = [] } = target
@@ -28,7 +27,6 @@ export function authorize(deps: Pick<CallDeps, 'policy' | 'metrics'>, attempt: A
   const wanted = { action: ACTIONS[method], things, pages, session, args }
   const verdict = mayUse(deps.policy, admission, wanted)
   attempt.verdict = withShadow(deps, admission, { wanted, verdict })
-  deps.metrics.policy.decided(verdict.effect, reasonOf(verdict))
   if (verdict.effect === 'allow' && !isPastApproval(method, verdict)) {
     const lack = lackOfScopes(target.view.stepUp, admission.principal, things)
     if (lack !== null) throw lack
@@ -44,24 +42,14 @@ function isPastApproval(method: CallMethod, { approval }: Verdict): boolean {
 
 /** With what the rules that are only tried would have said, where that is something else. */
 function withShadow(
-  deps: Pick<CallDeps, 'policy' | 'metrics'>,
+  deps: Pick<CallDeps, 'policy'>,
   admission: Admission,
   { wanted, verdict }: { wanted: Wanted; verdict: Verdict },
 ): Verdict {
   const shadow = deps.policy.shadow()
   if (shadow === null) return verdict
   const { effect, rule, policy = '' } = mayUse(shadow, admission, wanted)
-  if (effect === verdict.effect) return verdict
-  deps.metrics.policy.shadowDiffered(effect)
-  return { ...verdict, shadow: { effect, rule, policy } }
-}
-
-/** For numbers: ids of grants and rules are not among the labels. */
-function reasonOf({ rule, policy }: Verdict): DecisionReason {
-  if (rule === null) return 'nothing'
-  if (rule.startsWith('hook:')) return 'hook'
-  if (policy !== undefined) return rule.startsWith('grant_') ? 'grant' : 'rule'
-  return rule === 'gateway-key' ? 'key' : rule === 'admin' ? 'admin' : 'open'
+  return effect === verdict.effect ? verdict : { ...verdict, shadow: { effect, rule, policy } }
 }
 
 /** The arguments as the server will get them, so that no default or pinned value slips past a rule. */

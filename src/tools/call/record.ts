@@ -1,6 +1,7 @@
 import type { AuditEvent } from '#audit'
 import { isJsonObject, type JsonObject } from '#kernel'
 import type { Verdict } from '#policy'
+import type { DecisionReason, Metrics } from '#telemetry'
 import { Payload } from '../payload.ts'
 import type { CallOutcome } from '../tools.ts'
 import type { Attempt, Target } from './attempt.ts'
@@ -15,6 +16,7 @@ export async function record(
   ending: Ending,
 ): Promise<CallOutcome> {
   const event = toEvent(attempt, ending, deps.clock.now())
+  countDecision(deps.metrics, attempt.verdict)
   deps.metrics.call({
     gateway: attempt.request.admission.gateway,
     server: attempt.target?.server.config.name ?? 'none',
@@ -28,6 +30,21 @@ export async function record(
     deps.log.error({ err: error, traceId: attempt.traceId }, 'a call could not be recorded, so its result was withheld')
     return withheld(attempt)
   }
+}
+
+/** Once for an attempt, however often the policy was asked about it. */
+function countDecision({ policy }: Pick<Metrics, 'policy'>, verdict: Verdict | null): void {
+  if (verdict === null) return
+  policy.decided(verdict.effect, reasonOf(verdict))
+  if (verdict.shadow !== undefined) policy.shadowDiffered(verdict.shadow.effect)
+}
+
+/** For numbers: ids of grants and rules are not among the labels. */
+function reasonOf({ rule, policy }: Verdict): DecisionReason {
+  if (rule === null) return 'nothing'
+  if (rule.startsWith('hook:')) return 'hook'
+  if (policy !== undefined) return rule.startsWith('grant_') ? 'grant' : 'rule'
+  return rule === 'gateway-key' ? 'key' : rule === 'admin' ? 'admin' : 'open'
 }
 
 function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
