@@ -1,6 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-type Seen = { readonly pid: number; readonly parent: number; readonly state: string; readonly command: string }
+type Seen = {
+  readonly pid: number
+  readonly parent: number
+  readonly group: number
+  readonly state: string
+  readonly command: string
+}
 
 /** All processes of the machine, as /proc shows them (Linux). */
 function seeProcesses(): Seen[] {
@@ -12,9 +18,9 @@ function seeProcesses(): Seen[] {
 function seeProcess(pid: number): Seen[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state = '', parent = '', group = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
-    return [{ pid, parent: Number(parent), state, command }]
+    return [{ pid, parent: Number(parent), group: Number(group), state, command }]
   } catch {
     return []
   }
@@ -32,9 +38,10 @@ export function isAlive(pid: number): boolean {
   return seeProcess(pid).some((seen) => seen.state !== 'Z')
 }
 
-/** The guards that know this marker. */
+/** The guards that know this marker. A guard leads its group; a subshell of it has the same command, but does not. */
 export function guardsOf(marker: string): readonly number[] {
   return seeProcesses()
-    .filter((seen) => seen.state !== 'Z' && seen.command.includes(`guard.sh ${marker}`))
+    .filter(({ pid, group, state }) => pid === group && state !== 'Z')
+    .filter(({ command }) => command.includes(`guard.sh ${marker}`))
     .map((seen) => seen.pid)
 }
