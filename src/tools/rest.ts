@@ -3,12 +3,12 @@ import { ACCOUNT_INACTIVE, BAD_USER, isUserId } from '#identity'
 import { isJsonObject, Problem, type Json, type JsonObject } from '#kernel'
 import { INTERNAL_ERROR } from './call/refused.ts'
 import type { CallResult } from './contract.ts'
-import { principalOf } from './principal.ts'
+import { principalOf } from './callers/principal.ts'
 import { CALL_FAILED, CALL_REFUSED, NO_SUCH_GATEWAY } from './problems.ts'
 import type { ToolsRoutesDeps } from './routes.ts'
 import type { CallerPort, CallerSession, Definition } from './source.ts'
 import type { Admission, CallOutcome } from './tools.ts'
-import type { GatewayView } from './view.ts'
+import type { GatewayView } from './views/view.ts'
 
 type Context = HandlerContext<AdminCaller | KeyCaller>
 type Wanted = { readonly slug: string; readonly user?: string | undefined }

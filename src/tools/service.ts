@@ -7,10 +7,10 @@ import type { CallDeps } from './call/deps.ts'
 import { HeldCalls } from './call/held.ts'
 import { ownerOfState } from './call/request-state.ts'
 import { openTaskId } from './call/task-id.ts'
-import { Flight } from './flight.ts'
+import { Flight } from './call/flight.ts'
 import type { House } from './house.ts'
-import { createRefusals } from './refusals.ts'
-import type { KeptServer } from './servers.ts'
+import { createRefusals } from './callers/refusals.ts'
+import type { KeptServer } from './servers/kept-server.ts'
 import { NO_SUCH_GATEWAY, NOT_ALLOWED, UNAUTHENTICATED } from './problems.ts'
 import type { CallerSession } from './source.ts'
 import type {
@@ -23,12 +23,12 @@ import type {
   ListKind,
   Tools,
 } from './tools.ts'
-import { lackOfScopes } from './step-up.ts'
-import { subscribe } from './subscribe.ts'
-import { principalOf } from './principal.ts'
-import type { GatewayView } from './view.ts'
-import { capabilitiesFor, findTool, visible, withTasks } from './visible.ts'
-import { watchLists } from './watch-lists.ts'
+import { lackOfScopes } from './views/step-up.ts'
+import { subscribe } from './callers/subscribe.ts'
+import { principalOf } from './callers/principal.ts'
+import type { GatewayView } from './views/view.ts'
+import { capabilitiesFor, findTool, visible, withTasks } from './callers/visible.ts'
+import { watchLists } from './callers/watch-lists.ts'
 
 /** What only the process itself asks. */
 export type ToolsOfProcess = {

@@ -2,7 +2,7 @@ import { newId } from '#kernel'
 import type { Storage } from '#storage'
 import type { Kysely } from 'kysely'
 import type { ChangeState, NameKind, ToolsTables } from './tables.ts'
-import type { Assignment } from './naming.ts'
+import type { Assignment } from './views/naming.ts'
 
 /** The only file of this room with SQL. Functions take the database first, so a caller decides about the transaction. */
 export type ToolsDb = Kysely<ToolsTables>

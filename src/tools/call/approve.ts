@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { APPROVAL_DENIED, APPROVAL_EXPIRED, APPROVAL_PENDING, type Ticket } from '#approvals'
 import { canonicalJson, isJsonObject, Problem, type JsonObject } from '#kernel'
-import { fingerprint } from '../fingerprint.ts'
+import { fingerprint } from '../catalog/fingerprint.ts'
 import { INPUT_EXPIRED } from '../problems.ts'
 import { answerAsCaller, QUESTION, questionOf, readSaid, takesForms, type Said } from './approval-question.ts'
 import type { Attempt } from './attempt.ts'

@@ -3,8 +3,8 @@ import type { Applied, Screened } from '#content'
 import { canonicalJson, type JsonObject } from '#kernel'
 import type { AskedHook, Thing, Verdict } from '#policy'
 import type { Trace } from '#telemetry'
-import type { GatewayView, ToolBinding } from '../view.ts'
-import type { KeptServer } from '../servers.ts'
+import type { GatewayView, ToolBinding } from '../views/view.ts'
+import type { KeptServer } from '../servers/kept-server.ts'
 import type { CallRequest } from '../tools.ts'
 
 /** One attempt to call, as it is known so far; the stages fill it from top to bottom and `record` writes it down. */

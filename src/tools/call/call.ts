@@ -1,6 +1,6 @@
 import type { CallOutcome, CallRequest } from '../tools.ts'
 import type { Verdict } from '#policy'
-import { renewed } from '../principal.ts'
+import { renewed } from '../callers/principal.ts'
 import type { Attempt, Target } from './attempt.ts'
 import { authorize } from './authorize.ts'
 import { begin } from './begin.ts'

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '#kernel'
-import { fillArguments } from '../override.ts'
+import { fillArguments } from '../views/override.ts'
 import type { CallRequest } from '../tools.ts'
 import { screenParams, type ContentDeps, type ScreenedParams } from './content.ts'
 import { hashArguments, type Attempt, type Target } from './attempt.ts'

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '#kernel'
-import { IDENTITY_META, identityOfCaller, type SignIdentity } from '../identity-token.ts'
+import { IDENTITY_META, identityOfCaller, type SignIdentity } from '../callers/identity-token.ts'
 import type { Identify } from '../source.ts'
 import type { Attempt, Target } from './attempt.ts'
 

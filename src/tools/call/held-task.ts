@@ -1,6 +1,6 @@
 import { APPROVAL_DENIED, APPROVAL_EXPIRED, APPROVAL_PENDING, type ShownApproval } from '#approvals'
 import type { Json, JsonObject, ProblemKind } from '#kernel'
-import type { HeldRow } from '../held-store.ts'
+import type { HeldRow } from './held-store.ts'
 import { OUTCOME_UNKNOWN } from '../problems.ts'
 import type { AskRequest, RpcError } from '../source.ts'
 import type { CallOutcome } from '../tools.ts'

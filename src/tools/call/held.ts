@@ -1,6 +1,6 @@
 import type { ShownApproval, Ticket } from '#approvals'
 import { isJsonObject, type JsonObject } from '#kernel'
-import { createHeldStore, type HeldRow, type HeldStore } from '../held-store.ts'
+import { createHeldStore, type HeldRow, type HeldStore } from './held-store.ts'
 import { Payload } from '../payload.ts'
 import type { CallerPort } from '../source.ts'
 import type { CallOutcome, CallRequest } from '../tools.ts'

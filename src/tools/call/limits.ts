@@ -1,6 +1,6 @@
 import { Problem } from '#kernel'
 import { AUDIT_DOWN, CIRCUIT_OPEN, RATE_LIMITED } from '../problems.ts'
-import type { CompiledRateLimit } from '../view.ts'
+import type { CompiledRateLimit } from '../views/view.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 

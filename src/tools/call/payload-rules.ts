@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { isJsonObject, wildcard, type Json, type JsonObject } from '#kernel'
 import { isSecretName } from '#telemetry'
 import { pattern } from '../config.ts'
-import { compilePick } from '../patterns.ts'
+import { compilePick } from '../views/patterns.ts'
 import type { Attempt, Target } from './attempt.ts'
 import type { Ending } from './ending.ts'
 

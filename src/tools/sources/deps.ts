@@ -3,7 +3,7 @@ import type { Egress } from '#http'
 import type { Log } from '#telemetry'
 import type { ServerConfig } from '../config.ts'
 import type { Supervisor } from './mcp/stdio/index.ts'
-import type { SignIdentity } from '../identity-token.ts'
+import type { SignIdentity } from '../callers/identity-token.ts'
 import type { SourceEvents } from '../source.ts'
 
 /** What every kind of source is made from: `createXSource(server, deps)`. */

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
 import { createEgress } from '#http'
 import { serverConfig, type ServerConfig } from '../../config.ts'
-import { LIST_LIMITS } from '../../list-limits.ts'
+import { LIST_LIMITS } from '../../catalog/list-limits.ts'
 import { createSource } from '../index.ts'
 import { disposable, openEvents, rawServer, sendJson, sendResult, testDeps, type TestSource } from './testing.ts'
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '#kernel'
-import { IDENTITY_META } from '../../identity-token.ts'
+import { IDENTITY_META } from '../../callers/identity-token.ts'
 import type { Identify } from '../../source.ts'
 import { objectAt } from './json.ts'
 

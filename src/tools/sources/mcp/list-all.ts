@@ -1,5 +1,5 @@
 import { isJsonObject, isProblem, type JsonObject, type Problem } from '#kernel'
-import { LIST_LIMITS, listsTooMuch } from '../../list-limits.ts'
+import { LIST_LIMITS, listsTooMuch } from '../../catalog/list-limits.ts'
 import { TOO_LARGE } from '../../problems.ts'
 import type { Payload } from '../../payload.ts'
 import type { Definition, Offer, RpcError } from '../../source.ts'

@@ -1,6 +1,6 @@
 import { isProblem, Problem } from '#kernel'
 import { BROKEN_REPLY, NEEDS_CONSENT, TOO_LARGE, UNREACHABLE } from '../../problems.ts'
-import { Refusal } from '../../refusal.ts'
+import { Refusal } from '../../servers/refusal.ts'
 
 /** Why a server could not be used, in words that a caller may see: never an address, a header or a body. */
 

@@ -1,7 +1,7 @@
 import { type JsonObject, Problem, type ProblemKind, Secret, isProblem } from '#kernel'
 import { BLOCKED_ADDRESS as EGRESS_BLOCKED, type EgressResponse, RESPONSE_TOO_LARGE } from '#http'
 import type { WorkerServerConfig } from '../../config.ts'
-import { LIST_LIMITS, listsTooMuch } from '../../list-limits.ts'
+import { LIST_LIMITS, listsTooMuch } from '../../catalog/list-limits.ts'
 import {
   BLOCKED_ADDRESS,
   BROKEN_REPLY,
@@ -11,7 +11,7 @@ import {
   TOO_LARGE,
   UNREACHABLE,
 } from '../../problems.ts'
-import { identityOfHouse } from '../../identity-token.ts'
+import { identityOfHouse } from '../../callers/identity-token.ts'
 import type { Identify } from '../../source.ts'
 import type { ServerOf, SourceDeps } from '../deps.ts'
 import { type InvokeResponse, health, invokeResponse } from './schema.ts'

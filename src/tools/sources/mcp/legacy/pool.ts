@@ -1,6 +1,6 @@
 import { Problem } from '#kernel'
 import { CANCELLED, OVERLOADED } from '../../../problems.ts'
-import { shareOf } from '../../../slots.ts'
+import { shareOf } from '../../../servers/slots.ts'
 
 /** What a pool holds: something with a life of its own that can be ended. */
 export type Pooled = {

@@ -1,5 +1,5 @@
 import { Problem, type JsonObject } from '#kernel'
-import { LIST_LIMITS } from '../../../list-limits.ts'
+import { LIST_LIMITS } from '../../../catalog/list-limits.ts'
 import { BROKEN_REPLY, OVERLOADED } from '../../../problems.ts'
 import type { Definition, Offer, ResourceSubscription } from '../../../source.ts'
 import type { SourceDeps } from '../../deps.ts'

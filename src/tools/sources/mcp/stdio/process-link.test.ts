@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { adminReasonOf } from '../../../reason.ts'
+import { adminReasonOf } from '../../../servers/reason.ts'
 import { callTool, createStage, scriptedConfig, valueOf } from './testing/open-scripted.ts'
 import { eventually } from './testing/open-scripted.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { adminReasonOf } from '../../../reason.ts'
+import { adminReasonOf } from '../../../servers/reason.ts'
 import { createRedactor } from './redactor.ts'
 import { createStage, eventually, scriptedConfig } from './testing/open-scripted.ts'
 

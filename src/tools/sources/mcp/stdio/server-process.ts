@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { errorCode, Problem } from '#kernel'
 import { UNREACHABLE } from '../../../problems.ts'
-import { AdminDetail } from '../../../reason.ts'
+import { AdminDetail } from '../../../servers/reason.ts'
 import type { Environment } from './environment.ts'
 import { killMarkedProcesses } from './marked-processes.ts'
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { adminReasonOf } from '../../../reason.ts'
+import { adminReasonOf } from '../../../servers/reason.ts'
 import { callTool, createStage, eventually, scriptedConfig, valueOf } from './testing/open-scripted.ts'
 import { isAlive } from './testing/processes.ts'
 

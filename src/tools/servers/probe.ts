@@ -1,9 +1,9 @@
 import { isProblem } from '#kernel'
-import type { HttpServerConfig, ServerConfig, WorkerServerConfig } from './config.ts'
-import { CLIENT_REFUSED, LISTS_TOO_MUCH, NEEDS_CONSENT } from './problems.ts'
+import type { HttpServerConfig, ServerConfig, WorkerServerConfig } from '../config.ts'
+import { CLIENT_REFUSED, LISTS_TOO_MUCH, NEEDS_CONSENT } from '../problems.ts'
 import { reasonOf } from './reason.ts'
 import { isRefusal } from './refusal.ts'
-import type { Source, SourceEvents } from './source.ts'
+import type { Source, SourceEvents } from '../source.ts'
 
 /**
  * Can a server be used around the gateway? It is asked what it offers as a stranger would ask: from this machine, by

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '#kernel'
-import type { GatewayConfig } from './config.ts'
-import type { Definition } from './source.ts'
+import type { GatewayConfig } from '../config.ts'
+import type { Definition } from '../source.ts'
 
 export type Override = GatewayConfig['overrides'][number]
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import type { JsonObject } from '#kernel'
-import { forEachEngine, openTestStorage } from '../storage/testing.ts'
+import { forEachEngine, openTestStorage } from '../../storage/testing.ts'
 import { decideHeldChange, planChanges, readCatalog, rememberOffer } from './catalog.ts'
 import { describeChange, fingerprint, warnings } from './fingerprint.ts'
-import { toolsMigrations } from './migrations.ts'
-import type { Offer } from './source.ts'
-import { listChanges, toolsDb } from './store.ts'
+import { toolsMigrations } from '../migrations.ts'
+import type { Offer } from '../source.ts'
+import { listChanges, toolsDb } from '../store.ts'
 
 const echo = { name: 'echo', description: 'Says it again.', inputSchema: { type: 'object' } }
 const offer = (...tools: JsonObject[]): Offer => ({

@@ -1,7 +1,7 @@
 import type { Principal } from '#identity'
 import type { JsonObject } from '#kernel'
-import type { ServerConfig } from './config.ts'
-import type { Identify } from './source.ts'
+import type { ServerConfig } from '../config.ts'
+import type { Identify } from '../source.ts'
 
 /** Signs what a server is told about who calls, for at the most a minute (docs/upstream-identity.md). */
 export type SignIdentity = (claims: JsonObject) => string

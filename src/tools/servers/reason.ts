@@ -1,5 +1,5 @@
 import { errorCode, isProblem } from '#kernel'
-import { LISTS_TOO_MUCH, NEEDS_CONSENT } from './problems.ts'
+import { LISTS_TOO_MUCH, NEEDS_CONSENT } from '../problems.ts'
 
 type Said = { readonly reason: string; readonly state: 'needs_consent' | 'degraded' | 'unreachable' }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Member } from '#identity'
 import { principalOf, renewed } from './principal.ts'
-import type { Admission } from './tools.ts'
+import type { Admission } from '../tools.ts'
 
 const NAMED = { userId: 'alice@example.com', keyId: 'key_1', gateways: ['demo'] }
 const ALICE: Member = {

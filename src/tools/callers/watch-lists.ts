@@ -3,10 +3,10 @@ import { canonicalJson } from '#kernel'
 import type { Identity, Member } from '#identity'
 import type { Policy } from '#policy'
 import type { Log } from '#telemetry'
-import type { House } from './house.ts'
+import type { House } from '../house.ts'
 import { renewed } from './principal.ts'
-import type { Definition } from './source.ts'
-import type { Admission, ListChange, ListKind } from './tools.ts'
+import type { Definition } from '../source.ts'
+import type { Admission, ListChange, ListKind } from '../tools.ts'
 import { visible } from './visible.ts'
 
 type Deps = {

@@ -1,10 +1,10 @@
 import { canonicalJson, type Json } from '#kernel'
-import { readCatalog, type CatalogEntry } from './catalog.ts'
-import type { GatewayConfig, ServerConfig } from './config.ts'
+import { readCatalog, type CatalogEntry } from '../catalog/catalog.ts'
+import type { GatewayConfig, ServerConfig } from '../config.ts'
 import { assignNames, type Assignment } from './naming.ts'
-import { readNames, saveNames, type ToolsDb } from './store.ts'
-import type { NameKind } from './tables.ts'
-import type { ListChange } from './tools.ts'
+import { readNames, saveNames, type ToolsDb } from '../store.ts'
+import type { NameKind } from '../tables.ts'
+import type { ListChange } from '../tools.ts'
 import { buildView, nameOf, pickFrom, type GatewayView, type ViewInput } from './view.ts'
 
 /** All that a warm call reads, compiled and immutable; a change builds the next one and swaps it whole. */

@@ -1,9 +1,9 @@
 import { Problem } from '#kernel'
 import type { Principal } from '#identity'
 import type { Thing } from '#policy'
-import type { GatewayConfig } from './config.ts'
+import type { GatewayConfig } from '../config.ts'
 import { compilePick, type Pick as Picks } from './patterns.ts'
-import { SCOPE_NEEDED } from './problems.ts'
+import { SCOPE_NEEDED } from '../problems.ts'
 
 /** A scope that calls of some tools need, beside the one that opens the gateway. */
 export type StepUp = { readonly scope: string; readonly picks: Picks }

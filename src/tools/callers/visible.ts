@@ -1,9 +1,9 @@
 import { isJsonObject, type JsonObject } from '#kernel'
 import type { Policy, Thing } from '#policy'
-import { mayUse, type Wanted } from './call/authorize.ts'
-import type { CallerSession, Definition } from './source.ts'
-import type { Admission, ListKind } from './tools.ts'
-import { nameOf, templateOf, thingOf, uriOf, type GatewayView } from './view.ts'
+import { mayUse, type Wanted } from '../call/authorize.ts'
+import type { CallerSession, Definition } from '../source.ts'
+import type { Admission, ListKind } from '../tools.ts'
+import { nameOf, templateOf, thingOf, uriOf, type GatewayView } from '../views/view.ts'
 
 type Asked = Pick<Policy, 'decide'>
 

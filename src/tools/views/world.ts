@@ -1,7 +1,7 @@
 import type { Member } from '#identity'
 import type { Thing, World } from '#policy'
-import { findResource } from './call/resolve.ts'
-import type { House } from './house.ts'
+import { findResource } from '../call/resolve.ts'
+import type { House } from '../house.ts'
 import type { Bound, GatewayView } from './view.ts'
 
 /** This house as the policy sees it: gateways, and the things behind them. */

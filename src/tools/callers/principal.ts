@@ -1,5 +1,5 @@
 import type { Member, Principal } from '#identity'
-import type { Admission } from './tools.ts'
+import type { Admission } from '../tools.ts'
 
 /** A principal of whom nothing is known but a name and what they came with. */
 export function principalOf(

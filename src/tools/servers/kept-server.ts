@@ -1,10 +1,10 @@
 import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import { createBreaker, type Breaker, type BreakerOptions } from './breaker.ts'
-import type { ServerConfig } from './config.ts'
+import type { ServerConfig } from '../config.ts'
 import { adminReasonOf, reasonOf } from './reason.ts'
 import { createSlots, type Slots } from './slots.ts'
-import type { Offer, Source, SourceEvents } from './source.ts'
+import type { Offer, Source, SourceEvents } from '../source.ts'
 
 /**
  * Keeps one server known: lists it at the start, after every change it announces and every few minutes, tries again

@@ -1,11 +1,11 @@
 import { isJsonObject, matchSegments, type Json, type JsonObject } from '#kernel'
 import { describeThing, type Thing } from '#policy'
-import type { CatalogEntry } from './catalog.ts'
-import type { GatewayConfig, RateLimit, ServerConfig } from './config.ts'
+import type { CatalogEntry } from '../catalog/catalog.ts'
+import type { GatewayConfig, RateLimit, ServerConfig } from '../config.ts'
 import { aliasUri, type Assignment } from './naming.ts'
 import { showTool, type Override } from './override.ts'
 import { compilePick, type Pick as Picks } from './patterns.ts'
-import type { Definition } from './source.ts'
+import type { Definition } from '../source.ts'
 import { compileStepUp, type StepUp } from './step-up.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { Problem } from '#kernel'
-import { LISTS_TOO_MUCH } from './problems.ts'
+import { LISTS_TOO_MUCH } from '../problems.ts'
 
 /**
  * What one server may list, all its lists together. A list is parsed as a whole, and every client gets it whole, so

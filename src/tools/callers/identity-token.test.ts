@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Principal } from '#identity'
 import type { JsonObject } from '#kernel'
-import { serverConfig, type ServerConfigInput } from './config.ts'
+import { serverConfig, type ServerConfigInput } from '../config.ts'
 import { identityOfCaller, identityOfHouse } from './identity-token.ts'
 
 const ANNE: Principal = {

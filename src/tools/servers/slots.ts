@@ -1,5 +1,5 @@
 import { Problem } from '#kernel'
-import { CANCELLED, OVERLOADED } from './problems.ts'
+import { CANCELLED, OVERLOADED } from '../problems.ts'
 
 /**
  * Calls at once to one server. Who finds no slot waits in a short line with a deadline; a full line or a passed

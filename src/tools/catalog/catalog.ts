@@ -1,9 +1,9 @@
 import { isJsonObject, type Clock, type JsonObject } from '#kernel'
 import { describeChange, fingerprint, warnings } from './fingerprint.ts'
-import type { ServerConfig } from './config.ts'
-import type { Definition, Offer } from './source.ts'
-import * as store from './store.ts'
-import type { ToolsTables } from './tables.ts'
+import type { ServerConfig } from '../config.ts'
+import type { Definition, Offer } from '../source.ts'
+import * as store from '../store.ts'
+import type { ToolsTables } from '../tables.ts'
 
 /**
  * All tools there are, as last seen, and every change to them. A server that is down keeps its place; a tool that

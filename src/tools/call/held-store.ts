@@ -1,5 +1,5 @@
-import type { HeldState, ToolsTables } from './tables.ts'
-import type { ToolsDb } from './store.ts'
+import type { HeldState, ToolsTables } from '../tables.ts'
+import type { ToolsDb } from '../store.ts'
 
 export type HeldRow = ToolsTables['tools_held']
 export type NewHeld = Pick<HeldRow, 'id' | 'request' | 'created_at' | 'expires_at'>
