@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { returnPath } from './return-to.ts'
-import { openBrowser } from './testing-browser.ts'
+import { returnPath } from './visits/return-to.ts'
+import { openBrowser } from './testing/browser.ts'
 import { openTestPages } from './testing.ts'
 
 const PASSWORD = 'quiet otters cross the river'

@@ -1,7 +1,7 @@
 import { Secret, TOTP } from 'otpauth'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
-import { addAuthenticator, hasChromium, openChromium, type RealBrowser } from './testing-chromium.ts'
+import { addAuthenticator, hasChromium, openChromium, type RealBrowser } from './testing/chromium.ts'
 import { openTestPages, type TestPages } from './testing.ts'
 
 const PASSWORD = 'quiet otters cross the river'

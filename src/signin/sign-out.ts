@@ -1,7 +1,7 @@
 import { parse, serialize } from 'hono/utils/cookie'
 import type { Identity } from '#identity'
 import { sessionsFrom } from './from-identity.ts'
-import { cookieName, isSecure } from './visit.ts'
+import { cookieName, isSecure } from './visits/visit.ts'
 
 /** The sessions that browsers have with the pages, for rooms that see only the cookies of a request. */
 export function openBrowserSessions(deps: { readonly identity: Identity; readonly publicUrl: () => string }) {

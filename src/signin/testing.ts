@@ -20,7 +20,7 @@ import { identitySourceConfig } from './sources/config.ts'
 import { createSources } from './sources/service.ts'
 import { createSignInStore } from './store.ts'
 import type { Accounts, Session, Sessions } from './ports.ts'
-import { createMemoryServer } from './testing-server.ts'
+import { createMemoryServer } from './testing/server.ts'
 
 export type TestPages = Awaited<ReturnType<typeof openTestPages>>
 

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openBrowser, type TestBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import { REDIRECT, register, textOf } from './oauth-client.ts'
 import { addPerson, answer } from './person.ts'
 import { startHouse, type TestHouse } from './start-house.ts'

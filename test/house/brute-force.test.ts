@@ -5,7 +5,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { openBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const

@@ -2,7 +2,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { Secret as TotpSecret, TOTP } from 'otpauth'
 import { createAuthenticator } from '../../src/identity/factors/testing-authenticator.ts'
-import { openBrowser, type Seen, type TestBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser, type Seen, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import type { IdentityProvider } from '../fakes/identity-provider.ts'
 import { authorize, post, REDIRECT, refresh, register, textOf, type Answer } from './oauth-client.ts'
 import { addPerson, answer, PASSWORD } from './person.ts'

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { JsonObject } from '#kernel'
-import { openBrowser, type TestBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import { post, refresh, register, textOf, tokensFor, type Answer } from './oauth-client.ts'
 import { addPerson } from './person.ts'
 import { startHouse, type TestHouse } from './start-house.ts'

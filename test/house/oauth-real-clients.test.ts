@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { openBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { hasOpenssl } from '../fakes/certificate.ts'
 import { serveMetadataDocument } from '../fakes/metadata-document.ts'
 import { addPerson, answer } from './person.ts'

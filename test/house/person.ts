@@ -1,5 +1,5 @@
 /** A person of a house and their browser, without scripts: sets a password by a link, signs in, and says yes to programs. */
-import { openBrowser, type Seen, type TestBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser, type Seen, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import type { TestHouse } from './start-house.ts'
 
 const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testCli } from '../../src/cli/testing.ts'
-import { hasChromium, openChromium, type RealBrowser } from '../../src/signin/testing-chromium.ts'
+import { hasChromium, openChromium, type RealBrowser } from '../../src/signin/testing/chromium.ts'
 import { hasApache, placeForApache, startApache, type Apache } from '../fakes/apache.ts'
 import { addPerson, PASSWORD } from './person.ts'
 import { startHouse, type TestHouse } from './start-house.ts'

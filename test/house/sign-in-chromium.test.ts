@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { addAuthenticator, hasChromium, openChromium } from '../../src/signin/testing-chromium.ts'
+import { addAuthenticator, hasChromium, openChromium } from '../../src/signin/testing/chromium.ts'
 import { startHouse } from './start-house.ts'
 
 const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const

@@ -1,7 +1,7 @@
 import { Secret, TOTP } from 'otpauth'
 import { describe, expect, test } from 'vitest'
 import { testCli } from '../../src/cli/testing.ts'
-import { openBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testCli, type TestCli } from '../../src/cli/testing.ts'
-import { openBrowser } from '../../src/signin/testing-browser.ts'
+import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 

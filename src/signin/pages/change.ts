@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { MIN_PASSWORD_CHARS } from '../choose-password.ts'
+import { MIN_PASSWORD_CHARS } from '../visits/choose-password.ts'
 import { alert, buttonForm, field, form, layout, type Frame, type Html } from './layout.ts'
 import { passkeyButton } from './passkey-button.ts'
 

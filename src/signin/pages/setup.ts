@@ -1,6 +1,6 @@
 import { html, raw } from 'hono/html'
 import { renderSVG } from 'uqr'
-import { MIN_PASSWORD_CHARS as MIN_PASSWORD } from '../choose-password.ts'
+import { MIN_PASSWORD_CHARS as MIN_PASSWORD } from '../visits/choose-password.ts'
 import { alert, field, form, layout, type Frame, type Html } from './layout.ts'
 import { passkeyButton } from './passkey-button.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { startIdentityProvider, type Claims } from '../../../test/fakes/identity-provider.ts'
-import { openBrowser } from '../testing-browser.ts'
+import { openBrowser } from '../testing/browser.ts'
 import { openTestPages } from '../testing.ts'
 
 /** Providers as they are: which claims they send, what they call somebody, and what of it may change. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { startCanary } from '../../../test/fakes/canary.ts'
 import { startIdentityProvider, type Claims, type IdentityProvider } from '../../../test/fakes/identity-provider.ts'
-import { openBrowser, type Seen, type TestBrowser } from '../testing-browser.ts'
+import { openBrowser, type Seen, type TestBrowser } from '../testing/browser.ts'
 import { openTestPages, type TestPages } from '../testing.ts'
 import { identitySourceConfig } from './config.ts'
 

@@ -1,9 +1,9 @@
 import type { Hono } from 'hono'
 import { Problem } from '#kernel'
 import { loginTestRequest } from '#login'
-import { loginPolicyPage } from './pages/login-policy.ts'
-import { NOT_LET_IN } from './problems.ts'
-import type { SignInDeps } from './service.ts'
+import { loginPolicyPage } from '../pages/login-policy.ts'
+import { NOT_LET_IN } from '../problems.ts'
+import type { SignInDeps } from '../service.ts'
 import { visit } from './visit.ts'
 
 /** `/account/login-policy`: administrators try the login policy. */

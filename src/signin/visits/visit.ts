@@ -4,11 +4,11 @@ import { getCookie, setCookie } from 'hono/cookie'
 import type * as z from 'zod'
 import { peerAddress } from '#http'
 import { Problem } from '#kernel'
-import type { Frame } from './pages/layout.ts'
-import { ASSETS } from './assets.ts'
-import type { Account, From, Session } from './ports.ts'
-import { BAD_FORM, FORGED_FORM } from './problems.ts'
-import type { SignInDeps } from './service.ts'
+import type { Frame } from '../pages/layout.ts'
+import { ASSETS } from '../pages/assets.ts'
+import type { Account, From, Session } from '../ports.ts'
+import { BAD_FORM, FORGED_FORM } from '../problems.ts'
+import type { SignInDeps } from '../service.ts'
 
 /** One request of a browser, with what is known of who sits before it. */
 export type Visit = {

@@ -1,7 +1,7 @@
 import { Problem } from '#kernel'
-import type { Account, Session } from './ports.ts'
-import { NOT_LET_IN } from './problems.ts'
-import type { SignInDeps } from './service.ts'
+import type { Account, Session } from '../ports.ts'
+import { NOT_LET_IN } from '../problems.ts'
+import type { SignInDeps } from '../service.ts'
 import type { Visit } from './visit.ts'
 
 /** Asks the login policy. A live session does not spare anybody its answer. Throws a Problem when it says no. */

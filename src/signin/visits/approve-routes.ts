@@ -1,9 +1,9 @@
 import type { Context, Hono } from 'hono'
 import { isProblem, Problem } from '#kernel'
-import { approvePage } from './pages/approve.ts'
-import { messagePage } from './pages/message.ts'
-import { BAD_FORM, NO_SUCH_SIGN_IN } from './problems.ts'
-import type { SignInDeps } from './service.ts'
+import { approvePage } from '../pages/approve.ts'
+import { messagePage } from '../pages/message.ts'
+import { BAD_FORM, NO_SUCH_SIGN_IN } from '../problems.ts'
+import type { SignInDeps } from '../service.ts'
 import { readForm, visit, type Visit } from './visit.ts'
 
 /** Who answers, and where the form goes. */

@@ -2,10 +2,10 @@ import type { Hono } from 'hono'
 import * as z from 'zod'
 import { isProblem, Problem } from '#kernel'
 import type { LoginFactor } from '#login'
-import { secondFactorPage, signInPage } from './pages/sign-in.ts'
-import { SIGN_IN_EXPIRED } from './problems.ts'
+import { secondFactorPage, signInPage } from '../pages/sign-in.ts'
+import { SIGN_IN_EXPIRED } from '../problems.ts'
 import { returnPath } from './return-to.ts'
-import type { SignInDeps } from './service.ts'
+import type { SignInDeps } from '../service.ts'
 import { statusOf } from './status.ts'
 import {
   dropCookie,

@@ -12,8 +12,8 @@ type Asset = { readonly path: string; readonly type: string; readonly bytes: Buf
 export const ASSETS = loadAssets()
 
 function loadAssets() {
-  const style = asset('style', '.css', readFileSync(join(here, 'pages/style.css')))
-  const passkey = asset('passkey', '.js', readFileSync(join(here, 'pages/passkey.js')))
+  const style = asset('style', '.css', readFileSync(join(here, 'style.css')))
+  const passkey = asset('passkey', '.js', readFileSync(join(here, 'passkey.js')))
   const library = asset('webauthn', '.js', readFileSync(libraryFile()))
   const all = [style, passkey, library]
   return {

@@ -1,9 +1,9 @@
 import { ASSETS } from './assets.ts'
 import { formTarget, pageHeaders } from './page-headers.ts'
-import { gatewayPage } from './pages/gateway.ts'
-import type { Frame, Html } from './pages/layout.ts'
-import { messagePage } from './pages/message.ts'
-import { signOutPage, type SignOutView } from './pages/sign-out.ts'
+import { gatewayPage } from './gateway.ts'
+import type { Frame, Html } from './layout.ts'
+import { messagePage } from './message.ts'
+import { signOutPage, type SignOutView } from './sign-out.ts'
 
 /** A whole answer for a browser, apart from its status. */
 export type PlainPage = { readonly headers: Readonly<Record<string, string>>; readonly body: string }

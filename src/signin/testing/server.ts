@@ -1,5 +1,5 @@
 /** For tests only: an authorization server that asks what a test tells it to, and remembers the answers. */
-import type { AuthorizationServer, ConsentQuestion, DeviceQuestion } from './ports.ts'
+import type { AuthorizationServer, ConsentQuestion, DeviceQuestion } from '../ports.ts'
 
 export type MemoryServer = AuthorizationServer & {
   readonly questions: Map<string, ConsentQuestion>

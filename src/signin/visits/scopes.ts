@@ -1,4 +1,4 @@
-import type { ConsentGateway } from './ports.ts'
+import type { ConsentGateway } from '../ports.ts'
 
 /** What scopes let a program do, in words. Those we do not know are shown as they are. */
 export function describeScopes(scopes: readonly string[], gateway: ConsentGateway | null): readonly string[] {
