@@ -1,7 +1,7 @@
 import type { Clock } from '#kernel'
 import { InStep, type Storage } from '#storage'
 import type { Log } from '#telemetry'
-import { ACCESS_TOKEN_SECONDS } from './resource-server.ts'
+import { ACCESS_TOKEN_SECONDS } from './provider/resource-server.ts'
 import type { Sealed } from './sealed.ts'
 import type { OauthStore } from './store.ts'
 

@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import { JWT_BEARER } from '../exchange/jwt-bearer.ts'
-import { exchangeRights } from '../exchange/schema.ts'
-import { CLIENT_CREDENTIALS } from './client-credentials.ts'
-import { TOKEN_EXCHANGE } from '../exchange/token-exchange.ts'
+import { JWT_BEARER } from '../house-grants/jwt-bearer.ts'
+import { exchangeRights } from '../house-grants/schema.ts'
+import { CLIENT_CREDENTIALS } from '../house-grants/client-credentials.ts'
+import { TOKEN_EXCHANGE } from '../house-grants/token-exchange.ts'
 
 /** What a client may get tokens with, by the names that people type, and as the protocol has them. */
 export const GRANT_TYPES = {

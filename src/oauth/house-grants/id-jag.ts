@@ -5,7 +5,7 @@ import type { Directory, Member } from '#identity'
 import type { Clock } from '#kernel'
 import type { KeyRing } from '../signing-keys/ring.ts'
 import type { VerifierDeps } from '../verifier.ts'
-import { refuse, requireLetIn } from '../house-grant.ts'
+import { refuse, requireLetIn } from './house-grant.ts'
 import type { VouchedAt } from './schema.ts'
 
 export const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag'

@@ -1,6 +1,6 @@
 import type { ResourceServer } from 'oidc-provider'
 import { errors } from './library.ts'
-import { scopesOf, type Resources } from './resources.ts'
+import { scopesOf, type Resources } from '../resources.ts'
 
 export const ACCESS_TOKEN_SECONDS = 600
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '#kernel'
-import type { Verifier } from './verifier.ts'
+import type { Verifier } from '../verifier.ts'
 
 /** Who asks about a token, after the library has found out. */
 export type Asker = { readonly clientId: string; readonly isPublic: boolean }

@@ -3,11 +3,11 @@ import type { Audit } from '#audit'
 import type { Directory } from '#identity'
 import { isJsonObject, type Clock } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
-import { openRecord } from './adapter.ts'
-import type { EndedGrants } from './ended-grants.ts'
+import { openRecord } from '../provider/adapter.ts'
+import type { EndedGrants } from '../ended-grants.ts'
 import { formOf } from './form.ts'
-import type { Sealed } from './sealed.ts'
-import type { OauthStore } from './store.ts'
+import type { Sealed } from '../sealed.ts'
+import type { OauthStore } from '../store.ts'
 
 type Deps = {
   readonly provider: Provider

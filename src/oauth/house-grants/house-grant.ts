@@ -1,8 +1,8 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { Member } from '#identity'
 import { isJsonObject, type JsonObject } from '#kernel'
-import { errors } from './library.ts'
-import type { VerifierDeps } from './verifier.ts'
+import { errors } from '../provider/library.ts'
+import type { VerifierDeps } from '../verifier.ts'
 
 /**
  * What the grants of the house share, those that the library does not have or has otherwise: how they refuse, how they

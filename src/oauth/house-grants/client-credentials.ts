@@ -1,7 +1,7 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { Directory, Member } from '#identity'
-import { giveToken, refuse, requireLetIn } from '../house-grant.ts'
-import { resourceServerOf } from '../resource-server.ts'
+import { giveToken, refuse, requireLetIn } from './house-grant.ts'
+import { resourceServerOf } from '../provider/resource-server.ts'
 import { SCOPE, type Resources } from '../resources.ts'
 import type { VerifierDeps } from '../verifier.ts'
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
-import { forEachEngine, openTestStorage, type TestEngine } from '../storage/testing.ts'
-import { OAUTH_MIGRATIONS } from './migrations.ts'
+import { forEachEngine, openTestStorage, type TestEngine } from '../../storage/testing.ts'
+import { OAUTH_MIGRATIONS } from '../migrations.ts'
 import { answerOnce, type TokenAnswer } from './replay.ts'
-import { createSealed } from './sealed.ts'
-import { createOauthStore } from './store.ts'
+import { createSealed } from '../sealed.ts'
+import { createOauthStore } from '../store.ts'
 
 /** Two replicas on one store; what is exchanged is counted. */
 async function start(engine: TestEngine) {

@@ -1,12 +1,12 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { Directory, Member } from '#identity'
 import { newId, isProblem, type Clock, type JsonObject } from '#kernel'
-import { resourceServerOf } from '../resource-server.ts'
+import { resourceServerOf } from '../provider/resource-server.ts'
 import { SCOPE, type Resources } from '../resources.ts'
 import type { Sealed } from '../sealed.ts'
 import type { OauthStore } from '../store.ts'
 import type { VerifierDeps } from '../verifier.ts'
-import { giveToken, refuse, requireLetIn } from '../house-grant.ts'
+import { giveToken, refuse, requireLetIn } from './house-grant.ts'
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 

@@ -9,19 +9,19 @@ import type { Directory } from '#identity'
 import { newId, type JsonObject } from '#kernel'
 import { createAdapter, hasGrant, type AdapterDeps } from './adapter.ts'
 import { requireEntry } from './entry.ts'
-import { ID_JAG } from './exchange/id-jag.ts'
-import { addJwtBearer, type JwtBearerDeps } from './exchange/jwt-bearer.ts'
-import { moreOf } from './house-grant.ts'
-import { addTokenExchange, type TokenExchangeDeps } from './exchange/token-exchange.ts'
+import { ID_JAG } from '../house-grants/id-jag.ts'
+import { addJwtBearer, type JwtBearerDeps } from '../house-grants/jwt-bearer.ts'
+import { moreOf } from '../house-grants/house-grant.ts'
+import { addTokenExchange, type TokenExchangeDeps } from '../house-grants/token-exchange.ts'
 import { errors, interactionPolicy, Provider } from './library.ts'
-import { addClientCredentials, type ClientCredentialsDeps } from './clients/client-credentials.ts'
-import { originOf } from './clients/known.ts'
-import { compareHashedSecrets, limitSecret } from './clients/secret.ts'
+import { addClientCredentials, type ClientCredentialsDeps } from '../house-grants/client-credentials.ts'
+import { originOf } from '../clients/known.ts'
+import { compareHashedSecrets, limitSecret } from '../clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
 import { ACCESS_TOKEN_SECONDS, resourceServerOf } from './resource-server.ts'
-import type { SigningKey } from './signing-keys/schema.ts'
-import { ABOUT_PEOPLE, SCOPE, type Resources } from './resources.ts'
-import type { VerifierDeps } from './verifier.ts'
+import type { SigningKey } from '../signing-keys/schema.ts'
+import { ABOUT_PEOPLE, SCOPE, type Resources } from '../resources.ts'
+import type { VerifierDeps } from '../verifier.ts'
 
 export type ProviderDeps = AdapterDeps &
   Omit<TokenExchangeDeps, 'hasGrant'> &
@@ -191,7 +191,7 @@ function featuresOf({ resources, troublePage }: ProviderDeps): NonNullable<Confi
     clientIdMetadataDocument: { enabled: true, ack: 'draft-02' },
     rpInitiatedLogout: {
       enabled: true,
-      logoutSource: () => {}, // `logout.ts` shows the page of the house in its place
+      logoutSource: () => {}, // `endpoints/logout.ts` shows the page of the house in its place
       postLogoutSuccessSource: async (ctx) => {
         const page = await troublePage({ title: 'You are signed out', text: 'You can close this window.' })
         ctx.set({ ...page.headers })

@@ -1,5 +1,5 @@
 import { IncomingMessage, type ServerResponse } from 'node:http'
-import { SCOPE } from './resources.ts'
+import { SCOPE } from '../resources.ts'
 
 const MAX_BODY_BYTES = 57_344
 /** Where people are asked for something. */

@@ -1,11 +1,11 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { JsonObject } from '#kernel'
 import type { Member } from '#identity'
-import { ACCESS_TOKEN_SECONDS, resourceServerOf } from '../resource-server.ts'
+import { ACCESS_TOKEN_SECONDS, resourceServerOf } from '../provider/resource-server.ts'
 import type { Resources } from '../resources.ts'
 import type { TokenClaims, Verifier } from '../verifier.ts'
 import { ID_JAG, ID_JAG_SECONDS, ID_TOKEN, issueIdJag, type IdJagDeps } from './id-jag.ts'
-import { giveToken, refuse, requireLetIn } from '../house-grant.ts'
+import { giveToken, refuse, requireLetIn } from './house-grant.ts'
 import type { ExchangeRights, ExchangeWay } from './schema.ts'
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'

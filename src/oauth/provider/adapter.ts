@@ -1,8 +1,8 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Clock } from '#kernel'
 import { errors } from './library.ts'
-import type { Sealed } from './sealed.ts'
-import type { OauthStore, RecordRow } from './store.ts'
+import type { Sealed } from '../sealed.ts'
+import type { OauthStore, RecordRow } from '../store.ts'
 
 export type AdapterDeps = {
   readonly store: OauthStore

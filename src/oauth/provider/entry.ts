@@ -1,8 +1,8 @@
 import type { FindAccount } from 'oidc-provider'
 import type { Member } from '#identity'
 import { errors } from './library.ts'
-import type { Resources } from './resources.ts'
-import type { VerifierDeps } from './verifier.ts'
+import type { Resources } from '../resources.ts'
+import type { VerifierDeps } from '../verifier.ts'
 
 /** What a client brings to the token endpoint, or to another one that asks for the account behind it. */
 type Brought = NonNullable<Parameters<FindAccount>[2]>

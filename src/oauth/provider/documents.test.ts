@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createEgress } from '#http'
-import { startCanary } from '../../test/fakes/canary.ts'
+import { startCanary } from '../../../test/fakes/canary.ts'
 import { createDocumentFetch } from './documents.ts'
 
 type Resolve = NonNullable<NonNullable<Parameters<typeof createEgress>[0]>['resolve']>

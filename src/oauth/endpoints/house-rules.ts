@@ -5,21 +5,21 @@ import type { Directory } from '#identity'
 import { isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
 import { DevicePace, POLL_SECONDS } from './device-pace.ts'
-import type { KnownClients } from './clients/known.ts'
-import { RegistrationPace } from './clients/registration-pace.ts'
-import type { EndedGrants } from './ended-grants.ts'
-import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts'
+import type { KnownClients } from '../clients/known.ts'
+import { RegistrationPace } from '../clients/registration-pace.ts'
+import type { EndedGrants } from '../ended-grants.ts'
+import { TOKEN_EXCHANGE } from '../house-grants/token-exchange.ts'
 import { formOf } from './form.ts'
 import { introspect } from './introspection.ts'
 import { answerOnce } from './replay.ts'
 import { tellOfReuse } from './reuse.ts'
-import type { Sealed } from './sealed.ts'
+import type { Sealed } from '../sealed.ts'
 import { askBeforeLogout, NOT_TOLD, type BrowserSessions, type LogoutPage } from './logout.ts'
 import { forgetOtherPerson } from './other-person.ts'
-import { COOKIES } from './provider.ts'
-import type { OauthStore } from './store.ts'
+import { COOKIES } from '../provider/provider.ts'
+import type { OauthStore } from '../store.ts'
 import { meterTokens } from './token-meter.ts'
-import type { Verifier } from './verifier.ts'
+import type { Verifier } from '../verifier.ts'
 
 type Deps = {
   readonly store: OauthStore
@@ -156,7 +156,7 @@ type Told = {
   readonly more?: JsonObject
 }
 
-/** What was asked of the token endpoint, as far as it went; the grants of the house say more of it (`exchange/`). */
+/** What was asked of the token endpoint, as far as it went; the grants of the house say more of it (`house-grants/`). */
 function grantOf(ctx: KoaContextWithOIDC): Told {
   const { Client, Account } = ctx.oidc?.entities ?? {}
   const more: unknown = ctx.state['told']

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net'
 import type { ClientMetadata } from 'oidc-provider'
-import { CLIENT_CREDENTIALS } from './clients/client-credentials.ts'
-import type { Origin } from './clients/schema.ts'
-import { JWT_BEARER } from './exchange/jwt-bearer.ts'
-import { TOKEN_EXCHANGE } from './exchange/token-exchange.ts'
+import { CLIENT_CREDENTIALS } from '../house-grants/client-credentials.ts'
+import type { Origin } from '../clients/schema.ts'
+import { JWT_BEARER } from '../house-grants/jwt-bearer.ts'
+import { TOKEN_EXCHANGE } from '../house-grants/token-exchange.ts'
 import { errors } from './library.ts'
 
 const MAX_REDIRECTS = 20

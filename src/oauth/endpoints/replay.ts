@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isJsonObject, type Clock, type JsonObject } from '#kernel'
-import type { Sealed } from './sealed.ts'
-import type { OauthStore } from './store.ts'
+import type { Sealed } from '../sealed.ts'
+import type { OauthStore } from '../store.ts'
 
 /** So long after the first use the same request to refresh gets the same answer; then its use is theft. */
 const REPLAY_MS = 30_000
