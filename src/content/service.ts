@@ -3,7 +3,7 @@ import { newId, Problem, type Clock, type JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { createElsewhere } from './elsewhere.ts'
-import { LiveRules, MAX_RULES } from './live-rules.ts'
+import { MAX_RULES, openLiveRules, type LiveRules } from './live-rules.ts'
 import { NO_SUCH_RULE, RULE_IN_FILE, TOO_MANY_RULES } from './problems.ts'
 import { revealTokens } from './reveal.ts'
 import type { ContentRule, ShownRule, TrialRequest, TrialResult, VersionedRule } from './schema.ts'
@@ -61,7 +61,7 @@ export async function createContent(deps: ContentDeps): Promise<Content> {
   const tokenKey = await deps.storage.sharedKey('content.tokens')
   const tokens = createTokens(tokenKey)
   const elsewhere = createElsewhere({ tokenKey, log: deps.log })
-  const live = await LiveRules.open({ ...deps, store }, deps.declared)
+  const live = await openLiveRules({ ...deps, store })
   const parts: Parts = { ...deps, store, live, tokens }
   return {
     concerns: (phase, subject) => live.current.rulesFor(phase, subject).length > 0,
@@ -115,7 +115,7 @@ async function removeRule(parts: Parts, name: string, by: RuleActor): Promise<vo
 }
 
 function refuseDeclared({ live }: Parts, name: string): void {
-  if (live.isDeclared(name))
+  if (live.declared.some((rule) => rule.name === name))
     throw new Problem(RULE_IN_FILE, `The content rule "${name}" is declared in gatehouse.toml; change it there.`)
 }
 

@@ -22,7 +22,7 @@ import { openKeyExpiry, type KeyExpiry } from './expiry.ts'
 import { hashKey, mintKey } from './key-text.ts'
 import type { AdminAuthentication, Authentication, Credentials, Keyring } from './keyring.ts'
 import { LastUse } from './last-use.ts'
-import { LiveSnapshot } from './live-snapshot.ts'
+import { openLiveSnapshot, type LiveSnapshot } from './live-snapshot.ts'
 import type { Directory, Principal } from './principal.ts'
 import { BAD_KEY_REQUEST, NO_SUCH_KEY } from './problems.ts'
 import {
@@ -90,14 +90,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   const store = createIdentityStore(deps.storage)
   const lastUse = new LastUse({ save: (uses) => store.saveLastUse(uses), log: deps.log })
   const accounts = createAccountStore(deps.storage)
-  const listeners = new Set<() => void>()
-  const live = await LiveSnapshot.open({
-    ...deps,
-    store,
-    accounts,
-    onUse: (keyId, at) => lastUse.note(keyId, at),
-    onChange: () => listeners.forEach((listener) => listener()),
-  })
+  const live = await openLiveSnapshot({ ...deps, store, accounts, onUse: (keyId, at) => lastUse.note(keyId, at) })
   const parts: Parts = { ...deps, store, live, lastUse }
   const directory = (): Directory => live.current.directory
   const passwords = createPasswords({ ...deps, store: createPasswordStore(deps.storage), directory })
@@ -128,10 +121,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     sessions: createSessions({ ...deps, directory }),
     links: createLinks({ ...deps, accounts: people, directory }),
     factors: await createFactors({ ...deps, directory }),
-    onChange: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: (listener) => live.onChange(listener),
     authenticate: (credentials) => live.current.keyring.authenticate(credentials),
     authenticateAdmin: (credentials) =>
       deps.adminToken?.matches(credentials.authorization)

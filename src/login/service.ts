@@ -4,7 +4,7 @@ import { Problem, type Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log } from '#telemetry'
 import { decideLogin, type LoginDecision, type LoginQuestion } from './decide.ts'
-import { LiveRules } from './live-rules.ts'
+import { openLiveRules, type LiveRules } from './live-rules.ts'
 import { BAD_LOGIN_RULE, LOGIN_POLICY_CHANGED, LOGIN_RULE_FROM_FILE, NO_SUCH_LOGIN_RULE } from './problems.ts'
 import { MAX_RULES, type LoginPolicyConfig, type LoginRule, type PolicyVersion, type TestRequest } from './schema.ts'
 import type { ShownPolicy } from './schema.ts'
@@ -45,9 +45,7 @@ type Parts = LoginPolicyDeps & { readonly store: LoginStore; readonly live: Live
 /** Reads the rules, and from then on follows every change. Rejects when the store is down. */
 export async function createLoginPolicy(deps: LoginPolicyDeps): Promise<LoginPolicy> {
   const store = createLoginStore(deps.storage)
-  const listeners = new Set<() => void>()
-  const onChange = (): void => listeners.forEach((listener) => listener())
-  const live = await LiveRules.open({ ...deps, store, declared: deps.config, onChange })
+  const live = await openLiveRules({ ...deps, store, declared: deps.config })
   const parts: Parts = { ...deps, store, live }
   return {
     mayEnter: (question) => decideLogin(live.current.compiled, question),
@@ -57,10 +55,7 @@ export async function createLoginPolicy(deps: LoginPolicyDeps): Promise<LoginPol
     remove: (id, by) => removeRule(parts, id, by),
     history: () => store.history(HISTORY),
     declare: (config) => live.declare(config),
-    onChange: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: (listener) => live.onChange(listener),
     close: () => live.close(),
   }
 }

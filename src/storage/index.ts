@@ -14,7 +14,8 @@
  *   "something may have been missed".
  * - `sqlite/` keeps its one connection in a worker thread (`worker.ts`), so no query stops the event loop;
  *   `postgres/` is a pool, and one more connection that listens.
- * - `InStep` is how a room keeps what it holds in memory in step with what is stored, on every replica.
+ * - `InStep` is how a room keeps what it holds in memory in step with what is stored, on every replica; `Live` is that
+ *   for what is made of a config file and the store together.
  * - A backup is a text file that either engine restores, so it is also the way from SQLite to Postgres.
  *
  * Tests of other rooms use `testing.ts`, which opens a fresh database of each engine.
@@ -22,6 +23,7 @@
 export type { ChangeBus, Migrations, SharedTransaction, Storage, StoredValue } from './contract.ts'
 export type { StorageEvent } from './engine.ts'
 export { InStep } from './in-step.ts'
+export { Live } from './live.ts'
 export { openStorage } from './open.ts'
 export { restoreStorage } from './restore.ts'
 export { isDuplicate } from './errors.ts'
