@@ -143,6 +143,7 @@ test.each<[string, Record<string, string>, string]>([
   ['no gateway', { resource: '' }, 'invalid_target'],
   ['a gateway that does not exist', { resource: 'http://127.0.0.1/mcp/none' }, 'invalid_target'],
   ['a scope that the gateway does not have', { scope: 'mail' }, 'invalid_scope'],
+  ['such a scope beside one that it has', { scope: 'mcp mail' }, 'invalid_scope'],
 ])('refused: %s', async (_what, form, error) => {
   const { status, body } = await ask(await machine(), form)
 

@@ -1,6 +1,6 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { Directory, Member } from '#identity'
-import { giveToken, refuse, requireLetIn } from './house-grant.ts'
+import { giveToken, refuse, requireLetIn, scopeOf } from './house-grant.ts'
 import { resourceServerOf } from '../provider/resource-server.ts'
 import { SCOPE, type Resources } from '../resources.ts'
 import type { VerifierDeps } from '../verifier.ts'
@@ -30,7 +30,7 @@ export function addClientCredentials(provider: Provider, deps: ClientCredentials
     if (indicator === '' || more.length > 0)
       throw refuse('InvalidTarget', 'name one gateway by its address in `resource`')
     const server = new provider.ResourceServer(indicator, resourceServerOf(deps.resources, indicator))
-    const scope = scopeOf(params.scope, server.scopes)
+    const scope = scopeOf({ held: server.scopes, offered: server.scopes, asked: params.scope || SCOPE })
     const { clientId } = client
     const gateway = deps.resources.find(indicator)?.slug ?? null
     requireLetIn(
@@ -51,11 +51,4 @@ async function actingAs({ accountOf, directory }: ClientCredentialsDeps, clientI
   const member = directory().findByAccountId(accountId)
   if (member?.isActive === true && member.kind === 'system') return member
   throw refuse('UnauthorizedClient', 'the system account of this client was switched off or removed')
-}
-
-/** Of what the gateway has, what was asked for; nothing is done there without the scope that opens it. */
-function scopeOf(asked: string | undefined, known: ReadonlySet<string>): string {
-  const wanted = (asked ?? SCOPE).split(' ').filter((scope) => known.has(scope))
-  if (wanted.length === 0) throw refuse('InvalidScope', `this gateway has the scopes ${[...known].join(', ')}`)
-  return [...new Set([SCOPE, ...wanted])].join(' ')
 }

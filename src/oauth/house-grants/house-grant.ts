@@ -2,11 +2,12 @@ import type { Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { Member } from '#identity'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { errors } from '../provider/library.ts'
+import { SCOPE } from '../resources.ts'
 import type { VerifierDeps } from '../verifier.ts'
 
 /**
  * What the grants of the house share, those that the library does not have or has otherwise: how they refuse, how they
- * ask the login policy, and how they give an access token.
+ * ask the login policy, what a token of theirs may do, and how they give one.
  */
 type Refusal = 'InvalidRequest' | 'InvalidGrant' | 'InvalidTarget' | 'UnauthorizedClient' | 'InvalidScope'
 
@@ -24,6 +25,27 @@ export function requireLetIn(
 ): void {
   const why = whyNot(asked)
   if (why !== null) throw refuse(kind, `the login policy does not let this account in there: ${why}`)
+}
+
+/**
+ * What a token may do at a gateway: what was asked for, or all that there is, and with it the scope that opens the
+ * gateway, since nothing is done there without. Whoever asks for more than is there hears so: nothing is left out in
+ * silence.
+ */
+export function scopeOf(of: { held: Iterable<string>; offered: ReadonlySet<string>; asked: unknown }): string {
+  const may = [...of.held].filter((scope) => of.offered.has(scope))
+  if (!may.includes(SCOPE))
+    throw refuse('InvalidScope', `nothing there opens this gateway; it takes the scope ${SCOPE}`)
+  const asked = wordsOf(of.asked)
+  const beyond = asked.filter((scope) => !may.includes(scope))
+  if (beyond.length > 0)
+    throw refuse('InvalidScope', `${beyond.join(', ')} cannot be had for this gateway, only ${may.join(', ')}`)
+  return [...new Set([SCOPE, ...(asked.length > 0 ? asked : may)])].join(' ')
+}
+
+/** The scopes in a text of them; none in whatever is no text. */
+export function wordsOf(scope: unknown): string[] {
+  return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
 }
 
 export type TokenWish = {

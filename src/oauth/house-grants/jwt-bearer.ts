@@ -6,7 +6,7 @@ import { SCOPE, type Resources } from '../resources.ts'
 import type { Sealed } from '../sealed.ts'
 import type { OauthStore } from '../store.ts'
 import type { VerifierDeps } from '../verifier.ts'
-import { giveToken, refuse, requireLetIn } from './house-grant.ts'
+import { giveToken, refuse, requireLetIn, scopeOf, wordsOf } from './house-grant.ts'
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
@@ -49,7 +49,9 @@ export function addJwtBearer(provider: Provider, deps: JwtBearerDeps): void {
     if (claims['client_id'] !== clientId) throw refuse('InvalidGrant', 'the assertion was made for another client')
     const indicator = targetOf(claims, params['resource'])
     const server = new provider.ResourceServer(indicator, resourceServerOf(deps.resources, indicator))
-    const scope = scopeOf(server.scopes, { vouched: claims['scope'], asked: params['scope'] })
+    // Without a word of it, the provider allows the least.
+    const held = wordsOf(claims['scope'] ?? SCOPE)
+    const scope = scopeOf({ held, offered: server.scopes, asked: params['scope'] })
     await useUp(deps, claims)
     const member = await admitted(deps, person)
     const gateway = deps.resources.find(indicator)?.slug ?? null
@@ -93,20 +95,6 @@ function targetOf({ resource }: JsonObject, asked: string | string[] | undefined
   if (asked !== undefined && textOf(asked).replace(/\/$/, '') !== named)
     throw refuse('InvalidTarget', 'the assertion was made for another resource')
   return named
-}
-
-/** What the provider allowed and the gateway has, and of it what was asked for; without a word of it, the least. */
-function scopeOf(offered: ReadonlySet<string>, { vouched, asked }: { vouched: unknown; asked: unknown }): string {
-  const allowed = wordsOf(vouched, SCOPE).filter((scope) => offered.has(scope))
-  const wanted = wordsOf(asked, allowed.join(' '))
-  const beyond = wanted.filter((scope) => !allowed.includes(scope))
-  if (beyond.length > 0) throw refuse('InvalidScope', `the assertion does not allow ${beyond.join(', ')} there`)
-  if (wanted.length === 0) throw refuse('InvalidScope', 'the assertion allows nothing that this gateway has')
-  return [...new Set(wanted)].join(' ')
-}
-
-function wordsOf(text: unknown, otherwise: string): string[] {
-  return (typeof text === 'string' ? text : otherwise).split(' ').filter(Boolean)
 }
 
 /** On whatever replica it comes first, it comes last (RFC 7523 §3, `jti`). */

@@ -5,7 +5,7 @@ import { ACCESS_TOKEN_SECONDS, resourceServerOf } from '../provider/resource-ser
 import type { Resources } from '../resources.ts'
 import type { TokenClaims, Verifier } from '../verifier.ts'
 import { ID_JAG, ID_JAG_SECONDS, ID_TOKEN, issueIdJag, type IdJagDeps } from './id-jag.ts'
-import { giveToken, refuse, requireLetIn } from './house-grant.ts'
+import { giveToken, refuse, requireLetIn, scopeOf } from './house-grant.ts'
 import type { ExchangeRights, ExchangeWay } from './schema.ts'
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -70,7 +70,7 @@ async function exchange(ctx: Context, provider: Provider, deps: TokenExchangeDep
   ctx.oidc.entity('Account', { accountId, claims: () => ({ sub: accountId }) })
   await requireWay(deps, { clientId, from, to })
   if (actors.length > MAX_ACTORS) throw refuse('InvalidRequest', `more than ${MAX_ACTORS} clients would act in a row`)
-  const scope = scopeOf(ctx, { claims, offered: server.scopes })
+  const scope = scopeOf({ held: claims.scopes, offered: server.scopes, asked: ctx.oidc.params['scope'] })
   const { grantId, factor, firstClientId: first_client_id, tokenId, madeFrom } = claims
   requireLetIn(deps.whyNot, { member, claims: { clientId, factor }, gateway: to, address: ctx.ip }, 'InvalidTarget')
   const secondsLeft = Math.floor((claims.expiresAt - deps.clock.now()) / 1_000)
@@ -147,16 +147,6 @@ async function requireWay({ rightsOf }: TokenExchangeDeps, wanted: ExchangeWay &
   const { exchange: ways } = await rightsOf(clientId)
   if (ways.some((way) => way.from === from && way.to === to)) return
   throw refuse('InvalidTarget', `this client may not take tokens from ${from} to ${to}`)
-}
-
-/** What the old token and the new gateway have in common, and of it what was asked for. */
-function scopeOf({ oidc: { params } }: Context, by: { claims: TokenClaims; offered: ReadonlySet<string> }): string {
-  const common = by.claims.scopes.filter((scope) => by.offered.has(scope))
-  const asked = textOf(params['scope']).split(' ').filter(Boolean)
-  const beyond = asked.filter((scope) => !common.includes(scope))
-  if (beyond.length > 0)
-    throw refuse('InvalidScope', `the subject token does not have ${beyond.join(', ')} for that gateway`)
-  return (asked.length > 0 ? [...new Set(asked)] : common).join(' ')
 }
 
 /** RFC 8693 §4.1: who acts now, and inside it who acted before. */
