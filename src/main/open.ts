@@ -324,12 +324,13 @@ async function openPolicy(
     audit: Audit
     egress: Egress
     house: House
+    content: Content
     config: GatehouseConfig
     findMember: (userId: string) => Member | null
   },
 ) {
-  const { house, config, findMember, storage } = deps
-  const world = worldOf(house, findMember)
+  const { config, storage } = deps
+  const world = worldOf(deps)
   const policy = await createPolicy({ ...deps, world, files: readPolicyFiles(config.policy.files) })
   const seal = createSeal(await storage.sharedKey('policy.hooks'))
   const hooks = await createHooks({ ...deps, seal, world, declared: config.hooks })

@@ -5,6 +5,7 @@ import type { Circumstances } from './cedar/context.ts'
 import type { Action } from './cedar/entities.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Thing } from './thing.ts'
+import type { AskedAbout } from './world.ts'
 
 /** May this principal do this to that? */
 export type Question = {
@@ -85,3 +86,19 @@ function toVerdict(snapshot: Snapshot, decision: { effect: 'allow' | 'deny'; rea
   const names = reasons.map((id) => snapshot.describe(id)).join(', ')
   return { ...said, rule, reason: effect === 'allow' ? `allowed by ${names}` : `forbidden by ${names}` }
 }
+
+/** The verdict of all that something is. A page is as free as the tool that shows it, where nothing else is said of it. */
+export function decideOfAll(
+  { things, pages = [] }: AskedAbout,
+  ask: (thing: Thing, action?: Action) => Verdict,
+): Verdict {
+  const verdicts = things.map((thing) => ask(thing))
+  const isForbidding = ({ effect, rule }: Verdict): boolean => effect === 'deny' && rule !== null
+  const isAllowing = ({ effect }: Verdict): boolean => effect === 'allow'
+  const needsPerson = ({ approval }: Verdict): boolean => approval !== undefined
+  const deciding = verdicts.find(isForbidding) ?? verdicts.find(needsPerson) ?? verdicts.find(isAllowing)
+  const byPage = deciding === undefined ? pages.map((page) => ask(page, 'call')).find(isAllowing) : undefined
+  return deciding ?? byPage ?? verdicts[0] ?? NOTHING
+}
+
+const NOTHING: Verdict = { effect: 'deny', rule: null, reason: 'there is nothing to be used' }

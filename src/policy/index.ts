@@ -12,13 +12,13 @@
  * out, and after its answer came.
  */
 export { createPolicy, type Policy, type PolicyRoom } from './service.ts'
-export type { Question, Verdict } from './decide.ts'
+export { decideOfAll, type Question, type Verdict } from './decide.ts'
 export { describeThing, type Thing } from './thing.ts'
 export { readPolicyFiles } from './rules/read-files.ts'
 export { POLICY_MIGRATIONS } from './migrations.ts'
 export { policyContract } from './contract.ts'
 export { policyRoutes } from './routes.ts'
-export type { World } from './world.ts'
+export type { AskedAbout, Found, PlannedCall, Rehearsal, World } from './world.ts'
 export { createHooks, type Hooks } from './hooks/service.ts'
 export type { AskedHook, HookedCall } from './hooks/chain.ts'
 export { hookConfig, type HookConfig } from './hooks/schema.ts'

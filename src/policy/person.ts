@@ -2,7 +2,7 @@ import type { Principal } from '#identity'
 import type { World } from './world.ts'
 
 /** Somebody as they are now, coming in with this key: their groups and role of today. */
-export function personOf(world: World, who: { userId: string; keyId: string | null }): Principal {
+export function personOf(world: Pick<World, 'member'>, who: { userId: string; keyId: string | null }): Principal {
   const member = world.member(who.userId)
   const known = member ?? { kind: 'unknown' as const, accountId: null, role: null, groups: [], claims: {} }
   const { kind, accountId, role, groups, claims } = known

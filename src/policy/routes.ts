@@ -1,10 +1,14 @@
 import type { Handlers } from '#http'
+import { explainWithHooks } from './ask/explain-with-hooks.ts'
 import type { policyContract } from './contract.ts'
 import type { Hooks } from './hooks/service.ts'
 import type { PolicyRoom } from './service.ts'
 
 /** Answers the operations of `policyContract`. */
-export function policyRoutes(policy: PolicyRoom, hooks: Pick<Hooks, 'concerning'>): Handlers<typeof policyContract> {
+export function policyRoutes(
+  policy: PolicyRoom,
+  hooks: Pick<Hooks, 'concerning' | 'question'>,
+): Handlers<typeof policyContract> {
   return {
     addGrant: ({ body }, { caller }) => policy.addGrant(body, caller),
     listGrants: ({ query }) => policy.listGrants(query),
@@ -18,10 +22,7 @@ export function policyRoutes(policy: PolicyRoom, hooks: Pick<Hooks, 'concerning'
     activatePolicy: ({ body }, { caller }) => policy.activatePolicy(body.version, caller),
     rollbackPolicy: (_, { caller }) => policy.rollbackPolicy(caller),
     shadowPolicy: ({ body }, { caller }) => policy.shadowPolicy(body.version, caller),
-    explainPolicy: ({ body }) => {
-      const told = policy.explain(body)
-      return { ...told, hooks: hooks.concerning(told.gateway, told.thing) }
-    },
+    explainPolicy: ({ body }) => explainWithHooks({ policy, hooks }, body),
     replayPolicy: ({ body }) => policy.replay(body),
   }
 }

@@ -44,7 +44,7 @@ export type PolicyRoom = Policy &
   Grants &
   Rules & {
     /** Why somebody may or may not use something, and what would have to change. */
-    explain(request: ExplainRequest): Explanation
+    explain(request: ExplainRequest): Promise<Explanation>
     /** Which recorded calls would have ended otherwise under other rules. */
     replay(request: ReplayRequest): Promise<ReplayReply>
     /** How much of each grant was needed in the last days. */

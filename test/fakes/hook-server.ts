@@ -46,7 +46,8 @@ const BODIES = {
 
 type Path = keyof typeof BODIES
 type Body<P extends Path> = z.output<(typeof BODIES)[P]>
-export type Asked = { readonly path: string; readonly body: unknown }
+/** `isQuestion`: it was said that nobody makes the call. */
+export type Asked = { readonly path: string; readonly body: unknown; readonly isQuestion: boolean }
 
 /** What it answers; a number is a status without a body, and `silence` no answer at all. */
 type Reply = object | number | 'silence'
@@ -70,7 +71,7 @@ export async function startHookServer(
     const refusal = refusalOf(req, text, options)
     if (refusal) return sendJson(res, refusal.status, { error: refusal.error, code: 'BAD_REQUEST' })
     const reply = replyTo(path, text, behaviour)
-    asked.add({ path, body: parseObject(text) })
+    asked.add({ path, body: parseObject(text), isQuestion: req.headers['gatehouse-question'] === 'explain' })
     if (reply === 'silence') return
     if (typeof reply === 'number') return sendJson(res, reply, { error: 'as told', code: 'ERROR' })
     sendJson(res, 200, reply)

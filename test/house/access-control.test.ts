@@ -276,7 +276,7 @@ forEachEngine((engine) => {
       names.filter((name) => name !== 'create_issue'),
     )
     const denied = await Promise.all(alice.map((one) => callTool(one, 'create_issue')))
-    const explained = policy.explain({ user: 'alice', gateway: 'demo', name: 'create_issue' })
+    const explained = await policy.explain({ user: 'alice', gateway: 'demo', name: 'create_issue' })
     const record = (await audit.search({ user: 'alice', tool: 'create_issue', decision: 'denied' })).records[0]
     await policy.rollbackPolicy(ADMIN)
     await allList(alice, names)

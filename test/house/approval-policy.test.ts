@@ -126,9 +126,9 @@ test('an approval is no way past another forbid', async () => {
 
 test('explain says that a person has to approve it, by which rule; replay counts it as allowed', async () => {
   const wanted = { user: ALICE, gateway: 'open', kind: 'tool', name: 'charge' } as const
-  const big = house.gatehouse.policy.explain({ ...wanted, args: { order: 'big' } })
-  const small = house.gatehouse.policy.explain({ ...wanted, args: { order: 'small' } })
-  const never = house.gatehouse.policy.explain({ ...wanted, args: { order: 'big and never' } })
+  const big = await house.gatehouse.policy.explain({ ...wanted, args: { order: 'big' } })
+  const small = await house.gatehouse.policy.explain({ ...wanted, args: { order: 'small' } })
+  const never = await house.gatehouse.policy.explain({ ...wanted, args: { order: 'big and never' } })
   const replayed = await house.gatehouse.policy.replay({ since: 0, records: 1_000, text: null })
 
   expect(big).toMatchObject({
@@ -136,7 +136,7 @@ test('explain says that a person has to approve it, by which rule; replay counts
     approval: { id: 'big-orders', words: 'rule big-orders (orders over the limit)' },
   })
   expect(big.summary).toContain('once a person has approved the call')
-  const always = house.gatehouse.policy.explain({ user: ALICE, gateway: 'closed', kind: 'tool', name: 'lookup' })
+  const always = await house.gatehouse.policy.explain({ user: ALICE, gateway: 'closed', kind: 'tool', name: 'lookup' })
   expect([always.approval?.id, always.depends]).toEqual(['alice-with-a-person', []])
   expect([small.approval, never.approval, never.effect]).toEqual([null, null, 'deny'])
   expect(replayed.changes.filter(({ tool, after }) => tool === 'lookup' && after === 'deny')).toEqual([])

@@ -68,7 +68,10 @@ test('a grant says what changes by it, is used, found too wide, and taken back',
   expect(called).toMatchObject({ code: 0, out: 'get was called\n' })
   expect(stranger.err).toContain('Unknown tool: "get"')
   expect(refused.err).toContain('has access = "all"')
-  expect(unused.out).toMatch(/1 calls of 1 out of 3.*\n.*grant add --user 'alice' --tools 'up\/get' --gateway demo/)
+  expect(unused.out).toMatch(
+    /1 call of 1 out of 3.*\n.*grant add --user 'alice' --gateway demo --note 'a test' --tools 'up\/get'\n/,
+  )
+  expect(unused.out).toContain('with the groups they have now, not with those they had then')
   expect(removed.out).toContain('is taken back')
 })
 

@@ -172,7 +172,7 @@ forEachEngine((engine) => {
         ({ extra }) => extra?.['policyVersion'] === records.at(-1)?.extra?.['policyVersion'],
       )
 
-      const explained = denied.map((record) => policy.explain(questionOf(record)))
+      const explained = await Promise.all(denied.map((record) => policy.explain(questionOf(record))))
 
       expect(denied.length).toBeGreaterThan(20)
       expect(explained.map(({ effect }) => effect)).toEqual(denied.map(() => 'deny'))

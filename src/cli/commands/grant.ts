@@ -1,10 +1,11 @@
 import { Option, type Command } from 'commander'
+import { shellWord } from '#kernel'
 import { UsageError } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, gather, type DataOptions, type Verb } from '../verb.ts'
-import { printEither } from '../words/print.ts'
-import { table } from '../words/table.ts'
+import { count, printEither } from '../words/print.ts'
+import { plain, table } from '../words/table.ts'
 import { parseExpiry, relative } from '../words/times.ts'
 
 const SUBJECTS = ['user', 'group', 'role', 'account', 'client', 'key'] as const
@@ -153,9 +154,12 @@ async function showUnused(terminal: Terminal, options: DataOptions & { days: str
     const unneeded = usage.grants.filter(({ verdict }) => verdict !== 'used')
     const text =
       unneeded.length === 0 ? 'Every grant was needed, in all that it gives.\n' : unneeded.map(describeUse).join('')
-    printEither(terminal, options, { json: usage, text })
+    printEither(terminal, options, { json: usage, text: `${text}\n${OF_TODAY}` })
   })
 }
+
+const OF_TODAY =
+  'Old calls count for the grants that would allow them today, to people with the groups they have now, not with those they had then.\n'
 
 type Use = Awaited<ReturnType<Api['findGrantUsage']>>['grants'][number]
 
@@ -163,8 +167,23 @@ function describeUse({ grant, verdict, calls, covers, used, isYoung }: Use): str
   const head = `${grant.id}: ${describeWho(grant.subject)} may use ${describeWhat(grant)}\n`
   const young = isYoung ? ' (it is younger than that)' : ''
   if (verdict === 'unused') return `${head}  not used${young}: ./gatehouse grant remove ${grant.id}\n`
-  const option = grant.subject.kind === 'everyone' ? '--everyone' : `--${grant.subject.kind} '${grant.subject.id}'`
-  const where = grant.gateway === null ? '' : ` --gateway ${grant.gateway}`
-  const narrower = `./gatehouse grant add ${option} --tools ${used.map((name) => `'${name}'`).join(' ')}${where}`
-  return `${head}  ${calls} calls of ${used.length} out of ${covers}${young}; enough would be:\n  ${narrower}\n  ./gatehouse grant remove ${grant.id}\n`
+  const all = Object.entries(used).filter(([, names]) => names.length > 0)
+  const what = all
+    .map(([kind, names]) => ` --${kind} ${names.map((name) => shellWord(plain(name))).join(' ')}`)
+    .join('')
+  const named = all.reduce((sum, [, names]) => sum + names.length, 0)
+  const narrower = `./gatehouse grant add ${optionsOf(grant)}${what}`
+  return `${head}  ${count(calls, 'call')} of ${named} out of ${covers}${young}; enough would be:\n  ${narrower}\n  ./gatehouse grant remove ${grant.id}\n`
+}
+
+/** All of a grant but what it is for. */
+function optionsOf({ subject, gateway, only, expiresAt, note }: Use['grant']): string {
+  const options = [
+    subject.kind === 'everyone' ? '--everyone' : `--${subject.kind} ${shellWord(subject.id)}`,
+    ...(gateway === null ? [] : [`--gateway ${gateway}`]),
+    ...(only === null ? [] : [`--only ${only}`]),
+    ...(expiresAt === null ? [] : [`--expires ${new Date(expiresAt).toISOString()}`]),
+    ...(note === null ? [] : [`--note ${shellWord(plain(note))}`]),
+  ]
+  return options.join(' ')
 }

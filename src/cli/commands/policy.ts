@@ -49,6 +49,7 @@ function addQuestions(policy: Command, terminal: Terminal): void {
     .option('--prompt <name>', 'a prompt')
     .option('--resource <uri>', 'a resource')
     .option('--args <json>', 'the arguments of the call')
+    .option('--ask-hooks', 'ask the hooks as well what they would say; they are told that it is a question')
     .action((options: ExplainOptions) => explain(terminal, options))
   dataCommand(policy, 'replay')
     .description('which recorded calls would have ended otherwise under other rules')
@@ -167,6 +168,7 @@ type ExplainOptions = DataOptions & {
   prompt?: string
   resource?: string
   args?: string
+  askHooks?: true
 }
 
 async function explain(terminal: Terminal, options: ExplainOptions): Promise<void> {
@@ -178,31 +180,53 @@ async function explain(terminal: Terminal, options: ExplainOptions): Promise<voi
   if (wanted === undefined) throw new UsageError('Say what: --tool, --prompt or --resource.')
   const given = args === undefined ? {} : { args: parseArguments(args) }
   await withHouse(terminal, options, async ({ api }) => {
-    const told = await api.explainPolicy({ body: { user, gateway, ...wanted, ...given } })
-    const section = (title: string, lines: readonly string[]): string[] =>
-      lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${plain(line)}`)]
-    const text = [
-      plain(told.summary),
-      ...(told.groups.length === 0 ? [] : [`Groups: ${told.groups.map(plain).join(', ')}`]),
-      ...section(
-        'Decided by:',
-        told.deciding.map(({ words }) => words),
-      ),
-      ...section('A person has to approve it, because of:', told.approval === null ? [] : [told.approval.words]),
-      ...section(
-        'Hooks that a call would be put to as well, and that may say no:',
-        told.hooks.map(({ name, points, failure }) => `${name} (${points.join(', ')}; failure = "${failure}")`),
-      ),
-      ...section('It hangs on arguments, time or network:', told.depends),
-      ...section(
-        'Grants that do not do it:',
-        told.near.map(({ id, words }) => `${id}: ${words}`),
-      ),
-      ...section('What would change it:', told.advice),
-      '',
-    ]
-    printEither(terminal, options, { json: told, text: text.join('\n') })
+    const asked = { user, gateway, ...wanted, ...given, askHooks: options.askHooks ?? false }
+    const told = await api.explainPolicy({ body: asked })
+    printEither(terminal, options, { json: told, text: describeExplanation(told, asked) })
   })
+}
+
+type Explained = Awaited<ReturnType<Api['explainPolicy']>>
+type AskedHooks = { readonly askHooks: boolean; readonly args?: unknown }
+
+function describeExplanation(told: Explained, asked: AskedHooks): string {
+  const wordsOf = (all: Explained['deciding']): string[] => all.map(({ words }) => words)
+  const lines = [
+    plain(told.summary),
+    ...(told.groups.length === 0 ? [] : [`Groups: ${told.groups.map(plain).join(', ')}`]),
+    ...section('Decided by:', wordsOf(told.deciding)),
+    ...section('A person has to approve it, because of:', told.approval === null ? [] : [told.approval.words]),
+    ...section(
+      'Content rules that find something in these arguments:',
+      told.content.map(({ rule, effect, found }) => `${rule} (${effect}, ${count(found, 'time')})`),
+    ),
+    ...section(
+      asked.askHooks
+        ? 'Hooks:'
+        : 'Hooks that a call would be put to as well, and that may say no (--ask-hooks asks them):',
+      told.hooks.map((hook) => describeHook(hook, asked)),
+    ),
+    ...section('It hangs on arguments, time or network:', told.depends),
+    ...section(
+      'Grants that do not do it:',
+      told.near.map(({ id, words }) => `${id}: ${words}`),
+    ),
+    ...section('What would change it:', told.advice),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${plain(line)}`)]
+}
+
+function describeHook({ name, points, failure, said }: Explained['hooks'][number], asked: AskedHooks): string {
+  const known = `${name} (${points.join(', ')}; failure = "${failure}")`
+  if (!asked.askHooks) return known
+  const answers = said.map(({ point, outcome, words }) => `${point}: ${outcome}${words === '' ? '' : `, ${words}`}`)
+  const isLeft = points.includes('pre') && !said.some(({ point }) => point === 'pre')
+  const left = isLeft && asked.args === undefined ? ['pre: not asked, as it looks at arguments (--args)'] : []
+  return `${known} – ${[...answers, ...left].join('; ') || 'not asked'}`
 }
 
 function parseArguments(text: string) {

@@ -42,12 +42,11 @@ function missingElicitation(mode: 'form' | 'url', declared: JsonObject[string]):
   return { elicitation: { [mode]: {} } }
 }
 
+/** Whoever asks for one prompt or resource is answered by the pipeline, which leaves a record of the attempt. */
 const GATES: ReadonlyMap<string, string> = new Map([
   ['prompts/list', 'prompts'],
-  ['prompts/get', 'prompts'],
   ['resources/list', 'resources'],
   ['resources/templates/list', 'resources'],
-  ['resources/read', 'resources'],
   ['resources/subscribe', 'resources'],
   ['resources/unsubscribe', 'resources'],
   ['completion/complete', 'completions'],

@@ -3,13 +3,14 @@ import type { Action } from '../cedar/entities.ts'
 import { personOf } from '../person.ts'
 import type { Principal } from '#identity'
 import type { Thing } from '../thing.ts'
-import type { World } from '../world.ts'
+import type { Found, World } from '../world.ts'
 
 /** A call that was recorded, as today's house understands it. */
 export type Recorded = {
   readonly record: AuditRecord
   readonly principal: Principal
-  readonly thing: Thing | null
+  /** What it is today; null where the gateway shows it no more. */
+  readonly found: Found | null
   readonly action: Action
   /** What the policy said then. */
   readonly before: 'allow' | 'deny'
@@ -42,7 +43,7 @@ export async function* readRecorded(
 /** Groups and things are looked up once each: there are few of them, and many records. */
 function createReader(world: World): (record: AuditRecord) => Recorded[] {
   const people = new Map<string, Principal>()
-  const things = new Map<string, Thing | null>()
+  const things = new Map<string, Found | null>()
   return (record) => {
     const known = KINDS[record.what]
     const { userId, gateway, server, tool, keyId = null } = record
@@ -52,10 +53,10 @@ function createReader(world: World): (record: AuditRecord) => Recorded[] {
       const person = personOf(world, { userId, keyId })
       return isAdmin ? { ...person, kind: 'local-admin' } : person
     })
-    const thing = once(things, JSON.stringify([gateway, server, known.kind, tool]), () =>
+    const found = once(things, JSON.stringify([gateway, server, known.kind, tool]), () =>
       world.find(gateway, { kind: known.kind, name: `${server}/${tool}` }),
     )
-    return [{ record, principal, thing, action: known.action, before: effectOf(record), isByHook: isByHook(record) }]
+    return [{ record, principal, found, action: known.action, before: effectOf(record), isByHook: isByHook(record) }]
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Audit } from '#audit'
 import type { Judgement } from '../caste.ts'
+import type { Action } from '../cedar/entities.ts'
 import { isOpenTo } from '../decide.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Thing } from '../thing.ts'
-import type { World } from '../world.ts'
+import type { Found, World } from '../world.ts'
 import { readRecorded, type Recorded } from './recorded.ts'
 import type { Change, ReplayReply } from './schema.ts'
 
@@ -38,22 +39,22 @@ type Tally = {
 }
 
 function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
-  const { thing, before, record } = recorded
+  const { found, before, record } = recorded
   counts.records += 1
   if (recorded.isByHook) {
     counts.hooks += 1
     return
   }
-  if (thing === null) {
+  if (found === null) {
     counts.unknown += 1
     return
   }
-  const after = judge(snapshot, recorded, thing)
+  const after = judge(snapshot, recorded, found)
   if (after === 'depends') counts.depends += 1
   if (after === before || after === 'depends') return
   counts.changed += 1
   const { userId: user = '', what, chain, seq, at } = record
-  const { gateway, server, name: tool } = thing
+  const { gateway, server, name: tool } = found.thing
   const key = JSON.stringify([user, gateway, server, tool, what, before, after])
   const known = changes.get(key)
   if (known) changes.set(key, { ...known, calls: known.calls + 1, first: Math.min(known.first, at) })
@@ -63,11 +64,29 @@ function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
   }
 }
 
-function judge(snapshot: Snapshot, recorded: Recorded, thing: Thing): Judgement {
+function judge(snapshot: Snapshot, recorded: Recorded, { thing, things, pages = [] }: Found): Judgement {
   const { principal, action, record } = recorded
   const isOpen = isOpenTo(snapshot, principal, thing)
   if (isOpen && !snapshot.hasRules) return 'allow'
   const { face = '', client = '', at: now } = record
   const at = { face, client: client.split('/')[0] ?? '', remoteAddress: null, scopes: null, isApproved: true }
-  return snapshot.casteOf(principal).judge({ thing, action, at, now }, isOpen ? 'open' : 'granted')
+  const caste = snapshot.casteOf(principal)
+  const ask = (one: Thing, doing: Action, gateway: 'open' | 'granted') =>
+    caste.judge({ thing: one, action: doing, at, now }, gateway)
+  const forbidden = worst(things.map((one) => ask(one, action, 'open')))
+  if (isOpen || forbidden === 'deny') return forbidden
+  const granted = best([
+    ...things.map((one) => ask(one, action, 'granted')),
+    ...pages.map((page) => ask(page, 'call', 'granted')),
+  ])
+  return granted === 'allow' ? forbidden : granted
+}
+
+/** Where one of several may not be, all of them may not. */
+function worst(judged: readonly Judgement[]): Judgement {
+  return (['deny', 'depends'] as const).find((one) => judged.includes(one)) ?? 'allow'
+}
+
+function best(judged: readonly Judgement[]): Judgement {
+  return (['allow', 'depends'] as const).find((one) => judged.includes(one)) ?? 'deny'
 }

@@ -13,6 +13,10 @@ export const explainRequest = z.strictObject({
     .record(z.string().max(1_024), z.json())
     .optional()
     .meta({ description: 'Without: whether a call could be allowed with any arguments.' }),
+  askHooks: z.boolean().default(false).meta({
+    description:
+      'Ask the hooks as well, marked as a question: `/access`, and with `args` also `/pre`. What they say counts in `effect`.',
+  }),
 })
 export type ExplainRequest = z.input<typeof explainRequest>
 
@@ -26,8 +30,12 @@ const explanation = z.object({
   summary: z.string(),
   deciding: z.array(z.object({ id: z.string(), words: z.string() })),
   approval: z.object({ id: z.string(), words: z.string() }).nullable().meta({
-    description: 'The rule that wants a person to approve the call first.',
+    description:
+      'What wants a person to approve the call first: a rule, a content rule (`content:NAME`) or the gateway.',
   }),
+  content: z
+    .array(z.object({ rule: z.string(), effect: z.string(), found: z.int() }))
+    .meta({ description: 'Content rules that find something in these arguments.' }),
   near: z
     .array(z.object({ id: z.string(), words: z.string() }))
     .meta({ description: 'Grants that do not do it, and why.' }),
@@ -37,12 +45,26 @@ const explanation = z.object({
 })
 export type Explanation = Readonly<z.output<typeof explanation>>
 
-/** With the hooks that a call would be put to as well; what they say is not asked. */
+const hookSaid = z.object({
+  point: z.enum(['access', 'pre']),
+  outcome: z.enum(['agreed', 'changed', 'denied', 'failed']),
+  words: z.string().meta({ description: 'Why; empty where it agreed.' }),
+})
+
+/** With the hooks that a call would be put to as well. */
 export const explanationWithHooks = explanation.extend({
   hooks: z
-    .array(z.object({ name: z.string(), points: z.array(z.enum(HOOK_POINTS)), failure: z.enum(['closed', 'open']) }))
-    .meta({ description: 'Hooks that a call of this would be put to as well; they may still say no.' }),
+    .array(
+      z.object({
+        name: z.string(),
+        points: z.array(z.enum(HOOK_POINTS)),
+        failure: z.enum(['closed', 'open']),
+        said: z.array(hookSaid).meta({ description: 'What it said to the question; empty where it was not asked.' }),
+      }),
+    )
+    .meta({ description: 'Hooks that a call of this would be put to as well; what was not asked may still say no.' }),
 })
+export type ExplanationWithHooks = Readonly<z.output<typeof explanationWithHooks>>
 
 export const replayRequest = z.strictObject({
   since: z.int().min(0).meta({ description: 'Milliseconds since 1970.' }),
@@ -93,8 +115,10 @@ const usage = z.object({
   verdict: z.enum(['unused', 'wide', 'used']),
   calls: z.int(),
   lastUsedAt: z.int().nullable(),
-  covers: z.int().meta({ description: 'Tools it lets use now.' }),
-  used: z.array(z.string()).meta({ description: 'Tools that were called by it: `server/tool`.' }),
+  covers: z.int().meta({ description: 'Tools, prompts and resources it lets use now.' }),
+  used: z
+    .object({ tools: z.array(z.string()), prompts: z.array(z.string()), resources: z.array(z.string()) })
+    .meta({ description: 'What was used by it, as `server/name`.' }),
   isYoung: z.boolean().meta({ description: 'Made within these days, so there was less time to use it.' }),
 })
 export const usageReply = z.object({ since: z.int(), records: z.int(), complete: z.boolean(), grants: z.array(usage) })

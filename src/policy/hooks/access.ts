@@ -113,21 +113,13 @@ export class AccessAnswers {
   ): Promise<boolean> {
     const { log, metrics } = this.#deps
     const { name, failure } = hook.config
-    try {
-      const body = { user_id: asker.userId, toolkits: toolkitsOf(left) }
-      const { only, deny } = await hook.ask('access', body, accessAnswer)
-      for (const tool of left) {
-        const isShown = only ? isIn(only, tool) : !(deny && isIn(deny, tool))
-        if (!isShown) refused.set(nameOf(tool), name)
-      }
-      metrics.hook({ hook: name, point: 'access', outcome: only || deny ? 'changed' : 'agreed' })
-      return true
-    } catch {
-      metrics.hook({ hook: name, point: 'access', outcome: 'failed' })
-      log.warn({ hook: name, point: 'access', reason: hook.state.reason, failure }, 'a hook could not be asked')
-      if (failure === 'closed') for (const tool of left) refused.set(nameOf(tool), name)
-      return false
-    }
+    const said = await askAccess(hook, { userId: asker.userId, tools: left })
+    for (const tool of said.refused) refused.set(nameOf(tool), name)
+    const { outcome } = said
+    metrics.hook({ hook: name, point: 'access', outcome })
+    if (outcome !== 'failed') return true
+    log.warn({ hook: name, point: 'access', reason: hook.state.reason, failure }, 'a hook could not be asked')
+    return false
   }
 
   /** The same set for all users of a gateway while it shows the same tools. */
@@ -155,6 +147,23 @@ export class AccessAnswers {
   #drop(key: string): void {
     this.#refusals -= this.#entries.get(key)?.refused.size ?? 0
     this.#entries.delete(key)
+  }
+}
+
+type AccessSaid = { readonly outcome: 'agreed' | 'changed' | 'failed'; readonly refused: readonly HookedTool[] }
+
+/** What one hook says of these tools. Never rejects: a failure is an answer as well. */
+export async function askAccess(
+  hook: Hook,
+  { userId, tools, isQuestion }: { userId: string; tools: readonly HookedTool[]; isQuestion?: boolean },
+): Promise<AccessSaid> {
+  try {
+    const body = { user_id: userId, toolkits: toolkitsOf(tools) }
+    const { only, deny } = await hook.ask({ point: 'access', body, as: accessAnswer, isQuestion })
+    const isShown = (tool: HookedTool): boolean => (only ? isIn(only, tool) : !(deny && isIn(deny, tool)))
+    return { outcome: only || deny ? 'changed' : 'agreed', refused: tools.filter((tool) => !isShown(tool)) }
+  } catch {
+    return { outcome: 'failed', refused: hook.config.failure === 'closed' ? tools : [] }
   }
 }
 

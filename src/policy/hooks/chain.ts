@@ -6,7 +6,7 @@ import type { HookPoint } from './schema.ts'
 import type { HookedTool } from './scope.ts'
 import { postAnswer, preAnswer, type ContextOnWire, type PostRequest, type PreRequest } from './wire.ts'
 
-export type ChainDeps = { readonly log: Log; readonly metrics: Pick<Metrics, 'hook'> }
+export type ChainDeps = { readonly log: Pick<Log, 'warn'>; readonly metrics: Pick<Metrics, 'hook'> }
 
 /** A call as hooks hear of it. */
 export type HookedCall = {
@@ -16,6 +16,8 @@ export type HookedCall = {
   readonly inputs: JsonObject
   readonly context: ContextOnWire
   readonly signal: AbortSignal
+  /** Nobody makes the call; somebody wants to know what hooks would say. */
+  readonly isQuestion?: boolean
   /** Told of every hook that was asked. */
   note(asked: AskedHook): void
 }
@@ -28,8 +30,9 @@ export async function askBefore(deps: ChainDeps, hooks: readonly Hook[], call: H
   let { inputs } = call
   for (const hook of hooks) {
     const body: PreRequest = { ...frameOf(call), inputs }
+    const { signal, isQuestion } = call
     const answer = await answerOf(deps, { hook, point: 'pre', call }, () =>
-      hook.ask('pre', body, preAnswer, call.signal),
+      hook.ask({ point: 'pre', body, as: preAnswer, signal, isQuestion }),
     )
     if (answer === null) continue
     const changed = answer.override?.inputs
@@ -54,7 +57,7 @@ export async function askAfter(
     const end = { success: !isError, output, execution_code: code, execution_error: errorText }
     const body: PostRequest = { ...frameOf(call), inputs: call.inputs, ...end }
     const answer = await answerOf(deps, { hook, point: 'post', call }, () =>
-      hook.ask('post', body, postAnswer, call.signal),
+      hook.ask({ point: 'post', body, as: postAnswer, signal: call.signal }),
     )
     if (answer === null) continue
     const changed = answer.override?.output

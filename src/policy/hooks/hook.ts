@@ -4,9 +4,9 @@ import type { Egress, EgressClient } from '#http'
 import { Secret, type Clock } from '#kernel'
 import { tlsOf } from './mutual-tls.ts'
 import { hookScope, type HookScope } from './scope.ts'
-import type { HookConfig } from './schema.ts'
+import type { HookConfig, HookPoint } from './schema.ts'
 import { SIGNATURE_HEADER, signBody } from './sign.ts'
-import { healthAnswer } from './wire.ts'
+import { healthAnswer, QUESTION_HEADER } from './wire.ts'
 
 const MAX_ANSWER_BYTES = 33_554_432
 const RETRY_PAUSE_MS = 50
@@ -50,10 +50,10 @@ export class Hook {
   }
 
   /** What it says to this; rejects when it cannot be asked, or says something else than the contract knows. */
-  async ask<Answer>(point: string, body: object, as: ZodType<Answer>, signal?: AbortSignal): Promise<Answer> {
+  async ask<Answer>({ point, body, as, signal, isQuestion }: Asking<Answer>): Promise<Answer> {
     const text = JSON.stringify(body)
     try {
-      const answer = await this.#send({ method: 'POST', path: point, text, signal })
+      const answer = await this.#send({ method: 'POST', path: point, text, signal, isQuestion })
       const said = as.parse(answer)
       this.#state = { state: 'healthy', reason: '' }
       return said
@@ -88,12 +88,16 @@ export class Hook {
     }
   }
 
-  async #sendOnce({ method, path, text = '', signal }: Sent): Promise<unknown> {
+  async #sendOnce({ method, path, text = '', signal, isQuestion = false }: Sent): Promise<unknown> {
     const late = AbortSignal.timeout(this.config.timeout_ms)
     const { status, body } = await this.#client.request({
       url: `${this.config.url.replace(/\/+$/, '')}/${path}`,
       method,
-      headers: { accept: 'application/json', ...(method === 'POST' ? { 'content-type': 'application/json' } : {}) },
+      headers: {
+        accept: 'application/json',
+        ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
+        ...(isQuestion ? { [QUESTION_HEADER]: 'explain' } : {}),
+      },
       credentials: this.#credentials(text),
       ...(method === 'POST' ? { body: text } : {}),
       signal: signal === undefined ? late : AbortSignal.any([signal, late]),
@@ -114,7 +118,15 @@ export class Hook {
   }
 }
 
-type Sent = { method: 'GET' | 'POST'; path: string; text?: string; signal?: AbortSignal | undefined }
+type Asking<Answer> = {
+  readonly point: HookPoint
+  readonly body: object
+  readonly as: ZodType<Answer>
+  readonly signal?: AbortSignal | undefined
+  /** Somebody only wants to know: there is no call. */
+  readonly isQuestion?: boolean | undefined
+}
+type Sent = Pick<Asking<unknown>, 'signal' | 'isQuestion'> & { method: 'GET' | 'POST'; path: string; text?: string }
 
 /** No answer that counts. Its words may be shown to admins, and hold nothing of the body. */
 class Unanswered extends Error {

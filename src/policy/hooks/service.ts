@@ -4,8 +4,9 @@ import { Problem, type Clock, type Json, type JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
 import { audited, type Actor } from '../audited.ts'
-import type { Policy } from '../service.ts'
 import type { Question } from '../decide.ts'
+import { personOf } from '../person.ts'
+import type { Policy } from '../service.ts'
 import type { Thing } from '../thing.ts'
 import type { World } from '../world.ts'
 import { AccessAnswers } from './access.ts'
@@ -14,6 +15,7 @@ import type { ShownHook } from './contract.ts'
 import type { Hook } from './hook.ts'
 import { LiveHooks, MAX_HOOKS, type HookSeal, type KeptHook } from './live-hooks.ts'
 import { HOOK_IN_FILE, NO_SUCH_HOOK, TOO_MANY_HOOKS } from './problems.ts'
+import { askQuestion, type HookSaid } from './question.ts'
 import type { HookConfig, HookPoint } from './schema.ts'
 import type { HookedTool } from './scope.ts'
 import { createHooksStore, type HooksStore } from './store.ts'
@@ -26,9 +28,14 @@ export type HooksDeps = {
   readonly audit: Pick<Audit, 'record'>
   readonly egress: Egress
   readonly seal: HookSeal
-  readonly world: Pick<World, 'things'>
+  readonly world: Pick<World, 'things' | 'member' | 'rehearse'>
   /** The hooks of the config file. */
   readonly declared: readonly HookConfig[]
+}
+
+type AskedThing = Pick<Thing, 'kind' | 'gateway' | 'server' | 'name'> & {
+  readonly userId: string
+  readonly args?: JsonObject | undefined
 }
 
 type Caller = { readonly gateway: string; readonly userId: string }
@@ -45,7 +52,9 @@ export type Hooks = {
   /** The same policy, less what hooks do not let somebody see. */
   narrow(policy: Policy): Policy
   /** The hooks that a call of this tool would be put to; a thing that is no tool is put to none. */
-  concerning(gateway: string, thing: Pick<Thing, 'kind' | 'server' | 'name'>): ShownHook[]
+  concerning(thing: Pick<Thing, 'kind' | 'gateway' | 'server' | 'name'>): ShownHook[]
+  /** What they would say to it, marked as a question; without `args`, only whether they show the tool. */
+  question(asked: AskedThing): Promise<HookSaid[]>
   listHooks(): ShownHook[]
   /** Asks hooks how they are; rejects with `policy/no-such-hook`. */
   checkHooks(name?: string): Promise<ShownHook[]>
@@ -84,7 +93,8 @@ export async function createHooks(deps: HooksDeps): Promise<Hooks> {
     after: (call) => askAfter(deps, concerned('post', call.tool), call),
     accessKnown: (caller, things) => (live.current.length === 0 ? null : access.ready(caller, toolsOf(things))),
     narrow: (policy) => narrow(policy, access, listeners),
-    concerning: (gateway, thing) => concerning(parts, gateway, thing),
+    concerning: (thing) => concerning(parts, thing).hooks.map(show),
+    question: (asked) => question(parts, asked),
     listHooks: () => live.all().map(show),
     checkHooks: (name) => checkHooks(parts, name),
     addHook: (config, by) => addHook(parts, config, by),
@@ -135,12 +145,28 @@ function show({ hook, origin }: KeptHook): ShownHook {
   return { ...shown, origin, isSigned: hook.isSigned, ...hook.state }
 }
 
-function concerning({ live, world }: Parts, gateway: string, asked: Pick<Thing, 'kind' | 'server' | 'name'>) {
-  const { kind, server, name } = asked
+function concerning(
+  { live, world }: Pick<Parts, 'live' | 'world'>,
+  { kind, gateway, server, name }: Pick<Thing, 'kind' | 'gateway' | 'server' | 'name'>,
+): { thing: Thing | null; hooks: KeptHook[] } {
   const thing = world.things(gateway).find((one) => one.kind === kind && one.server === server && one.name === name)
-  if (thing?.kind !== 'tool') return []
-  const concerned = live.all().filter(({ hook }) => hook.covers({ gateway, server, name, tags: thing.tags }))
-  return concerned.map(show)
+  if (thing?.kind !== 'tool') return { thing: null, hooks: [] }
+  return { thing, hooks: live.all().filter(({ hook }) => hook.covers(thing)) }
+}
+
+async function question({ live, world }: Parts, asked: AskedThing): Promise<HookSaid[]> {
+  const { userId, args, ...wanted } = asked
+  const { thing } = concerning({ live, world }, wanted)
+  if (thing === null) return []
+  const { groups } = personOf(world, { userId, keyId: null })
+  const { inputs, secrets } = await world.rehearse({ thing, user: { userId, groups }, args })
+  return askQuestion(live.current, {
+    tool: thing,
+    tools: toolsOf(world.things(wanted.gateway)),
+    user: { userId, groups },
+    inputs: args === undefined ? null : inputs,
+    secrets,
+  })
 }
 
 async function checkHooks({ live }: Parts, name?: string): Promise<ShownHook[]> {

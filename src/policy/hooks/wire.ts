@@ -5,6 +5,10 @@ import type { Json, JsonObject } from '#kernel'
  * What goes over the wire: the contextual-access contract that Arcade calls logic extensions. Requests are built to the
  * letter of it; answers are parsed strictly, so that a rewrite which we would not carry out is not taken for a yes.
  */
+
+/** Not of the contract, so services may ignore it: there is no call, and what is answered changes nothing. */
+export const QUESTION_HEADER = 'gatehouse-question'
+
 export type ToolOnWire = {
   readonly name: string
   /** The server. */

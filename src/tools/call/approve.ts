@@ -3,6 +3,7 @@ import { APPROVAL_DENIED, APPROVAL_EXPIRED, APPROVAL_PENDING, type Ticket } from
 import { canonicalJson, isJsonObject, Problem, type JsonObject } from '#kernel'
 import { fingerprint } from '../catalog/fingerprint.ts'
 import { INPUT_EXPIRED } from '../problems.ts'
+import { wantsApproval } from '../views/view.ts'
 import { answerAsCaller, QUESTION, questionOf, readSaid, takesForms, type Said } from './approval-question.ts'
 import type { Attempt } from './attempt.ts'
 import { openState, roundOf } from './request-state.ts'
@@ -55,12 +56,7 @@ function needOf({ attempt, target }: Place): Need | null {
   const isTask = request.method.startsWith('tasks/')
   if (verdict?.approval && !isTask) return { ...verdict.approval, rule: `policy:${verdict.approval.rule}` }
   if (request.method !== 'tools/call' || target.binding === undefined) return null
-  const { approve: picks } = target.view
-  if (picks === null) return null
-  const isNamed = picks.names.matches(target.server.config, target.original)
-  return isNamed || (picks.destructive && target.binding.thing.destructive)
-    ? { rule: 'gateway:approve', note: null }
-    : null
+  return wantsApproval(target.view.approve, target.binding.thing) ? { rule: 'gateway:approve', note: null } : null
 }
 
 /** The server asks its caller: the call was approved before its first round, and each round is made once. */

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '#kernel'
-import type { Policy, Question, Thing, Verdict } from '#policy'
+import { decideOfAll, type AskedAbout, type Policy, type Question, type Verdict } from '#policy'
 import { fillArguments } from '../views/override.ts'
 import type { CallerSession, CallMethod } from '../source.ts'
 import { lackOfScopes } from '../views/step-up.ts'
@@ -60,10 +60,8 @@ function argumentsFor({ request }: Attempt, { binding }: Target): JsonObject {
   return filled.ok ? filled.arguments : given
 }
 
-export type Wanted = {
+export type Wanted = AskedAbout & {
   readonly action: Question['action']
-  readonly things: readonly Thing[]
-  readonly pages?: readonly Thing[]
   readonly session?: Pick<CallerSession, 'clientInfo'>
   /** Without: could it be allowed with any? */
   readonly args?: () => JsonObject
@@ -71,18 +69,9 @@ export type Wanted = {
 
 /** What the policy says of all things that something is: none may be forbidden, and one must be allowed. */
 export function mayUse(policy: Pick<Policy, 'decide'>, admission: Admission, wanted: Wanted): Verdict {
-  const { action, things, pages = [], session, args } = wanted
+  const { action, session, args } = wanted
   const principal = admission.principal
   const name = session?.clientInfo['name']
   const at = { ...admission.from, scopes: principal.scopes, client: typeof name === 'string' ? name : '' }
-  const ask = (thing: Thing, doing = action): Verdict => policy.decide({ principal, action: doing, thing, at, args })
-  const verdicts = things.map((thing) => ask(thing))
-  const isForbidden = ({ effect, rule }: Verdict): boolean => effect === 'deny' && rule !== null
-  const isAllowed = ({ effect }: Verdict): boolean => effect === 'allow'
-  const needsPerson = ({ approval }: Verdict): boolean => approval !== undefined
-  const deciding = verdicts.find(isForbidden) ?? verdicts.find(needsPerson) ?? verdicts.find(isAllowed)
-  const byPage = deciding === undefined ? pages.map((page) => ask(page, 'call')).find(isAllowed) : undefined
-  return deciding ?? byPage ?? verdicts[0] ?? NOTHING
+  return decideOfAll(wanted, (thing, doing = action) => policy.decide({ principal, action: doing, thing, at, args }))
 }
-
-const NOTHING: Verdict = { effect: 'deny', rule: null, reason: 'there is nothing to be used' }

@@ -103,6 +103,15 @@ function compileApprove(approve: GatewayConfig['approve']): GatewayView['approve
   return { names: compilePick(names), destructive: names.length < approve.length }
 }
 
+/** True where the gateway itself lets a person decide each call of this tool. */
+export function wantsApproval(
+  approve: GatewayView['approve'],
+  { server, tags, name, destructive }: Pick<Thing, 'server' | 'tags' | 'name' | 'destructive'>,
+): boolean {
+  if (approve === null) return false
+  return approve.names.matches({ name: server, tags }, name) || (approve.destructive && destructive)
+}
+
 /** Compiles what a gateway shows. `names` must hold an assignment for every picked tool and prompt. */
 export function buildView(input: ViewInput): GatewayView {
   const picked = pickFrom(input.config, input.servers)
@@ -162,8 +171,7 @@ function bindTools(picked: readonly Picked[], input: ViewInput, uris: Uris): Map
       if (name === undefined) return []
       const override = overrides.get(key)
       const thing = toolThing(input.config, server, definition)
-      const mayWait =
-        approve !== null && (approve.names.matches(server, original) || (approve.destructive && thing.destructive))
+      const mayWait = wantsApproval(approve, thing)
       const listed = aliasUi(showTool(definition, name, override), server.name, uris)
       const shown = mayWait ? withTaskSupport(listed) : listed
       return [[name, { server: server.name, original, thing, definition, override, shown }] as const]

@@ -1,11 +1,18 @@
 import type { Member } from '#identity'
-import type { Thing, World } from '#policy'
-import { findResource } from '../call/resolve.ts'
+import type { Found, Thing, World } from '#policy'
+import { findResource, type FoundResource } from '../call/resolve.ts'
 import type { House } from '../house.ts'
-import type { Bound, GatewayView } from './view.ts'
+import { aliasUri } from './naming.ts'
+import { rehearse, type RehearsalDeps } from './rehearse.ts'
+import type { GatewayView } from './view.ts'
 
 /** This house as the policy sees it: gateways, and the things behind them. */
-export function worldOf(house: Pick<House, 'snapshot' | 'gateways'>, member: (userId: string) => Member | null): World {
+export function worldOf(deps: {
+  readonly house: Pick<House, 'snapshot' | 'gateways' | 'server'>
+  readonly content: RehearsalDeps['content']
+  readonly findMember: (userId: string) => Member | null
+}): World {
+  const { house, findMember } = deps
   const things = (gateway: string): Thing[] => {
     const view = house.snapshot().views.get(gateway)
     if (view === undefined) return []
@@ -16,18 +23,36 @@ export function worldOf(house: Pick<House, 'snapshot' | 'gateways'>, member: (us
   return {
     gateways: () => house.gateways(),
     things,
-    find: (gateway, { kind, name }) => {
+    find: (gateway, wanted) => {
       const view = house.snapshot().views.get(gateway)
-      if (view === undefined) return null
-      const isIt = (thing: Thing): boolean => thing.kind === kind && `${thing.server}/${thing.name}` === name
-      return shownAs(view, kind, name) ?? things(gateway).find(isIt) ?? null
+      return view === undefined ? null : findIn(view, wanted)
     },
-    member,
+    member: findMember,
+    rehearse: (call) => rehearse(deps, call),
   }
 }
 
-function shownAs(view: GatewayView, kind: Thing['kind'], name: string): Thing | undefined {
-  const bound: Bound | undefined =
-    kind === 'tool' ? view.toolByName.get(name) : kind === 'prompt' ? view.promptByName.get(name) : undefined
-  return bound?.thing ?? (kind === 'resource' ? findResource(view, name)?.things.at(-1) : undefined)
+type Wanted = { readonly kind: Thing['kind']; readonly name: string }
+
+function findIn(view: GatewayView, { kind, name }: Wanted): Found | null {
+  if (kind === 'resource') return findAddress(view, name)
+  const all = kind === 'tool' ? view.toolByName : view.promptByName
+  const bound = all.get(name) ?? all.values().find(({ server, original }) => `${server}/${original}` === name)
+  return bound === undefined ? null : { thing: bound.thing, things: [bound.thing] }
+}
+
+/** A resource by its address here, or by its server and the address there. */
+function findAddress(view: GatewayView, name: string): Found | null {
+  const server = view.servers.find((one) => name.startsWith(`${one}/`))
+  if (server === undefined) return foundOf(findResource(view, name))
+  const uri = name.slice(server.length + 1)
+  const there = view.resourceByUri.values().find((one) => one.server === server && one.original === uri)
+  if (there !== undefined) return foundOf({ ...there, things: [there.thing] })
+  const found = [uri, aliasUri(server, uri)].map((shown) => findResource(view, shown))
+  return foundOf(found.find((one) => one?.server === server))
+}
+
+function foundOf(found: Pick<FoundResource, 'things' | 'pages'> | undefined): Found | null {
+  const thing = found?.things.at(-1)
+  return found === undefined || thing === undefined ? null : { thing, things: found.things, pages: found.pages }
 }
