@@ -7,6 +7,7 @@
  */
 export type { Egress, EgressClient, EgressResponse, EgressTls } from './egress/egress.ts'
 export { createEgress } from './egress/client.ts'
+export { createBreaker, type Breaker, type BreakerOptions } from './egress/breaker.ts'
 export { BLOCKED_ADDRESS, RESPONSE_TOO_LARGE } from './egress/problems.ts'
 export { createApi } from './api.ts'
 export { answerPage } from './cors.ts'

@@ -117,6 +117,7 @@ function systemDeps(deps: HouseApiDeps): Parameters<typeof mountSystem>[1] {
   return {
     version: HOUSE.version,
     notReady: () => notReady(deps),
+    warnings: () => deps.hooks.listHooks().flatMap(warningOf),
     health: () => health(deps),
     metrics: async () => ({ contentType: deps.metrics.contentType, text: await deps.metrics.render() }),
     backup: (by) => backup(deps, by),
@@ -135,6 +136,12 @@ async function notReady({ storage, audit }: HouseApiDeps): Promise<string[]> {
   const trouble = await Promise.race([asked, lateness])
   const isMute = audit.state().writesTo === 'nowhere'
   return [trouble, isMute ? 'the audit trail cannot be written' : ''].filter((reason) => reason !== '')
+}
+
+function warningOf({ name, state, reason, failure }: ReturnType<Hooks['listHooks']>[number]): string[] {
+  if (state !== 'unreachable' && state !== 'unhealthy') return []
+  const effect = failure === 'closed' ? 'calls that need its yes are refused' : 'calls go on without it'
+  return [`the hook "${name}" was ${state} when it was asked last (${reason}), so ${effect}`]
 }
 
 function health({ toolsAdmin, hooks }: HouseApiDeps) {

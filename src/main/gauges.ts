@@ -19,6 +19,9 @@ export function watchHouse(
   metrics.watch('audit-queue', () => audit.state().waiting)
   metrics.watch('audit-unforwarded', () => audit.state().unforwarded)
   metrics.watch('keys-ending-soon', () => identity.expiry.count())
+  metrics.watchCircuits('server', () =>
+    house.servers().map(({ config, breaker }) => ({ name: config.name, isOpen: breaker.isOpen })),
+  )
   for (const kind of ['sessions', 'parkedCalls', 'processes', 'subscriptions'] as const) {
     metrics.watch(USAGE[kind], () => house.servers().reduce((sum, { source }) => sum + source.usage()[kind], 0))
   }

@@ -39,15 +39,15 @@ export class Caste {
   /** The scopes of the moving part alone, as permits: whose scope does not fit need not be asked. */
   readonly #scopes: PolicySet
   readonly #asksList: boolean
-  readonly #onAsked: () => void
+  readonly #heard: Heard
+  #asks = 0
   readonly #decided = new Map<Action, Map<string, Decided>>()
   #size = 0
 
-  /** `onAsked` hears of every question that is put to Cedar. */
-  constructor(subject: Principal, statutes: readonly Statute[], onAsked: () => void = () => {}) {
+  constructor(subject: Principal, statutes: readonly Statute[], heard: Heard = UNHEARD) {
     const moving = statutes.filter(({ look }) => look.context.size > 0)
     this.#subject = subject
-    this.#onAsked = onAsked
+    this.#heard = heard
     this.#all = toSet(statutes)
     this.#still = toSet(statutes.filter(({ look }) => look.context.size === 0))
     this.#moving = new Map(moving.map((statute) => [statute.id, statute]))
@@ -61,6 +61,13 @@ export class Caste {
 
   /** May it be done, and by which rules. What may not be listed may not be used either, and the other way round. */
   decide(request: Request): Decision {
+    const before = this.#asks
+    const decision = this.#decideListed(request)
+    if (this.#asks === before) this.#heard.remembered()
+    return decision
+  }
+
+  #decideListed(request: Request): Decision {
     const decision = this.#decideOne(request)
     if (!this.#asksList || isForbidden(decision)) return decision
     const listed = this.#decideOne({ ...request, action: 'list' })
@@ -165,7 +172,8 @@ export class Caste {
   }
 
   #asked({ thing, action }: Request, context: Asked['context'], more: Asked['entities']): Asked {
-    this.#onAsked()
+    this.#asks += 1
+    this.#heard.asked()
     return {
       principal: selfOf(this.#subject),
       action: actionUid(action),
@@ -175,6 +183,16 @@ export class Caste {
     }
   }
 }
+
+/** Told of what is asked. */
+export type Heard = {
+  /** Cedar was asked, and one decision may ask it several times. */
+  asked(): void
+  /** A decision was remembered, or follows from what was. */
+  remembered(): void
+}
+
+const UNHEARD: Heard = { asked: () => {}, remembered: () => {} }
 
 type Decided = {
   /** What the rules say that look at who and what only. */

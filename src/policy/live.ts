@@ -76,7 +76,7 @@ export class LivePolicy {
     return buildSnapshot(
       { ...book, grants: this.#valid(), granted: new Set([...granted, ...gatewaysNamedBy(book.rules)]) },
       this.#castes,
-      () => this.#deps.metrics.policy.asked(),
+      this.#deps.metrics.policy,
     )
   }
 

@@ -1,5 +1,5 @@
 import type { Principal } from '#identity'
-import { Caste, type Statute } from './caste.ts'
+import { Caste, type Heard, type Statute } from './caste.ts'
 import type { Rule } from './cedar/check.ts'
 import { subjectsOf, uidOf, uidText } from './cedar/subject.ts'
 import { compileGrant, subjectUid } from './grants/compile.ts'
@@ -39,7 +39,7 @@ const MAX_DECISIONS = 500_000
 const MAX_PRINCIPALS = 20_000
 
 /** Compiles the snapshot. Grants are found by whom they are for, so what a principal costs does not grow with the others'. */
-export function buildSnapshot(input: SnapshotInput, castes: Castes, onAsked?: () => void): Snapshot {
+export function buildSnapshot(input: SnapshotInput, castes: Castes, heard?: Heard): Snapshot {
   const { grants, rules, granted, label } = input
   const bySubject = Map.groupBy(grants, ({ subject }) => {
     const uid = subjectUid(subject)
@@ -60,7 +60,7 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes, onAsked?: ()
     const kind = principal.kind === 'system' ? 'system' : 'user'
     const marks = [...own.map(({ id }) => id), ...applying.map(({ id, print }) => `${id} ${print}`)].toSorted()
     const signature = JSON.stringify([kind, names, traits, marks])
-    return keep(castes, signature, () => new Caste(principal, statutesOf(own, applying), onAsked))
+    return keep(castes, signature, () => new Caste(principal, statutesOf(own, applying), heard))
   }
   return {
     label,

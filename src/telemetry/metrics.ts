@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { createCallMeter } from './call-meter.ts'
+import { createHookMeter, type HookAsked } from './hook-meter.ts'
 import { createPolicyMeter, type PolicyMeter } from './policy-meter.ts'
 
 /**
@@ -29,8 +30,8 @@ export type Metrics = {
   upstreamState(server: string, state: UpstreamState): void
   /** A content rule found something: which rule, what it does, how often. */
   contentRule(found: { rule: string; effect: string; found: number }): void
-  /** A hook was asked: which, when, and what came of it. */
-  hook(asked: { hook: string; point: string; outcome: string }): void
+  /** A hook was asked, or should have been: which, when, what came of it, and how long it took with all tries. */
+  hook(asked: HookAsked): void
   readonly policy: PolicyMeter
   /** Something became of an approval. */
   approval(outcome: 'requested' | 'approved' | 'denied' | 'expired'): void
@@ -52,6 +53,8 @@ export type Metrics = {
   auditMoved(how: 'forwarded' | 'removed', records: number): void
   /** Reads a number whenever someone looks; several readers of one gauge are added up. The returned function ends it. */
   watch(gauge: WatchedGauge, read: () => number): () => void
+  /** The same for circuits: what of this kind is given a rest now. */
+  watchCircuits(kind: 'server' | 'hook', read: () => readonly Circuit[]): void
   /** The text exposition format for `/metrics`. */
   render(): Promise<string>
   readonly contentType: string
@@ -81,10 +84,14 @@ export function createMetrics(options: { maxNames?: number } = {}): Metrics {
     auditCommit: createAuditMeter(registry),
     auditMoved: createMovedMeter(registry),
     watch: createWatchedGauges(registry),
+    watchCircuits: createCircuitGauge(registry, maxNames),
     render: () => registry.metrics(),
     contentType: registry.contentType,
   }
 }
+
+/** Something that is given a rest when it fails repeatedly. */
+export type Circuit = { readonly name: string; readonly isOpen: boolean }
 
 const STATES = ['healthy', 'degraded', 'unreachable', 'needs-consent'] as const satisfies readonly UpstreamState[]
 
@@ -138,20 +145,6 @@ function createContentMeter(registry: Registry, maxRules: number): Metrics['cont
   return ({ rule, effect, found }) => {
     if (rules.size < maxRules) rules.add(rule)
     findings.inc({ rule: rules.has(rule) ? rule : 'other', effect }, found)
-  }
-}
-
-function createHookMeter(registry: Registry, maxHooks: number): Metrics['hook'] {
-  const hooks = new Set<string>()
-  const asked = new Counter({
-    name: 'gatehouse_hook_requests_total',
-    help: 'How often hooks were asked, by point and outcome.',
-    labelNames: ['hook', 'point', 'outcome'],
-    registers: [registry],
-  })
-  return ({ hook, point, outcome }) => {
-    if (hooks.size < maxHooks) hooks.add(hook)
-    asked.inc({ hook: hooks.has(hook) ? hook : 'other', point, outcome })
   }
 }
 
@@ -242,6 +235,22 @@ const WATCHED: Readonly<Record<WatchedGauge, { name: string; help: string }>> = 
   'audit-queue': { name: 'gatehouse_audit_queue', help: 'Audit records that wait to be made durable.' },
   'keys-ending-soon': { name: 'gatehouse_keys_ending_soon', help: 'API keys that end within thirty days.' },
   'audit-unforwarded': { name: 'gatehouse_audit_unforwarded', help: 'Audit records that wait for the collector.' },
+}
+
+function createCircuitGauge(registry: Registry, maxNames: number): Metrics['watchCircuits'] {
+  const readers: { kind: string; read: () => readonly Circuit[] }[] = []
+  const gauge = new Gauge({
+    name: 'gatehouse_circuit_open',
+    help: '1 while a server or a hook is given a rest, because it failed repeatedly.',
+    labelNames: ['kind', 'name'],
+    registers: [registry],
+    collect() {
+      gauge.reset()
+      for (const { kind, read } of readers)
+        for (const { name, isOpen } of read().slice(0, maxNames)) gauge.set({ kind, name }, isOpen ? 1 : 0)
+    },
+  })
+  return (kind, read) => void readers.push({ kind, read })
 }
 
 function createWatchedGauges(registry: Registry): Metrics['watch'] {

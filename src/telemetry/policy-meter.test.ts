@@ -10,6 +10,7 @@ test('the policy is counted by effect and by what decided, and no id is ever a l
   policy.decided('deny', 'nothing')
   policy.shadowDiffered('deny')
   policy.asked()
+  for (let times = 0; times < 3; times += 1) policy.remembered()
   policy.rebuilt(0.002)
   const lines = (await metrics.render()).split('\n').filter((line) => line.startsWith('gatehouse_policy_'))
 
@@ -18,6 +19,7 @@ test('the policy is counted by effect and by what decided, and no id is ever a l
     'gatehouse_policy_decisions_total{effect="deny",reason="nothing"} 1',
     'gatehouse_policy_shadow_differences_total{effect="deny"} 1',
     'gatehouse_policy_cold_decisions_total 1',
+    'gatehouse_policy_warm_decisions_total 3',
   ])
   expect(lines).toContain('gatehouse_policy_rebuild_seconds_bucket{le="0.0025"} 1')
 })

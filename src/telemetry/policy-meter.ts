@@ -11,6 +11,8 @@ export type PolicyMeter = {
   shadowDiffered(effect: 'allow' | 'deny'): void
   /** A question was answered by asking Cedar, and not from what is remembered. */
   asked(): void
+  /** A question was answered from what is remembered. The most frequent of all: costs an addition. */
+  remembered(): void
   /** All grants and rules were compiled anew. */
   rebuilt(seconds: number): void
 }
@@ -33,6 +35,16 @@ export function createPolicyMeter(registry: Registry): PolicyMeter {
     help: 'Questions that Cedar was asked, of calls and lists: the first of its kind, or one that hangs on circumstances.',
     registers: [registry],
   })
+  let warm = 0
+  const remembered = new Counter({
+    name: 'gatehouse_policy_warm_decisions_total',
+    help: 'Questions, of calls and lists, that were answered from what is remembered.',
+    registers: [registry],
+    collect() {
+      remembered.reset()
+      remembered.inc(warm)
+    },
+  })
   const rebuilds = new Histogram({
     name: 'gatehouse_policy_rebuild_seconds',
     help: 'Time of compiling all grants and rules after a change.',
@@ -49,6 +61,7 @@ export function createPolicyMeter(registry: Registry): PolicyMeter {
     },
     shadowDiffered: (effect) => differences.inc({ effect }),
     asked: () => asked.inc(),
+    remembered: () => void (warm += 1),
     rebuilt: (seconds) => rebuilds.observe(seconds),
   }
 }

@@ -30,7 +30,12 @@ const healthReport = z.object({
 })
 export type HealthReport = z.output<typeof healthReport>
 
-const readyReport = z.object({ status: z.literal('ready') })
+const readyReport = z.object({
+  status: z.literal('ready'),
+  warnings: z.array(z.string()).optional().meta({
+    description: 'What does not work although the house does, in words. For callers on the same machine and admins.',
+  }),
+})
 export type ReadyReport = z.output<typeof readyReport>
 
 const backupReport = z.object({
@@ -52,7 +57,7 @@ export const systemContract = defineContract({
     path: '/readyz',
     summary: 'Can it serve calls?',
     description:
-      'With 503 the problem holds `reasons`: storage or the audit trail cannot be written, or it still starts.',
+      'With 503 the problem holds `reasons`: storage or the audit trail cannot be written, or it still starts. A hook that is down leaves it ready, with a warning: every replica would be taken out for the calls of some tools.',
     access: 'open',
     reply: readyReport,
     errors: [NOT_READY],

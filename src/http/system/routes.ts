@@ -5,12 +5,14 @@ import type { AdminCaller } from '../contract/caller.ts'
 import { mountContract, type HandlerContext, type Handlers, type MountOptions } from '../contract/mount.ts'
 import { isLoopbackAddress, peerAddress } from '../contract/peer.ts'
 import { NOT_READY } from '../contract/problems.ts'
-import { systemContract, type BackupReport, type HealthReport } from './contract.ts'
+import { systemContract, type BackupReport, type HealthReport, type ReadyReport } from './contract.ts'
 
 export type SystemDeps = {
   readonly version: string
   /** What keeps the house from serving now, in words; empty when it is ready. Has its own deadline. */
   readonly notReady: () => Promise<readonly string[]>
+  /** What does not work although the house serves, in words. */
+  readonly warnings: () => readonly string[]
   readonly health: () => HealthDetails
   readonly metrics: () => Promise<{ contentType: string; text: string }>
   readonly backup: (by: AdminCaller) => Promise<BackupReport>
@@ -32,16 +34,17 @@ export function mountSystem(app: Hono, deps: SystemDeps, options: MountOptions):
 function systemRoutes(deps: SystemDeps): Handlers<typeof systemContract> {
   return {
     livez: () => ({ status: 'alive' }),
-    readyz: () => ready(deps),
+    readyz: (_, context) => ready(deps, context),
     health: (_, context) => health(deps, context),
     backup: (_, { caller }) => deps.backup(caller),
   }
 }
 
-async function ready(deps: SystemDeps): Promise<{ status: 'ready' }> {
+async function ready(deps: SystemDeps, context: HandlerContext): Promise<ReadyReport> {
   const reasons = await deps.notReady()
   if (reasons.length > 0) throw new Problem(NOT_READY, `Not ready: ${reasons.join('; ')}.`, { reasons })
-  return { status: 'ready' }
+  const warnings = maySeeInside(context) ? [...deps.warnings()] : []
+  return warnings.length === 0 ? { status: 'ready' } : { status: 'ready', warnings }
 }
 
 async function health(deps: SystemDeps, context: HandlerContext): Promise<HealthReport> {

@@ -23,9 +23,10 @@ export async function explainWithHooks(deps: Deps, request: ExplainRequest): Pro
   return { ...(no === undefined ? told : refusedBy(told, no)), hooks }
 }
 
-function refusedBy(told: Explanation, { hook, outcome, words }: HookSaid): Explanation {
+function refusedBy(told: Explanation, { hook, point, outcome, words }: HookSaid): Explanation {
   const { kind, server, name } = told.thing
-  const why = outcome === 'failed' ? `the hook "${hook}" has to agree, and ${words}` : words
+  const isMute = outcome === 'failed' || outcome === 'resting'
+  const why = isMute && point === 'access' ? `the hook "${hook}" has to agree, and ${words}` : words
   return {
     ...told,
     effect: 'deny',

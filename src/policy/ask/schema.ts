@@ -47,7 +47,7 @@ export type Explanation = Readonly<z.output<typeof explanation>>
 
 const hookSaid = z.object({
   point: z.enum(['access', 'pre']),
-  outcome: z.enum(['agreed', 'changed', 'denied', 'failed']),
+  outcome: z.enum(['agreed', 'changed', 'denied', 'failed', 'resting']),
   words: z.string().meta({ description: 'Why; empty where it agreed.' }),
 })
 

@@ -1,6 +1,6 @@
 import type { Clock } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
-import type { Hook } from './hook.ts'
+import { Resting, whyNot, type Hook } from './hook.ts'
 import type { HookedTool } from './scope.ts'
 import { accessAnswer, type Toolkits } from './wire.ts'
 
@@ -113,12 +113,13 @@ export class AccessAnswers {
   ): Promise<boolean> {
     const { log, metrics } = this.#deps
     const { name, failure } = hook.config
+    const startedAt = performance.now()
     const said = await askAccess(hook, { userId: asker.userId, tools: left })
     for (const tool of said.refused) refused.set(nameOf(tool), name)
-    const { outcome } = said
-    metrics.hook({ hook: name, point: 'access', outcome })
-    if (outcome !== 'failed') return true
-    log.warn({ hook: name, point: 'access', reason: hook.state.reason, failure }, 'a hook could not be asked')
+    const { outcome, reason } = said
+    metrics.hook({ hook: name, point: 'access', outcome, seconds: (performance.now() - startedAt) / 1_000 })
+    if (reason === '') return true
+    log.warn({ hook: name, point: 'access', reason, failure }, 'a hook could not be asked')
     return false
   }
 
@@ -150,7 +151,12 @@ export class AccessAnswers {
   }
 }
 
-type AccessSaid = { readonly outcome: 'agreed' | 'changed' | 'failed'; readonly refused: readonly HookedTool[] }
+type AccessSaid = {
+  readonly outcome: 'agreed' | 'changed' | 'failed' | 'resting'
+  readonly refused: readonly HookedTool[]
+  /** Why it could not be asked; empty where it could. */
+  readonly reason: string
+}
 
 /** What one hook says of these tools. Never rejects: a failure is an answer as well. */
 export async function askAccess(
@@ -159,11 +165,13 @@ export async function askAccess(
 ): Promise<AccessSaid> {
   try {
     const body = { user_id: userId, toolkits: toolkitsOf(tools) }
-    const { only, deny } = await hook.ask({ point: 'access', body, as: accessAnswer, isQuestion })
+    const { only, deny } = await hook.ask({ point: 'access', body, as: accessAnswer, user: userId, isQuestion })
     const isShown = (tool: HookedTool): boolean => (only ? isIn(only, tool) : !(deny && isIn(deny, tool)))
-    return { outcome: only || deny ? 'changed' : 'agreed', refused: tools.filter((tool) => !isShown(tool)) }
-  } catch {
-    return { outcome: 'failed', refused: hook.config.failure === 'closed' ? tools : [] }
+    const outcome = only || deny ? 'changed' : 'agreed'
+    return { outcome, refused: tools.filter((tool) => !isShown(tool)), reason: '' }
+  } catch (error) {
+    const refused = hook.config.failure === 'closed' ? tools : []
+    return { outcome: error instanceof Resting ? 'resting' : 'failed', refused, reason: whyNot(error) }
   }
 }
 

@@ -1,6 +1,7 @@
+import type { ZodType } from 'zod'
 import { Problem, type Json, type JsonObject } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
-import type { Hook } from './hook.ts'
+import { Resting, whyNot, type Hook } from './hook.ts'
 import { HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED } from './problems.ts'
 import type { HookPoint } from './schema.ts'
 import type { HookedTool } from './scope.ts'
@@ -23,20 +24,19 @@ export type HookedCall = {
 }
 
 export type AskedHook = { readonly hook: string; readonly point: HookPoint; readonly outcome: HookOutcome }
-export type HookOutcome = 'agreed' | 'changed' | 'denied' | 'failed'
+/** `resting`: it should have been asked, but has failed too often. */
+export type HookOutcome = 'agreed' | 'changed' | 'denied' | 'failed' | 'resting'
 
 /** Asks each hook in its turn with what the one before made of the arguments. The first no is thrown. */
 export async function askBefore(deps: ChainDeps, hooks: readonly Hook[], call: HookedCall): Promise<JsonObject> {
   let { inputs } = call
   for (const hook of hooks) {
     const body: PreRequest = { ...frameOf(call), inputs }
-    const { signal, isQuestion } = call
-    const answer = await answerOf(deps, { hook, point: 'pre', call }, () =>
-      hook.ask({ point: 'pre', body, as: preAnswer, signal, isQuestion }),
-    )
+    const turn: Turn = { hook, point: 'pre', call, startedAt: performance.now() }
+    const answer = await answerOf(deps, turn, { body, as: preAnswer })
     if (answer === null) continue
     const changed = answer.override?.inputs
-    settle(deps, { hook, point: 'pre', call }, answer, changed !== undefined)
+    settle(deps, turn, answer, changed !== undefined)
     inputs = changed ?? inputs
   }
   return inputs
@@ -56,12 +56,11 @@ export async function askAfter(
     const code = isError ? 'TOOL_RUNTIME_FATAL' : 'OK'
     const end = { success: !isError, output, execution_code: code, execution_error: errorText }
     const body: PostRequest = { ...frameOf(call), inputs: call.inputs, ...end }
-    const answer = await answerOf(deps, { hook, point: 'post', call }, () =>
-      hook.ask({ point: 'post', body, as: postAnswer, signal: call.signal }),
-    )
+    const turn: Turn = { hook, point: 'post', call, startedAt: performance.now() }
+    const answer = await answerOf(deps, turn, { body, as: postAnswer })
     if (answer === null) continue
     const changed = answer.override?.output
-    settle(deps, { hook, point: 'post', call }, answer, changed !== undefined)
+    settle(deps, turn, answer, changed !== undefined)
     output = changed ?? output
   }
   return output
@@ -75,22 +74,33 @@ function frameOf({ executionId, tool, context }: HookedCall) {
   }
 }
 
-type Turn = { readonly hook: Hook; readonly point: 'pre' | 'post'; readonly call: HookedCall }
+type Turn = {
+  readonly hook: Hook
+  readonly point: 'pre' | 'post'
+  readonly call: HookedCall
+  readonly startedAt: number
+}
 type Verdict = { readonly code: string; readonly error_message?: string | null | undefined }
 
 /** Null when the hook could not be asked and need not be. */
-async function answerOf<Answer>(deps: ChainDeps, turn: Turn, ask: () => Promise<Answer>): Promise<Answer | null> {
+async function answerOf<Answer>(
+  deps: ChainDeps,
+  turn: Turn,
+  asked: { readonly body: object; readonly as: ZodType<Answer> },
+): Promise<Answer | null> {
   const { hook, point, call } = turn
+  const { signal, isQuestion, context } = call
   try {
-    return await ask()
+    return await hook.ask({ ...asked, point, user: context.user_id, signal, isQuestion })
   } catch (error) {
     // The caller has gone; nobody failed.
-    if (call.signal.aborted) throw error
-    note(deps, turn, 'failed')
+    if (signal.aborted) throw error
+    note(deps, turn, error instanceof Resting ? 'resting' : 'failed')
     const { name, failure } = hook.config
-    deps.log.warn({ hook: name, point, reason: hook.state.reason, failure }, 'a hook could not be asked')
+    const reason = whyNot(error)
+    deps.log.warn({ hook: name, point, reason, failure }, 'a hook could not be asked')
     if (failure === 'open') return null
-    throw hookFailed(name, point, hook.state.reason, error)
+    throw hookFailed(name, point, reason, error)
   }
 }
 
@@ -112,7 +122,7 @@ function settle(deps: ChainDeps, turn: Turn, { code, error_message: message }: V
   throw new Problem(HOOK_DENIED, `The hook "${hook}" refused ${subject}${said}`, { hook, kind: 'CONTEXT_DENIED' })
 }
 
-function note({ metrics }: ChainDeps, { hook, point, call }: Turn, outcome: HookOutcome): void {
-  metrics.hook({ hook: hook.config.name, point, outcome })
+function note({ metrics }: ChainDeps, { hook, point, call, startedAt }: Turn, outcome: HookOutcome): void {
+  metrics.hook({ hook: hook.config.name, point, outcome, seconds: (performance.now() - startedAt) / 1_000 })
   call.note({ hook: hook.config.name, point, outcome })
 }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ZodType } from 'zod'
-import type { Egress, EgressClient } from '#http'
+import { createBreaker, type Breaker, type Egress, type EgressClient } from '#http'
 import { Secret, type Clock } from '#kernel'
 import { tlsOf } from './mutual-tls.ts'
 import { hookScope, type HookScope } from './scope.ts'
@@ -24,6 +24,7 @@ export class Hook {
   readonly config: HookConfig
   readonly covers: HookScope
   readonly #clock: Clock
+  readonly #breaker: Breaker
   readonly #client: EgressClient
   readonly #token: Secret | null
   readonly #signingSecret: Secret | null
@@ -35,6 +36,7 @@ export class Hook {
     this.config = rest
     this.covers = hookScope(config)
     this.#clock = deps.clock
+    this.#breaker = createBreaker(deps.clock, { threshold: 5, firstRestMs: 5_000, maxRestMs: 30_000 })
     this.#token = token === undefined ? null : new Secret(token)
     this.#signingSecret = secret === undefined ? null : new Secret(secret)
     const way = { trusted: isTrusted, allow: config.allow_addresses }
@@ -49,25 +51,47 @@ export class Hook {
     return this.#state
   }
 
+  /** It failed several times in a row, and is asked again only after a rest. */
+  get isResting(): boolean {
+    return this.#breaker.isOpen
+  }
+
   /** What it says to this; rejects when it cannot be asked, or says something else than the contract knows. */
-  async ask<Answer>({ point, body, as, signal, isQuestion }: Asking<Answer>): Promise<Answer> {
+  async ask<Answer>({ point, body, as, user, signal, isQuestion }: Asking<Answer>): Promise<Answer> {
+    this.#refuseWhileResting()
     const text = JSON.stringify(body)
     try {
       const answer = await this.#send({ method: 'POST', path: point, text, signal, isQuestion })
       const said = as.parse(answer)
+      this.#breaker.succeeded()
       this.#state = { state: 'healthy', reason: '' }
       return said
     } catch (error) {
       // Whoever gave up waiting says nothing about the hook.
-      if (!signal?.aborted) this.#state = { state: 'unreachable', reason: whyNot(error) }
+      if (!signal?.aborted) this.#failed(user, whyNot(error))
       throw error
     }
+  }
+
+  #refuseWhileResting(): void {
+    const verdict = this.#breaker.check()
+    if (verdict === 'allow') return
+    const at = new Date(verdict.retryAt).toISOString()
+    throw new Resting(
+      `it failed several times in a row and is asked again at ${at}; the last time ${this.#state.reason}`,
+    )
+  }
+
+  #failed(user: string, reason: string): void {
+    this.#breaker.failed(user)
+    this.#state = { state: 'unreachable', reason }
   }
 
   /** Asks how it is; never rejects. */
   async check(): Promise<HookState> {
     try {
       const { status } = healthAnswer.parse(await this.#send({ method: 'GET', path: 'health' }))
+      if (status === 'healthy') this.#breaker.succeeded()
       this.#state = { state: status, reason: status === 'healthy' ? '' : `it says of itself that it is ${status}` }
     } catch (error) {
       this.#state = { state: 'unreachable', reason: whyNot(error) }
@@ -122,11 +146,18 @@ type Asking<Answer> = {
   readonly point: HookPoint
   readonly body: object
   readonly as: ZodType<Answer>
+  /** For whom. What fails for one alone may be their own doing. */
+  readonly user: string
   readonly signal?: AbortSignal | undefined
   /** Somebody only wants to know: there is no call. */
   readonly isQuestion?: boolean | undefined
 }
 type Sent = Pick<Asking<unknown>, 'signal' | 'isQuestion'> & { method: 'GET' | 'POST'; path: string; text?: string }
+
+/** It was not asked, as it has failed too often. */
+export class Resting extends Error {
+  override readonly name = 'Resting'
+}
 
 /** No answer that counts. Its words may be shown to admins, and hold nothing of the body. */
 class Unanswered extends Error {
@@ -147,10 +178,11 @@ function parseAnswer(body: Buffer): unknown {
   }
 }
 
-function whyNot(error: unknown): string {
+export function whyNot(error: unknown): string {
   if (!(error instanceof Error)) return 'it could not be asked'
   switch (error.name) {
     case 'Unanswered':
+    case 'Resting':
     case 'Problem':
       return error.message
     case 'TimeoutError':

@@ -43,8 +43,8 @@ async function askWhetherShown(hooks: readonly Hook[], { tool, tools, user }: Su
     const concerned = left.filter((one) => hook.covers(one))
     const answer = await askAccess(hook, { userId: user.userId, tools: concerned, isQuestion: true })
     const isNo = answer.refused.some(({ server, name }) => server === tool.server && name === tool.name)
-    const outcome = answer.outcome === 'failed' ? 'failed' : isNo ? 'denied' : 'agreed'
-    const words = outcome === 'failed' ? hook.state.reason : isNo ? 'it does not show the tool' : ''
+    const outcome = answer.reason !== '' ? answer.outcome : isNo ? 'denied' : 'agreed'
+    const words = answer.reason || (isNo ? 'it does not show the tool' : '')
     said.push({ hook: hook.config.name, point: 'access', outcome, words, isNo })
     if (isNo) break
     left = left.filter((one) => !answer.refused.includes(one))
@@ -58,24 +58,25 @@ async function askWhetherCalled(hooks: readonly Hook[], supposed: Supposed, sent
   const said: HookSaid[] = []
   let inputs = sent
   for (const hook of hooks.filter((each) => each.covers(supposed.tool))) {
-    let outcome: HookOutcome = 'failed'
-    const call = callOf(supposed, inputs, (heard) => (outcome = heard))
+    let heard: HookOutcome = 'failed'
+    const call = callOf(supposed, inputs, (outcome) => (heard = outcome))
     const one = { hook: hook.config.name, point: 'pre' } as const
     try {
       inputs = await askBefore(UNCOUNTED, [hook], call)
-      said.push({ ...one, outcome, words: wordsFor(outcome, hook), isNo: false })
+      said.push({ ...one, outcome: heard, words: WORDS[heard] ?? '', isNo: false })
     } catch (error) {
       if (!(error instanceof Problem)) throw error
-      said.push({ ...one, outcome, words: outcome === 'failed' ? hook.state.reason : error.message, isNo: true })
+      said.push({ ...one, outcome: heard, words: error.message, isNo: true })
       break
     }
   }
   return said
 }
 
-function wordsFor(outcome: HookOutcome, { state }: Hook): string {
-  if (outcome === 'changed') return 'it puts other arguments in the place of these'
-  return outcome === 'failed' ? state.reason : ''
+const WORDS: Readonly<Partial<Record<HookOutcome, string>>> = {
+  changed: 'it puts other arguments in the place of these',
+  failed: 'it could not be asked, and calls go on without it',
+  resting: 'it has failed too often to be asked now, and calls go on without it',
 }
 
 function callOf(

@@ -24,7 +24,7 @@ export type HooksDeps = {
   readonly storage: Storage
   readonly clock: Clock
   readonly log: Log
-  readonly metrics: Pick<Metrics, 'hook'>
+  readonly metrics: Pick<Metrics, 'hook' | 'watchCircuits'>
   readonly audit: Pick<Audit, 'record'>
   readonly egress: Egress
   readonly seal: HookSeal
@@ -86,6 +86,9 @@ export async function createHooks(deps: HooksDeps): Promise<Hooks> {
   }
   const live: LiveHooks = await LiveHooks.open({ ...deps, store, onChange }, deps.declared)
   const parts: Parts = { ...deps, live, store }
+  deps.metrics.watchCircuits('hook', () =>
+    live.current.map(({ config, isResting }) => ({ name: config.name, isOpen: isResting })),
+  )
   const concerned = (point: HookPoint, tool: HookedTool): Hook[] => at(point).filter((hook) => hook.covers(tool))
   return {
     concern: (point, tool) => live.current.length > 0 && concerned(point, tool).length > 0,

@@ -1,6 +1,6 @@
+import { createBreaker, type Breaker, type BreakerOptions } from '#http'
 import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
-import { createBreaker, type Breaker, type BreakerOptions } from './breaker.ts'
 import type { ServerConfig } from '../config.ts'
 import { adminReasonOf, reasonOf } from './reason.ts'
 import { createSlots, type Slots } from './slots.ts'

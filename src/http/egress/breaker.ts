@@ -1,7 +1,7 @@
 import type { Clock } from '#kernel'
 
 /**
- * Gives a failing server a rest: after `threshold` failures in a row calls are refused at once for a while that
+ * Gives a failing server or hook a rest: after `threshold` failures in a row calls are refused at once for a while that
  * doubles up to a maximum; then one call is let through as a trial, and its success closes the circuit.
  * Only failures to get an answer count; an error that the server itself gave is an answer. And what one user alone
  * sees may be their own doing (a tool that hangs): another, or the server's own listing, must see it too.

@@ -1,0 +1,149 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { startHookServer } from '../fakes/hook-server.ts'
+import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { startHouse } from './start-house.ts'
+import { callTool, gatewayUrl, textOf } from './talk.ts'
+
+/** A hook that is down: it is given a rest, told of where people and probes look, and asked again when it is back. */
+async function startWith(failure: 'closed' | 'open') {
+  const effects = await startSideEffectServer()
+  const hooks = await startHookServer({ pre: () => 500 })
+  const house = await startHouse({
+    toml: `
+      [[servers]]
+      name = "effects"
+      transport = "http"
+      url = "${effects.url}"
+
+      [[gateways]]
+      slug = "demo"
+      tools = ["effects/*"]
+
+      [[hooks]]
+      name = "guard"
+      url = "${hooks.url}"
+      points = ["pre"]
+      retries = 0
+      failure = "${failure}"
+    `,
+  })
+  onTestFinished(async () => {
+    await house.close()
+    await Promise.all([effects.close(), hooks.close()])
+  })
+  await house.listed()
+  const lineOf = async (user: string) => ({
+    url: gatewayUrl(house, 'demo'),
+    key: await house.createKey({ user, gateway: 'demo' }),
+  })
+  const [alice, bob] = [await lineOf('alice'), await lineOf('bob')]
+  const read = async (path: string) =>
+    (await fetch(`${house.url}${path}`, { headers: { authorization: `Bearer ${house.adminToken}` } })).text()
+  const metrics = async (name: string) => (await read('/metrics')).split('\n').filter((line) => line.startsWith(name))
+  return { house, effects, hooks, alice, bob, read, metrics }
+}
+
+const order = { order: 'o1' }
+
+test('a hook that fails for several callers is given a rest, which refuses at once, and is asked again when it is well', async () => {
+  const { house, effects, hooks, alice, bob, metrics } = await startWith('closed')
+  for (const line of [alice, bob, alice, bob, alice]) await callTool(line, 'charge', order)
+  const asked = hooks.asked.entries.length
+
+  const refused = await callTool(bob, 'charge', order)
+  const whileResting = [hooks.asked.entries.length, ...(await metrics('gatehouse_circuit_open{kind="hook"'))]
+  hooks.behave({ pre: () => ({ code: 'OK' }) })
+  await house.gatehouse.hooks.checkHooks('guard')
+  const back = await callTool(bob, 'charge', order)
+
+  expect([asked, effects.executions.total]).toEqual([5, 1])
+  expect(whileResting).toEqual([5, 'gatehouse_circuit_open{kind="hook",name="guard"} 1'])
+  expect(textOf(refused)).toMatch(
+    /the hook "guard" has to agree, and it failed several times in a row and is asked again at .*; the last time it answered with status 500/,
+  )
+  expect(refused.result).toMatchObject({ _meta: { 'io.gatehouse/problem': { code: 'policy/hook-failed' } } })
+  expect(textOf(back)).toContain('charged o1')
+  expect(await metrics('gatehouse_circuit_open{kind="hook"')).toEqual([
+    'gatehouse_circuit_open{kind="hook",name="guard"} 0',
+  ])
+  const { records } = await house.gatehouse.audit.search({ what: 'tools/call' })
+  expect(records.map(({ decision, extra }) => [decision, extra?.['hooks']])).toEqual([
+    ['allowed', [{ hook: 'guard', point: 'pre', outcome: 'agreed' }]],
+    ['denied', [{ hook: 'guard', point: 'pre', outcome: 'resting' }]],
+    ...Array.from({ length: 5 }, () => ['denied', [{ hook: 'guard', point: 'pre', outcome: 'failed' }]]),
+  ])
+})
+
+test('one caller alone, whose requests a hook cannot take, brings it no rest and others no way around it', async () => {
+  const { effects, hooks, alice, bob } = await startWith('open')
+  hooks.behave({ pre: ({ context }) => (context.user_id === 'alice' ? 500 : { code: 'CHECK_FAILED' }) })
+  for (let times = 0; times < 8; times += 1) await callTool(alice, 'charge', { order: `a${times}` })
+
+  const { result } = await callTool(bob, 'charge', order)
+
+  expect(result).toMatchObject({ _meta: { 'io.gatehouse/problem': { code: 'policy/hook-denied' } } })
+  expect([hooks.asked.entries.length, effects.timesRun('charge', 'o1')]).toEqual([9, 0])
+})
+
+test.each([
+  ['closed', 'calls that need its yes are refused'],
+  ['open', 'calls go on without it'],
+] as const)('a hook that is down leaves the house ready, with a warning: failure = "%s"', async (failure, effect) => {
+  const { hooks, alice, read } = await startWith(failure)
+  const before: unknown = JSON.parse(await read('/readyz'))
+
+  await callTool(alice, 'charge', order)
+  const during: unknown = JSON.parse(await read('/readyz'))
+  hooks.behave({ pre: () => ({ code: 'OK' }) })
+  await callTool(alice, 'charge', order)
+
+  expect(before).toEqual({ status: 'ready' })
+  expect(during).toEqual({
+    status: 'ready',
+    warnings: [`the hook "guard" was unreachable when it was asked last (it answered with status 500), so ${effect}`],
+  })
+  expect(JSON.parse(await read('/readyz'))).toEqual({ status: 'ready' })
+})
+
+test('a scrape tells how long each hook took by what came of it, and how many decisions were remembered', async () => {
+  const { hooks, alice, metrics } = await startWith('closed')
+
+  await callTool(alice, 'charge', order)
+  hooks.behave({ pre: () => ({ code: 'OK' }) })
+  await callTool(alice, 'charge', order)
+  await callTool(alice, 'charge', order)
+
+  expect(await metrics('gatehouse_hook_duration_seconds_count')).toEqual([
+    'gatehouse_hook_duration_seconds_count{hook="guard",outcome="failed"} 1',
+    'gatehouse_hook_duration_seconds_count{hook="guard",outcome="agreed"} 2',
+  ])
+  expect(await metrics('gatehouse_hook_requests_total')).toEqual([
+    'gatehouse_hook_requests_total{hook="guard",point="pre",outcome="failed"} 1',
+    'gatehouse_hook_requests_total{hook="guard",point="pre",outcome="agreed"} 2',
+  ])
+  expect(await metrics('gatehouse_circuit_open{kind="server"')).toEqual([
+    'gatehouse_circuit_open{kind="server",name="effects"} 0',
+  ])
+  expect(await metrics('gatehouse_approvals_pending')).toEqual(['gatehouse_approvals_pending 0'])
+})
+
+test('a decision is counted as cold when Cedar was asked, and as warm when it was remembered', async () => {
+  const { house, hooks, alice, metrics } = await startWith('closed')
+  hooks.behave({ pre: () => ({ code: 'OK' }) })
+  const admin = { userId: 'admin', keyId: null, face: 'cli' } as const
+  const subject = { kind: 'user', id: 'alice' } as const
+  await house.gatehouse.policy.addGrant({ subject, gateway: 'demo', tools: ['effects/charge'] }, admin)
+  const counts = async () => {
+    const lines = [...(await metrics('gatehouse_policy_cold')), ...(await metrics('gatehouse_policy_warm'))]
+    return lines.map((line) => Number(line.split(' ')[1]))
+  }
+
+  const [cold = 0] = await counts()
+  await callTool(alice, 'charge', order)
+  const [coldOnce = 0, warmOnce = 0] = await counts()
+  await callTool(alice, 'charge', order)
+  const [coldTwice = 0, warmTwice = 0] = await counts()
+
+  expect(coldOnce).toBeGreaterThan(cold)
+  expect([coldTwice, warmTwice > warmOnce]).toEqual([coldOnce, true])
+})
