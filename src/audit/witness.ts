@@ -6,18 +6,48 @@ import type { AuditEvent, Decision } from './schema.ts'
 import type { Audit } from './service.ts'
 
 /** What was written down of the request that is answered now. */
-type Written = { readonly traceId: string | undefined; last: Decision | undefined; isOver: boolean }
+type Written = {
+  readonly use: Use
+  readonly traceId: string | undefined
+  last: Decision | undefined
+  isOver: boolean
+}
 
 const current = new AsyncLocalStorage<Written>()
 
-/** Notes that the request has a record, and puts its trace into the record; outside a request, changes nothing. */
+/**
+ * Notes that the request has a record, and puts its trace into the record, and into the first one why the caller was let
+ * in; outside a request, changes nothing.
+ */
 export function noteInRequest(event: AuditEvent): AuditEvent {
   const written = current.getStore()
   // What a request has set going (a server that is watched from now on) is not part of it any more.
   if (!written || written.isOver) return event
+  const isFirst = written.last === undefined
   written.last = event.decision
-  const { traceId } = written
+  return withTrace(isFirst ? withGrounds(event, written.use) : event, written.traceId)
+}
+
+function withTrace(event: AuditEvent, traceId: string | undefined): AuditEvent {
   return traceId === undefined || (event.traceId ?? null) !== null ? event : { ...event, traceId }
+}
+
+const MAX_RULES_TOLD = 16
+
+/** What was done at the admin API, and which role, token or rule allowed it or did not. */
+function withGrounds(event: AuditEvent, { operation, action, grounds }: Use): AuditEvent {
+  if (operation.access !== 'admin' || action === undefined || grounds === undefined) return event
+  const { module, writes, about } = action
+  const { rules, ...rest } = grounds
+  const admin = {
+    module,
+    operation: action.operation,
+    writes,
+    ...(about === null || about === 'unread' ? {} : { about: { ...about } }),
+    ...rest,
+    ...(rules === undefined ? {} : { rules: rules.slice(0, MAX_RULES_TOLD) }),
+  }
+  return { ...event, extra: { ...event.extra, admin } }
 }
 
 /** Whoever knocks without end must not crowd out the records of others; what is left out is counted in the next one. */
@@ -28,13 +58,14 @@ type WitnessDeps = { readonly audit: Pick<Audit, 'record'>; readonly clock: Cloc
 /**
  * Gives every attempt at an operation of the API its record: rooms write down what they do themselves, and this writes
  * what they cannot know (nobody was let in, the body was not understood) or have left out. Each attempt to change
- * something has one record; one to read has one only where it was refused. A change that was written down as allowed
+ * something has one record; one to read has one only where it was refused, or where a rule that is only tried would
+ * have decided otherwise. A change that was written down as allowed
  * and then failed has a second one that says so.
  */
 export function createWitness(deps: WitnessDeps): Witness {
   const strangers = createQuota(deps.clock, STRANGERS_PER_SECOND)
   return async (use, run) => {
-    const written: Written = { traceId: traceOf(use.headers), last: undefined, isOver: false }
+    const written: Written = { use, traceId: traceOf(use.headers), last: undefined, isOver: false }
     const outcome = await current.run(written, () => settle(run))
     written.isOver = true
     const decision = decisionOf(outcome)
@@ -42,7 +73,7 @@ export function createWitness(deps: WitnessDeps): Witness {
     const leftOut = use.caller && use.caller.kind !== 'anybody' ? 0 : strangers.take()
     if (leftOut === null) return unwrap(outcome)
     const event = describe(use, { decision, outcome, leftOut, traceId: written.traceId })
-    await deps.audit.record(event).catch((error: unknown) => {
+    await deps.audit.record(written.last === undefined ? withGrounds(event, use) : event).catch((error: unknown) => {
       // A change that nobody may know of is not told as done; a refusal stands anyway.
       if (decision === 'allowed') throw error
       deps.log.error({ err: error, operation: use.operationId }, 'an attempt could not be recorded')
@@ -75,6 +106,8 @@ function decisionOf(outcome: Outcome<unknown>): Decision {
 function needsRecord(ended: { use: Use; written: Written; decision: Decision }): boolean {
   const { use, written, decision } = ended
   const isChange = use.operation.method !== 'GET'
+  // What is only tried would decide otherwise: that is what it is tried for.
+  if (written.last === undefined && use.grounds?.shadow !== undefined) return true
   if (written.last === undefined) return isChange || (decision === 'denied' && use.operation.access === 'admin')
   return isChange && written.last === 'allowed' && decision !== 'allowed'
 }
@@ -100,9 +133,10 @@ function reasonOf(outcome: Outcome<unknown>): string | null {
   return isProblem(outcome.error) ? outcome.error.kind.title : 'it failed inside the house'
 }
 
-function whoIs({ caller }: Use): Pick<AuditEvent, 'userId' | 'keyId' | 'face'> {
-  if (caller === undefined || !('userId' in caller)) return { face: 'rest' }
-  const { userId, keyId, face } = caller
+function whoIs({ caller, by }: Use): Pick<AuditEvent, 'userId' | 'keyId' | 'face'> {
+  const who = caller !== undefined && 'userId' in caller ? caller : by
+  if (who === undefined) return { face: 'rest' }
+  const { userId, keyId, face } = who
   return { userId, keyId, face }
 }
 

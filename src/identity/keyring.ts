@@ -34,9 +34,16 @@ export type Authentication =
       readonly principal: Principal
     }
   | Refused
+/** `isAdmin`: by role; whoever is let in without it may do what policy permits. */
 export type AdminAuthentication =
-  | { readonly ok: true; readonly keyId: string | null; readonly userId: string | null }
-  | Refused
+  | {
+      readonly ok: true
+      readonly keyId: string
+      readonly userId: string | null
+      readonly isAdmin: boolean
+      readonly principal: Principal
+    }
+  | (Refused & { readonly userId?: string | null })
 
 /** `source`: where the accounts come from that this client may see and change. */
 export type ScimAuthentication = { readonly ok: true; readonly keyId: string; readonly source: string } | Refused
@@ -46,7 +53,7 @@ export type Keyring = {
   readonly size: number
   /** Whom the request is made for, or why it is refused: one hash and one look-up, no waiting. */
   authenticate(credentials: Credentials): Authentication
-  /** Like `authenticate`, for the admin API. */
+  /** Like `authenticate`, for the admin API: whose key it is and whether they are an admin. */
   authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
   /** Like `authenticate`, for SCIM. */
   authenticateScim(credentials: { readonly authorization?: string | undefined }): ScimAuthentication
@@ -196,18 +203,26 @@ function accept(entry: Entry, userId: string, directory: Directory): Authenticat
   return principal === null ? inactive(entry) : { ok: true, keyId, userId, gateways, principal }
 }
 
-/** The role of the account counts as well: an admin who is made a user loses the admin API with all keys. */
+/** Who an admin key acts as that is bound to no user, as the admin token of this machine does. */
+export const LOCAL_ADMIN = 'admin'
+
+/**
+ * Only a key with the role "admin" is for the admin API, whatever its account may do. The role of the account counts as
+ * well: an admin who is made a user keeps with all keys what policy permits, and nothing else.
+ */
 function admitAdmin(entry: Entry, directory: Directory): AdminAuthentication {
-  const member = entry.userId === null ? null : directory.findByUserId(entry.userId)
-  if (member?.isActive === false) return inactive(entry)
-  if (entry.role === 'admin' && (member === null || member.role === 'admin'))
-    return { ok: true, keyId: entry.id, userId: entry.userId }
-  return refuse(
-    FORBIDDEN,
-    'This API key may not be used for the admin API; use one with the role "admin", of an account with that role.',
-    entry.id,
-  )
+  const { id: keyId, userId, gateways } = entry
+  const member = userId === null ? null : directory.findByUserId(userId)
+  if (member?.isActive === false) return { ...inactive(entry), userId }
+  if (entry.role !== 'admin') return { ...refuse(FORBIDDEN, NOT_FOR_ADMINS, keyId), userId }
+  const { kind, accountId, role, groups, claims } = member ?? ADMIN_WITHOUT_ACCOUNT
+  const through = { keyId, gateways, clientId: null, scopes: null }
+  const principal = { userId: userId ?? LOCAL_ADMIN, kind, accountId, role, groups, claims, ...through }
+  return { ok: true, keyId, userId, isAdmin: role === 'admin', principal }
 }
+
+const NOT_FOR_ADMINS = 'This API key may not be used for the admin API; use one made with `key create --admin`.'
+const ADMIN_WITHOUT_ACCOUNT = { kind: 'unknown', accountId: null, role: 'admin', groups: [], claims: {} } as const
 
 function inactive(entry: Entry): Refused {
   return refuse(ACCOUNT_INACTIVE, 'The account that this API key is used for is not active.', entry.id)

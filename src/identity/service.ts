@@ -13,7 +13,6 @@ import { createSessions, type Sessions } from './sessions/service.ts'
 import { createGuesses } from './sign-in/guesses.ts'
 import { createSignIn, type SignIn } from './sign-in/service.ts'
 import { createThrottle, LONGEST_MEMORY_MS } from './sign-in/throttle.ts'
-import type { AdminToken } from './admin-token.ts'
 import { audited } from './audited.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { createFactors, type Factors } from './factors/service.ts'
@@ -41,7 +40,6 @@ export type IdentityDeps = {
   readonly clock: Clock
   readonly audit: Pick<Audit, 'record'>
   readonly log: Log
-  readonly adminToken?: AdminToken
   /** Where browsers reach the house; passkeys are made for its domain. */
   readonly publicUrl?: () => string
   readonly metrics?: Pick<Metrics, 'signIn'>
@@ -73,7 +71,7 @@ export type Identity = {
   onChange(listener: () => void): () => void
   /** The newest keyring's `authenticate`. */
   authenticate(credentials: Credentials): Authentication
-  /** Who may use the admin API: the admin token of this machine, or a key with the role "admin". */
+  /** Who comes to the admin API with which key, and whether they are an admin. */
   authenticateAdmin(credentials: { readonly authorization?: string | undefined }): AdminAuthentication
   readonly expiry: KeyExpiry
   /** Stores what is still in memory only: when keys were last used. */
@@ -123,10 +121,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     factors: await createFactors({ ...deps, directory }),
     onChange: (listener) => live.onChange(listener),
     authenticate: (credentials) => live.current.keyring.authenticate(credentials),
-    authenticateAdmin: (credentials) =>
-      deps.adminToken?.matches(credentials.authorization)
-        ? { ok: true, keyId: null, userId: null }
-        : live.current.keyring.authenticateAdmin(credentials),
+    authenticateAdmin: (credentials) => live.current.keyring.authenticateAdmin(credentials),
     expiry,
     settle: () => lastUse.flush(),
     close: async () => {

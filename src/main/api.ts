@@ -3,7 +3,18 @@ import { join } from 'node:path'
 import { approvalsContract, approvalsRoutes, type Approvals } from '#approvals'
 import { auditContract, auditRoutes, createWitness, type Audit } from '#audit'
 import { contentContract, contentRoutes, type Content } from '#content'
-import { createApi, describeApi, mountContract, mountSystem, systemContract, type AdminCaller } from '#http'
+import {
+  adminOperations,
+  createApi,
+  describeApi,
+  METRICS_OPERATION,
+  mountContract,
+  mountSystem,
+  systemContract,
+  type AdminCaller,
+  type Grounds,
+  type Witness,
+} from '#http'
 import {
   accountsContract,
   accountsRoutes,
@@ -27,7 +38,7 @@ import {
 import { hooksContract, hooksRoutes, policyContract, policyRoutes, type Hooks, type PolicyRoom } from '#policy'
 import { signInApiRoutes, signInContract, type SignIn } from '#signin'
 import type { Storage } from '#storage'
-import type { Log, Metrics } from '#telemetry'
+import type { AdminReason, Log, Metrics } from '#telemetry'
 import { toolsContract, toolsRoutes, type House, type Tools, type ToolsAdmin } from '#tools'
 import { isLoopback, type GatehouseConfig } from './config.ts'
 import { HOUSE } from './version.ts'
@@ -48,6 +59,9 @@ export const contracts = {
   content: contentContract,
   system: systemContract,
 } as const
+
+/** All that rules may speak of at the admin API. */
+export const ADMIN_OPERATIONS = [...adminOperations(contracts), METRICS_OPERATION]
 
 export type HouseApiDeps = {
   readonly config: GatehouseConfig
@@ -85,7 +99,7 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
       origins: config.server.allowed_origins,
     },
   })
-  const options = { log, authorize: authorizeApi.bind(null, deps), witness: createWitness(deps) }
+  const options = { log, authorize: authorizeApi.bind(null, deps), witness: countUses(createWitness(deps), deps) }
   mountContract(app, identityContract, identityRoutes(deps.identity), options)
   mountContract(app, accountsContract, accountsRoutes(deps.identity), options)
   const scim = scimRoutes({ ...deps, witness: options.witness })
@@ -105,6 +119,34 @@ export function createHouseApi(deps: HouseApiDeps): (request: Request) => Promis
   mountContract(app, auditContract, auditRoutes(deps.audit), options)
   mountSystem(app, systemDeps(deps), options)
   return async (request) => app.fetch(request)
+}
+
+/** Each use of the admin API counts once, however often its caller is looked at. */
+function countUses(witness: Witness, { metrics }: Pick<HouseApiDeps, 'metrics'>): Witness {
+  return async (use, run) => {
+    try {
+      return await witness(use, run)
+    } finally {
+      const { grounds, action, operation } = use
+      if (operation.access === 'admin' && grounds !== undefined && action !== undefined) {
+        metrics.policy.administered(action.module, grounds.effect, reasonOf(grounds))
+        if (grounds.shadow !== undefined) metrics.policy.shadowDiffered(grounds.shadow.effect)
+      }
+    }
+  }
+}
+
+function reasonOf({ rule }: Grounds): AdminReason {
+  switch (rule) {
+    case 'admin-token':
+      return 'token'
+    case 'admin-role':
+      return 'role'
+    case null:
+      return 'nothing'
+    default:
+      return 'rule'
+  }
 }
 
 /** The OpenAPI document, as `/openapi.json` and `docs/openapi.json` have it. */

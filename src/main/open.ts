@@ -33,7 +33,7 @@ import {
 } from '#tools'
 import { isLoopback, type GatehouseConfig } from './config.ts'
 import { joinAuthentication, openIdentitySigner, openOauth, toAuthorizationServer } from './authentication.ts'
-import { createHouseApi } from './api.ts'
+import { ADMIN_OPERATIONS, createHouseApi } from './api.ts'
 import { namesOfGroups } from './group-names.ts'
 import { REPLICA_MIGRATIONS, joinReplicas, type Replicas } from './replicas.ts'
 import { HOUSE } from './version.ts'
@@ -108,7 +108,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const adminToken = await ensureAdminToken(dataDir)
   const reached = { url: `http://${config.server.listen.host}:${config.server.listen.port}` }
   const publicUrl = () => config.server.public_url ?? reached.url
-  const identity = await createIdentity({ ...ground, audit, adminToken, publicUrl })
+  const identity = await createIdentity({ ...ground, audit, publicUrl })
   opened.defer(() => identity.close())
   const replicas = await joinReplicas({ storage, clock, url: () => config.server.peer_url ?? reached.url })
   opened.defer(() => replicas.close())
@@ -322,6 +322,7 @@ async function closeTools(parts: {
 async function openPolicy(
   deps: Ground & {
     audit: Audit
+    identity: Identity
     egress: Egress
     house: House
     content: Content
@@ -329,9 +330,10 @@ async function openPolicy(
     findMember: (userId: string) => Member | null
   },
 ) {
-  const { config, storage } = deps
-  const world = worldOf(deps)
-  const policy = await createPolicy({ ...deps, world, files: readPolicyFiles(config.policy.files) })
+  const { config, storage, identity } = deps
+  const world = worldOf({ ...deps, members: () => identity.directory().all() })
+  const files = readPolicyFiles(config.policy.files)
+  const policy = await createPolicy({ ...deps, world, files, operations: ADMIN_OPERATIONS })
   const seal = createSeal(await storage.sharedKey('policy.hooks'))
   const hooks = await createHooks({ ...deps, seal, world, declared: config.hooks })
   return { policy, hooks }

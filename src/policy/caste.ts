@@ -2,7 +2,7 @@ import type { Principal } from '#identity'
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
 import type { JsonObject } from '#kernel'
 import { ARGUMENTS_REFERENCE, argumentsEntity, contextOf, type Circumstances } from './cedar/context.ts'
-import { evaluate, evaluateInPart, type Asked, type PolicySet } from './cedar/engine.ts'
+import { ALWAYS, evaluate, evaluateInPart, type Asked, type PolicySet } from './cedar/engine.ts'
 import { actionEntity, actionUid, thingEntity, thingUid, type Action } from './cedar/entities.ts'
 import type { Look } from './cedar/look.ts'
 import { selfOf, subjectEntity } from './cedar/subject.ts'
@@ -166,9 +166,12 @@ export class Caste {
     { unknown, isPermitted }: { unknown: readonly string[]; isPermitted: boolean },
   ): Judgement {
     const rest = moving.flatMap((id) => this.#moving.get(id) ?? [])
-    const still = isPermitted ? { [STILL]: ALWAYS } : {}
     const context = contextOf(request.at, request.now)
-    return evaluateInPart({ ...toSet(rest), ...still }, this.#asked(request, context, []), unknown)
+    return evaluateInPart(
+      { ...toSet(rest), ...(isPermitted ? ALWAYS : {}) },
+      this.#asked(request, context, []),
+      unknown,
+    )
   }
 
   #asked({ thing, action }: Request, context: Asked['context'], more: Asked['entities']): Asked {
@@ -224,15 +227,6 @@ const MAX_DECIDED = 100_000
 
 /** More arguments than a rule can be asked about are not let through unasked. */
 const TOO_MANY: Decision = { effect: 'deny', reasons: [] }
-
-const STILL = 'still'
-const ALWAYS: PolicyJson = {
-  effect: 'permit',
-  principal: { op: 'All' },
-  action: { op: 'All' },
-  resource: { op: 'All' },
-  conditions: [],
-}
 
 function toSet(statutes: readonly Pick<Statute, 'id' | 'policy'>[]): PolicySet {
   return Object.fromEntries(statutes.map(({ id, policy }) => [id, policy]))

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Principal } from '#identity'
-import { checkPolicies } from './cedar/check.ts'
+import { cedarSchema } from './cedar/cedar-schema.ts'
+import { createCheck } from './cedar/check.ts'
 import { evaluate } from './cedar/engine.ts'
 import { actionEntity, actionUid, thingEntity, thingUid } from './cedar/entities.ts'
 import { selfOf, subjectEntity } from './cedar/subject.ts'
@@ -70,7 +71,7 @@ test('a caste answers what Cedar answers when it is given every grant and rule f
           createdBy: null,
           ...one,
         }))
-        const { rules } = checkPolicies([{ name: 'r', text: texts.join('\n') }])
+        const { rules } = createCheck(cedarSchema([]))([{ name: 'r', text: texts.join('\n') }])
         const snapshot = buildSnapshot({ grants: all, rules, granted: new Set(['demo']), label: 'x' }, castes)
         const asked = describeThing({ kind: 'tool', gateway: 'demo', access: 'grants', ...what })
         const policies = Object.fromEntries([

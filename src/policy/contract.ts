@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
+import { adminExplanation, adminHolders, explainAdminRequest } from './admin/schema.ts'
 import { addedGrant, addGrantRequest, grant, grantPage, listGrantsRequest } from './grants/schema.ts'
 import {
   explainRequest,
@@ -13,6 +14,7 @@ import {
   BAD_GRANT,
   BAD_POLICY,
   NO_SUCH_GRANT,
+  NO_SUCH_MODULE,
   NO_SUCH_THING,
   NO_SUCH_VERSION,
   NOTHING_BEFORE,
@@ -35,6 +37,7 @@ export const policyContract = defineContract({
     summary: 'Let somebody use something',
     description: 'The first grant that names a gateway makes it one of default deny.',
     access: 'admin',
+    about: { kind: 'gateway', part: 'body', member: 'gateway' },
     body: addGrantRequest,
     reply: addedGrant,
     status: 201,
@@ -45,6 +48,7 @@ export const policyContract = defineContract({
     path: '/api/v1/grants',
     summary: 'All grants, oldest first',
     access: 'admin',
+    about: { kind: 'gateway', part: 'query', member: 'gateway' },
     query: listGrantsRequest.strict(),
     reply: grantPage,
   },
@@ -53,6 +57,7 @@ export const policyContract = defineContract({
     path: '/api/v1/grants/{id}',
     summary: 'Take a grant back',
     access: 'admin',
+    about: { kind: 'grant', part: 'params', member: 'id' },
     params: z.strictObject({ id: z.string().min(1).max(64) }),
     reply: grant.meta({ id: 'Grant' }),
     errors: [NO_SUCH_GRANT],
@@ -140,6 +145,22 @@ export const policyContract = defineContract({
     body: explainRequest,
     reply: explanationWithHooks,
     errors: [NO_SUCH_THING],
+  },
+  explainAdmin: {
+    method: 'POST',
+    path: '/api/v1/policy/explain-admin',
+    summary: 'What somebody may do in a module of the admin API, and why',
+    access: 'admin',
+    body: explainAdminRequest,
+    reply: adminExplanation,
+    errors: [NO_SUCH_MODULE],
+  },
+  findAdminHolders: {
+    method: 'GET',
+    path: '/api/v1/policy/admin-holders',
+    summary: 'Who may do something at the admin API without being an admin',
+    access: 'admin',
+    reply: adminHolders,
   },
   replayPolicy: {
     method: 'POST',

@@ -32,6 +32,11 @@ export const NOTHING_BEFORE = {
   status: 409,
   title: 'There is nothing to go back to',
 } as const satisfies ProblemKind
+export const NO_SUCH_MODULE = {
+  code: 'policy/no-such-module',
+  status: 404,
+  title: 'The admin API has no such module or operation',
+} as const satisfies ProblemKind
 export const NO_SUCH_THING = {
   code: 'policy/no-such-thing',
   status: 404,

@@ -23,6 +23,8 @@ export function policyRoutes(
     rollbackPolicy: (_, { caller }) => policy.rollbackPolicy(caller),
     shadowPolicy: ({ body }, { caller }) => policy.shadowPolicy(body.version, caller),
     explainPolicy: ({ body }) => explainWithHooks({ policy, hooks }, body),
+    explainAdmin: ({ body }) => policy.explainAdmin(body),
+    findAdminHolders: () => policy.findHolders(),
     replayPolicy: ({ body }) => policy.replay(body),
   }
 }

@@ -1,14 +1,18 @@
 import type { Audit } from '#audit'
+import type { AdminOperation } from '#http'
 import type { NamesOfGroups } from '#identity'
 import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
+import { warnOfAdmin } from './admin/escalation.ts'
+import { createAdminPolicy, type AdminPolicy } from './admin/service.ts'
 import { explain } from './ask/explain.ts'
 import { replay } from './ask/replay.ts'
 import { replayRequest } from './ask/schema.ts'
 import type { Explanation, ExplainRequest, ReplayReply, ReplayRequest, UsageReply } from './ask/schema.ts'
 import { findUsage } from './ask/usage.ts'
-import type { PolicySource } from './cedar/check.ts'
+import { cedarSchema } from './cedar/cedar-schema.ts'
+import { createCheck, type PolicySource } from './cedar/check.ts'
 import { decide, type Question, type Verdict } from './decide.ts'
 import { createGroupNames } from './grants/group-names.ts'
 import { createGrants, type Grants } from './grants/service.ts'
@@ -28,6 +32,8 @@ export type PolicyDeps = {
   readonly world: World
   /** The policy files, as they are at the start. */
   readonly files: readonly PolicySource[]
+  /** All operations of the admin API, of which rules may speak. */
+  readonly operations: readonly AdminOperation[]
 }
 
 /** What the pipeline and the lists ask. */
@@ -42,7 +48,8 @@ export type Policy = {
 
 export type PolicyRoom = Policy &
   Grants &
-  Rules & {
+  Rules &
+  AdminPolicy & {
     /** Why somebody may or may not use something, and what would have to change. */
     explain(request: ExplainRequest): Promise<Explanation>
     /** Which recorded calls would have ended otherwise under other rules. */
@@ -58,9 +65,11 @@ type Parts = PolicyDeps & { readonly live: LivePolicy; readonly books: RuleBooks
 
 /** Reads all grants and rules, and from then on follows every change. Rejects when the store is down. */
 export async function createPolicy(deps: PolicyDeps): Promise<PolicyRoom> {
-  const { storage, clock } = deps
+  const { storage, clock, operations } = deps
   const stores = { store: createPolicyStore(storage), rulesStore: createRulesStore(storage) }
-  const books = createRuleBooks(stores.rulesStore)
+  const schema = cedarSchema([...new Set(operations.map(({ module }) => module))].toSorted())
+  const checkPolicies = createCheck(schema, warnOfAdmin(operations))
+  const books = createRuleBooks({ store: stores.rulesStore, checkPolicies })
   books.declare(deps.files)
   const listeners = new Set<() => void>()
   const live = await LivePolicy.open({
@@ -69,7 +78,7 @@ export async function createPolicy(deps: PolicyDeps): Promise<PolicyRoom> {
     onChange: () => listeners.forEach((listener) => listener()),
   })
   const parts: Parts = { ...deps, live, books }
-  const rules = createRules({ ...parts, ...stores })
+  const rules = createRules({ ...parts, ...stores, language: { schema, checkPolicies } })
   if (deps.files.length > 0) await rules.declarePolicies(deps.files)
   return {
     decide: (question) => decide(live.current, question, clock.now()),
@@ -84,6 +93,7 @@ export async function createPolicy(deps: PolicyDeps): Promise<PolicyRoom> {
     ...createGrants({ ...parts, ...stores }),
     ...rules,
     ...createAsking(parts),
+    ...createAdminPolicy(parts),
     groupNames: createGroupNames({ ...stores, live }),
     close: () => live.close(),
   }

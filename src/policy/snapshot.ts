@@ -1,4 +1,5 @@
 import type { Principal } from '#identity'
+import { adminLaws, type AdminLaws } from './admin/laws.ts'
 import { Caste, type Heard, type Statute } from './caste.ts'
 import type { Rule } from './cedar/check.ts'
 import { subjectsOf, uidOf, uidText } from './cedar/subject.ts'
@@ -26,6 +27,8 @@ export type Snapshot = {
   /** Whether a gateway that says nothing of its access is one of default deny by now. */
   isGranted(gateway: string): boolean
   casteOf(principal: Principal): Caste
+  /** What counts at the admin API. */
+  readonly laws: AdminLaws
   /** A grant or rule, in words for people. */
   describe(id: string): string
   noteOf(id: string): string | null
@@ -69,6 +72,7 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes, heard?: Hear
     hasRules: rules.length > 0,
     readsApproval: rules.some(({ look }) => look.context.has('approved') || look.context.has('*')),
     isGranted: (gateway) => granted.has(gateway),
+    laws: adminLaws(rules),
     casteOf: (principal) => {
       const same = byPrincipal.get(principal)
       if (same !== undefined) return same
@@ -92,7 +96,7 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes, heard?: Hear
 const EVERYONE = '*'
 
 /** A rule whose scope names somebody else says nothing to this principal. */
-function mayApply({ policy: { principal } }: Rule, names: readonly string[]): boolean {
+export function mayApply({ policy: { principal } }: Rule, names: readonly string[]): boolean {
   if ((principal.op !== '==' && principal.op !== 'in') || !('entity' in principal)) return true
   return names.includes(uidText(uidOf(principal.entity)))
 }
@@ -107,7 +111,7 @@ function toStatute(grant: Grant): Statute {
   return {
     id: grant.id,
     policy: compileGrant(grant),
-    look: { ...NOTHING, readsPrincipal: false, namesList: false },
+    look: { ...NOTHING, readsPrincipal: false, namesList: false, namesAdmin: false },
   }
 }
 

@@ -11,6 +11,8 @@ export type World = {
   find(gateway: string, wanted: { kind: Thing['kind']; name: string }): Found | null
   /** Who that is, where the house knows them. */
   member(userId: string): Member | null
+  /** All accounts. */
+  members(): readonly Member[]
   /** What would become of a call of this thing on its way to the server, up to the hooks. Nothing is sent or recorded. */
   rehearse(call: PlannedCall): Promise<Rehearsal>
 }

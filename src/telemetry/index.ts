@@ -7,5 +7,5 @@
 export { createLog, type Log } from './log.ts'
 export { isSecretName, withoutTokens } from './redact.ts'
 export { createMetrics, type Metrics, type TokenOutcome, type WatchedGauge } from './metrics.ts'
-export type { DecisionReason } from './policy-meter.ts'
+export type { AdminReason, DecisionReason } from './policy-meter.ts'
 export { childTrace, parseTraceparent, readTrace, type Trace } from './trace.ts'

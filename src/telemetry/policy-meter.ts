@@ -3,10 +3,15 @@ import { Counter, Histogram, type Registry } from 'prom-client'
 /** What decided: the gateway's door (`open`, `key`, `admin`), a grant, a rule in Cedar, a hook, or nothing, which is a no. */
 export type DecisionReason = 'open' | 'key' | 'admin' | 'grant' | 'rule' | 'hook' | 'nothing'
 
+/** What decided at the admin API: the token of the machine, the role, a rule, or nothing, which is a no. */
+export type AdminReason = 'token' | 'role' | 'rule' | 'nothing'
+
 /** What the policy does, in numbers. Decisions are counted at every call: that costs two look-ups. */
 export type PolicyMeter = {
   /** One call was decided. */
   decided(effect: 'allow' | 'deny', reason: DecisionReason): void
+  /** One use of the admin API was decided. */
+  administered(module: string, effect: 'allow' | 'deny', reason: AdminReason): void
   /** Rules that are only tried would have said something else. */
   shadowDiffered(effect: 'allow' | 'deny'): void
   /** A question was answered by asking Cedar, and not from what is remembered. */
@@ -24,15 +29,21 @@ export function createPolicyMeter(registry: Registry): PolicyMeter {
     labelNames: ['effect', 'reason'],
     registers: [registry],
   })
+  const administered = new Counter({
+    name: 'gatehouse_policy_admin_decisions_total',
+    help: 'Uses of the admin API that were decided, by module, effect and what decided.',
+    labelNames: ['module', 'effect', 'reason'],
+    registers: [registry],
+  })
   const differences = new Counter({
     name: 'gatehouse_policy_shadow_differences_total',
-    help: 'Calls that the rules in shadow would have decided otherwise, by what these say.',
+    help: 'Calls and uses of the admin API that the rules in shadow would have decided otherwise, by what these say.',
     labelNames: ['effect'],
     registers: [registry],
   })
   const asked = new Counter({
     name: 'gatehouse_policy_cold_decisions_total',
-    help: 'Questions that Cedar was asked, of calls and lists: the first of its kind, or one that hangs on circumstances.',
+    help: 'Questions that Cedar was asked, of calls, lists and the admin API: the first of its kind, or one that hangs on circumstances.',
     registers: [registry],
   })
   let warm = 0
@@ -59,6 +70,7 @@ export function createPolicyMeter(registry: Registry): PolicyMeter {
       children.set(key, child)
       child.inc()
     },
+    administered: (module, effect, reason) => administered.inc({ module, effect, reason }),
     shadowDiffered: (effect) => differences.inc({ effect }),
     asked: () => asked.inc(),
     remembered: () => void (warm += 1),

@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import * as z from 'zod'
-import { contracts } from '../../src/main/index.ts'
 import type { Operation } from '../../src/http/contract/contract.ts'
+import { ALL_OPERATIONS, samplePath, sampleBody } from './every-operation.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
-/** Walks whatever operations there are: one that is added later is tested from its first day. */
-const ALL = Object.values(contracts).flatMap((contract) => Object.entries<Operation>(contract))
-const CHANGING = ALL.filter(([, { method }]) => method !== 'GET')
-const ADMIN_ONLY = ALL.filter(([, { access }]) => access === 'admin')
+const CHANGING = ALL_OPERATIONS.filter(([, { method }]) => method !== 'GET')
+const ADMIN_ONLY = ALL_OPERATIONS.filter(([, { access }]) => access === 'admin')
 
 let house: TestHouse
 let userKey: string
@@ -42,7 +39,7 @@ type Asked = { readonly token: string; readonly body?: string | undefined }
 async function use(operation: Operation, { token, body }: Asked) {
   aheadMs += 1_000
   const traceId = randomBytes(16).toString('hex')
-  const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => sampleParam(operation, name))
+  const path = samplePath(operation)
   const leave = AbortSignal.timeout(5_000)
   const response = await fetch(`${house.url}${path}`, {
     method: operation.method,
@@ -60,50 +57,6 @@ async function use(operation: Operation, { token, body }: Asked) {
   const { records } = await house.gatehouse.audit.search({ traceId })
   return { status: response.status, records, decisions: records.map(({ decision }) => decision) }
 }
-
-type Schema = { readonly [key: string]: unknown }
-
-/** The smallest thing that the schema may take; where it is too strict for that, the answer is a refusal. */
-function sample(schema: Schema): unknown {
-  if ('const' in schema) return schema['const']
-  if (Array.isArray(schema['enum'])) return schema['enum'][0]
-  const choices = schema['oneOf'] ?? schema['anyOf']
-  if (Array.isArray(choices)) return sample({ ...Object(choices[0]) })
-  switch (schema['type']) {
-    case 'object':
-      return sampleObject(schema)
-    case 'array':
-      return Number(schema['minItems'] ?? 0) > 0 ? [sample({ ...Object(schema['items']) })] : []
-    case 'integer':
-    case 'number':
-      return Math.max(1, Number(schema['minimum'] ?? 1))
-    case 'boolean':
-      return false
-    case 'string':
-      return schema['format'] === 'uri'
-        ? 'http://127.0.0.1:9/'
-        : 'a'.repeat(Math.max(8, Number(schema['minLength'] ?? 1)))
-    default:
-      return {}
-  }
-}
-
-function sampleObject(schema: Schema): object {
-  const required: unknown[] = Array.isArray(schema['required']) ? schema['required'] : []
-  const members = Object.entries<Schema>({ ...Object(schema['properties']) })
-  return Object.fromEntries(members.filter(([name]) => required.includes(name)).map(([name, at]) => [name, sample(at)]))
-}
-
-const jsonSchema = (schema: z.ZodType): Schema => ({
-  ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', cycles: 'ref', reused: 'inline' }),
-})
-
-function sampleParam({ params }: Operation, name: string): string {
-  const properties = params === undefined ? {} : Object(jsonSchema(params)['properties'])
-  return encodeURIComponent(String(sample({ ...Object(properties[name]) })))
-}
-
-const sampleBody = ({ body }: Operation) => (body === undefined ? undefined : JSON.stringify(sample(jsonSchema(body))))
 
 describe('every operation that changes something has exactly one record of each attempt', () => {
   test.each(CHANGING)('%s, by an admin', async (_name, operation) => {
@@ -170,7 +123,7 @@ async function deniedCount(): Promise<number> {
 }
 
 function ofName(name: string): Operation {
-  const found = ALL.find(([id]) => id === name)
+  const found = ALL_OPERATIONS.find(([id]) => id === name)
   if (!found) throw new Error(`no operation ${name}`)
   return found[1]
 }

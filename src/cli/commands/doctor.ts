@@ -103,6 +103,7 @@ async function checkHouse(terminal: Terminal, options: DoctorOptions): Promise<F
     ...(await checkHooks(api)),
     ...(await checkGateways(api)),
     ...(await checkKeys(api, terminal.now())),
+    ...(await checkHolders(api)),
     await checkAudit(api),
   ]
 }
@@ -173,6 +174,19 @@ async function checkKeys(api: Api, now: number): Promise<Finding[]> {
       const detail = `${userId === null ? '' : `of ${userId}, `}ends ${relative(expiresAt, now)}`
       return { level: 'warn', what: `key ${id}`, detail, advice: 'Make the next one, and revoke this one then.' }
     })
+}
+
+/** Whoever may write to some modules may give themselves everything: that is to be known. */
+async function checkHolders(api: Api): Promise<Finding[]> {
+  const { holders } = await api.findAdminHolders({})
+  return holders.flatMap(({ user, modules, rules }): Finding[] => {
+    const escalating = modules.filter(({ escalation }) => escalation !== null)
+    if (escalating.length === 0) return []
+    const words = escalating.map(({ module, escalation }) => `admin:${module} (could ${escalation})`)
+    const advice = `Look whether that is meant; it is by ${rules.join(', ')}. ./gatehouse policy admins says more.`
+    const what = `account ${user}`
+    return [{ level: 'warn', what, detail: `no admin, but may write to ${words.join(', ')}`, advice }]
+  })
 }
 
 async function checkAudit(api: Api): Promise<Finding> {

@@ -9,6 +9,7 @@ import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
 import { count, printEither } from '../words/print.ts'
 import { plain, safe, table } from '../words/table.ts'
 import { parseSince, relative } from '../words/times.ts'
+import { explainAdmin, listHolders, section, type ExplainAdminOptions } from './policy-admin.ts'
 
 export function addPolicy(program: Command, { terminal, finish }: Verb): void {
   const policy = program.command('policy').description('rules that people write (Cedar), and what they mean')
@@ -37,6 +38,9 @@ export function addPolicy(program: Command, { terminal, finish }: Verb): void {
   dataCommand(policy, 'schema')
     .description('what policies may speak of')
     .action((options: DataOptions) => showSchema(terminal, options))
+  dataCommand(policy, 'admins')
+    .description('who may do something at the admin API without being an admin')
+    .action((options: DataOptions) => listHolders(terminal, options))
   addQuestions(policy, terminal)
 }
 
@@ -44,12 +48,16 @@ function addQuestions(policy: Command, terminal: Terminal): void {
   dataCommand(policy, 'explain')
     .description('why somebody may or may not use something, and what would have to change')
     .requiredOption('--user <id>', 'who')
-    .requiredOption('--gateway <slug>', 'where')
+    .option('--gateway <slug>', 'where')
     .option('--tool <name>', 'a tool, as the gateway shows it or as server/name')
     .option('--prompt <name>', 'a prompt')
     .option('--resource <uri>', 'a resource')
     .option('--args <json>', 'the arguments of the call')
     .option('--ask-hooks', 'ask the hooks as well what they would say; they are told that it is a question')
+    .option('--admin <module>', 'a module of the admin API in the place of a tool: audit, grants …')
+    .option('--operation <name>', 'only this operation of the module')
+    .option('--write', 'only operations that change something')
+    .option('--server <name>', 'with --admin: as far as it is about this server')
     .action((options: ExplainOptions) => explain(terminal, options))
   dataCommand(policy, 'replay')
     .description('which recorded calls would have ended otherwise under other rules')
@@ -161,9 +169,8 @@ async function showSchema(terminal: Terminal, options: DataOptions): Promise<voi
   })
 }
 
-type ExplainOptions = DataOptions & {
-  user: string
-  gateway: string
+type ExplainOptions = Omit<ExplainAdminOptions, 'admin'> & {
+  admin?: string
   tool?: string
   prompt?: string
   resource?: string
@@ -172,12 +179,15 @@ type ExplainOptions = DataOptions & {
 }
 
 async function explain(terminal: Terminal, options: ExplainOptions): Promise<void> {
-  const { user, gateway, args } = options
+  const { user, gateway, args, admin } = options
   const [wanted] = (['tool', 'prompt', 'resource'] as const).flatMap((kind) => {
     const name = options[kind]
     return name === undefined ? [] : [{ kind, name }]
   })
-  if (wanted === undefined) throw new UsageError('Say what: --tool, --prompt or --resource.')
+  if (admin !== undefined && wanted === undefined) return explainAdmin(terminal, { ...options, admin })
+  if (wanted === undefined || admin !== undefined)
+    throw new UsageError('Say what, one of: --tool, --prompt, --resource, --admin.')
+  if (gateway === undefined) throw new UsageError('Say where: --gateway SLUG.')
   const given = args === undefined ? {} : { args: parseArguments(args) }
   await withHouse(terminal, options, async ({ api }) => {
     const asked = { user, gateway, ...wanted, ...given, askHooks: options.askHooks ?? false }
@@ -216,10 +226,6 @@ function describeExplanation(told: Explained, asked: AskedHooks): string {
   return lines.map((line) => `${line}\n`).join('')
 }
 
-function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${plain(line)}`)]
-}
-
 function describeHook({ name, points, failure, said }: Explained['hooks'][number], asked: AskedHooks): string {
   const known = `${name} (${points.join(', ')}; failure = "${failure}")`
   if (!asked.askHooks) return known
@@ -246,9 +252,9 @@ async function replay(terminal: Terminal, options: ReplayOptions): Promise<void>
   const text = options.with === undefined ? null : await readSource(terminal, options.with)
   await withHouse(terminal, options, async ({ api }) => {
     const told = await api.replayPolicy({ body: { since, text } })
-    const rows = told.changes.map(({ user, gateway, server, tool, before, after, calls, last, example }) => [
+    const rows = told.changes.map(({ user, gateway, server, tool, what, before, after, calls, last, example }) => [
       user,
-      `${server}/${tool}`,
+      what.startsWith('admin:') ? `${what} ${tool}` : `${server}/${tool}`,
       gateway,
       `${before} → ${after}`,
       `${calls}`,

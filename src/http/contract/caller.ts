@@ -1,8 +1,10 @@
+import type { Problem } from '#kernel'
 import type { Access } from './contract.ts'
 
 /** Who uses the API, as far as the API looks. */
 export type Caller = AdminCaller | KeyCaller | ScimCaller | Anybody
 
+/** An admin, or somebody whom a rule permits this one operation. */
 export type AdminCaller = {
   readonly kind: 'admin'
   readonly userId: string
@@ -27,3 +29,24 @@ export type CallerFor<A extends Access> = A extends 'admin'
   : A extends 'gateway'
     ? AdminCaller | KeyCaller
     : AdminCaller | Anybody
+
+/** Why the admin API lets somebody in or does not. */
+export type Grounds = {
+  readonly effect: 'allow' | 'deny'
+  /** `admin-token`, `admin-role`, or the rule that decided; null where none did, which is a no. */
+  readonly rule: string | null
+  /** All rules that decided, where there were several. */
+  readonly rules?: readonly string[]
+  /** Which policies were asked; absent where none was. */
+  readonly policyVersion?: string
+  /** What rules that are only tried would have said, where that is something else. */
+  readonly shadow?: { readonly effect: 'allow' | 'deny'; readonly policy: string; readonly rule: string | null }
+}
+
+/** `grounds`: only where what decides is known in full. `by`: whose credential was refused, where it is one of ours. */
+export type Admission = { readonly grounds?: Grounds | undefined } & (
+  | { readonly caller: Caller }
+  | { readonly refused: Problem; readonly by?: Refused | undefined }
+)
+
+export type Refused = { readonly userId: string | null; readonly keyId: string | null; readonly face: 'rest' }

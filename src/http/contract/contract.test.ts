@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Problem } from '#kernel'
 import { createApi } from '../api.ts'
 import { createClient } from './client.ts'
-import type { Caller } from './caller.ts'
+import type { Admission } from './caller.ts'
 import { defineContract, type Access } from './contract.ts'
 import { mountContract } from './mount.ts'
 import { MAX_BODY_BYTES } from './read-json.ts'
@@ -54,10 +54,11 @@ const log = errorLog()
 let served: Served
 let ended = Promise.withResolvers<number>()
 
-function authorize(access: Access, { headers }: { headers: Headers }): Caller {
-  if (headers.get('authorization') === 'Bearer right') return { kind: 'admin', userId: 'a', keyId: null, face: 'rest' }
-  if (access === 'admin') throw new Problem(DENIED, 'Send the right token.')
-  return { kind: 'anybody' }
+function authorize(access: Access, { headers }: { headers: Headers }): Admission {
+  if (headers.get('authorization') === 'Bearer right')
+    return { caller: { kind: 'admin', userId: 'a', keyId: null, face: 'rest' } }
+  if (access === 'admin') return { refused: new Problem(DENIED, 'Send the right token.') }
+  return { caller: { kind: 'anybody' } }
 }
 
 async function* countUp(upTo: number | undefined, signal: AbortSignal) {

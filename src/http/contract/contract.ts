@@ -1,9 +1,10 @@
 import type * as z from 'zod'
 import type { ProblemKind } from '#kernel'
+import type { Subject } from './admin-action.ts'
 
 /**
  * One operation as data. `access` says who may use it: `open` anybody, `gateway` whoever has a key of the gateway
- * named in the path (admins as well), `admin` admins only.
+ * named in the path (admins as well), `admin` admins, and whom a rule permits `admin:` and the operation's module.
  */
 export type Operation = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -12,6 +13,8 @@ export type Operation = {
   readonly summary: string
   readonly description?: string
   readonly access: Access
+  /** The member of the request that names what it is about, where that is less than the whole house. */
+  readonly about?: { readonly kind: Subject['kind']; readonly part: Part; readonly member: string }
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodType

@@ -1,8 +1,9 @@
 import type { Context, Hono } from 'hono'
 import { Problem } from '#kernel'
 import type { Log } from '#telemetry'
+import { actionOf, subjectIn, subjectInPath, type AdminAction } from './admin-action.ts'
 import { answerError, answerJson, answerLines, answerProblem } from './answer.ts'
-import type { Caller, CallerFor } from './caller.ts'
+import type { Admission, Caller, CallerFor, Grounds, Refused } from './caller.ts'
 import type { Access, Answered, Contract, Operation, Parsed } from './contract.ts'
 import { parseRequest } from './parse.ts'
 import { peerAddress } from './peer.ts'
@@ -25,19 +26,30 @@ export type Handlers<C extends Contract> = {
 
 export type MountOptions = {
   readonly log: Log
-  /** Lets the caller in, or throws a Problem that says what to do. Runs before anything of the request is read. */
-  readonly authorize: (access: Access, request: { headers: Headers; remoteAddress: string }) => Caller
+  /**
+   * Lets the caller in, or says what to do. Asked before anything of the request is read, and once more where only the
+   * request tells what it is about.
+   */
+  readonly authorize: (
+    access: Access,
+    request: { headers: Headers; remoteAddress: string },
+    action: AdminAction,
+  ) => Admission
   /** Stands around every use of an operation, so that someone writes down how it ended. */
   readonly witness?: Witness
 }
 
-/** One use of an operation. `caller` is set once it is known who asks. */
+/** One use of an operation. The last members are set once they are known. */
 export type Use = {
   readonly operationId: string
   readonly operation: Operation
   readonly headers: Headers
   readonly remoteAddress: string
   caller?: Caller
+  /** Whose credential was refused. */
+  by?: Refused | undefined
+  action?: AdminAction
+  grounds?: Grounds | undefined
 }
 /** Runs what is to be done and answers with what came of it; what it throws is answered in its place. */
 export type Witness = <T>(use: Use, run: () => Promise<T>) => Promise<T>
@@ -79,17 +91,31 @@ async function answer(context: Context, mounted: Mounted): Promise<Response> {
 
 async function perform(context: Context, { operation, handle, options }: Mounted, use: Use): Promise<Response> {
   const request = context.req.raw
-  const from = { headers: use.headers, remoteAddress: use.remoteAddress }
-  const caller = (use.caller = options.authorize(operation.access, from))
-  const input = await parseRequest(operation, request, context.req.param())
-  const result = await handle(input, { caller, signal: request.signal, ...from })
+  const { headers, remoteAddress } = use
+  const path = context.req.param()
+  const early = subjectInPath(operation, path)
+  const stranger = letIn(options, use, early)
+  const input = await parseRequest(operation, request, path)
+  const about = early === 'unread' ? subjectIn(operation, input) : early
+  const caller = early === 'unread' ? letIn(options, use, about) : stranger
+  const result = await handle(input, { caller, signal: request.signal, headers, remoteAddress })
   if (!operation.reply) return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
   if (operation.stream) {
-    const mayHear = () => options.authorize(operation.access, from)
+    const mayHear = () => letIn(options, { ...use }, about)
     const report = { method: operation.method, path: operation.path, log: options.log }
     return answerLines(linesOf(operation, result, mayHear), (error) => answerError(error, report))
   }
   return answerJson(operation.reply.parse(result), operation.status)
+}
+
+function letIn({ authorize }: MountOptions, use: Use, about: AdminAction['about']): Caller {
+  const { operationId, operation, headers, remoteAddress } = use
+  use.action = actionOf(operationId, operation, about)
+  const admission = authorize(operation.access, { headers, remoteAddress }, use.action)
+  use.grounds = admission.grounds
+  if ('caller' in admission) return (use.caller = admission.caller)
+  use.by = admission.by
+  throw admission.refused
 }
 
 /** Asked before every line: a stream outlives the key that opened it, and must tell nothing more once it has ended. */

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { isJsonObject, type Json, type JsonObject } from '#kernel'
+import { moduleOf } from './admin-action.ts'
 import type { Contract, Operation } from './contract.ts'
 import { createComponents, type Components } from './components.ts'
 import { describeProblems } from './describe-problems.ts'
@@ -26,7 +27,12 @@ export function describeApi(
     components: {
       schemas: { ...components.all(), Problem: problemSchema },
       securitySchemes: {
-        admin: { type: 'http', scheme: 'bearer', description: 'An admin key, or the local admin token.' },
+        admin: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'An admin key, whose account is an admin or is permitted the action of the operation, or the local admin token.',
+        },
         gatewayKey: { type: 'http', scheme: 'bearer', description: 'A key of the gateway in the path.' },
       },
     },
@@ -45,6 +51,7 @@ function describeOperation(
     summary: operation.summary,
     ...(operation.description === undefined ? {} : { description: operation.description }),
     security: SECURITY[operation.access],
+    ...(operation.access === 'admin' ? { 'x-gatehouse-action': `admin:${moduleOf(operation)}` } : {}),
     parameters: [
       ...describeParameters('path', operation.params, components),
       ...describeParameters('query', operation.query, components),

@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { Problem, type JsonObject } from '#kernel'
+import type { AdminOperation } from '../contract/admin-action.ts'
 import { answerError, answerJson } from '../contract/answer.ts'
 import type { AdminCaller } from '../contract/caller.ts'
 import { mountContract, type HandlerContext, type Handlers, type MountOptions } from '../contract/mount.ts'
@@ -69,12 +70,26 @@ const isNear = (address: string): boolean => address === '' || isLoopbackAddress
 async function answerMetrics(request: Request, deps: SystemDeps, options: MountOptions): Promise<Response> {
   try {
     const remoteAddress = peerAddress(request)
-    if (!isNear(remoteAddress)) options.authorize('admin', { headers: request.headers, remoteAddress })
+    if (!isNear(remoteAddress)) letIn(options, { headers: request.headers, remoteAddress })
     const { contentType, text } = await deps.metrics()
     return new Response(text, { headers: { 'content-type': contentType, 'cache-control': 'no-store' } })
   } catch (error) {
     return answerError(error, { method: 'GET', path: '/metrics', log: options.log })
   }
+}
+
+/** Not of any contract: its answer is no JSON. */
+export const METRICS_OPERATION: AdminOperation = {
+  module: 'metrics',
+  operation: 'readMetrics',
+  writes: false,
+  aboutKind: null,
+}
+
+function letIn({ authorize }: MountOptions, from: { headers: Headers; remoteAddress: string }): void {
+  const { module, operation, writes } = METRICS_OPERATION
+  const admission = authorize('admin', from, { module, operation, writes, about: null })
+  if ('refused' in admission) throw admission.refused
 }
 
 function frontPage(version: string): JsonObject {

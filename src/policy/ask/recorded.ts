@@ -1,12 +1,18 @@
 import type { Audit, AuditRecord } from '#audit'
+import { readAdmin, type RecordedAdmin } from '../admin/recorded.ts'
 import type { Action } from '../cedar/entities.ts'
+import type { Grant } from '../grants/schema.ts'
 import { personOf } from '../person.ts'
 import type { Principal } from '#identity'
 import type { Thing } from '../thing.ts'
 import type { Found, World } from '../world.ts'
 
-/** A call that was recorded, as today's house understands it. */
-export type Recorded = {
+/** Something that was recorded and that rules decide, as today's house understands it. */
+export type Recorded = RecordedUse | ({ readonly kind: 'admin' } & RecordedAdmin)
+
+/** A call of a tool, or another use of what a gateway shows. */
+export type RecordedUse = {
+  readonly kind: 'use'
   readonly record: AuditRecord
   readonly principal: Principal
   /** What it is today; null where the gateway shows it no more. */
@@ -26,12 +32,12 @@ const KINDS: Readonly<Record<string, { kind: Thing['kind']; action: Action }>> =
 
 const PAGE = 1_000
 
-/** Recorded uses of tools, prompts and resources since then, newest first, page by page. */
+/** Recorded uses of tools, prompts, resources and the admin API since then, newest first, page by page. */
 export async function* readRecorded(
-  deps: { audit: Pick<Audit, 'search'>; world: World },
+  deps: { audit: Pick<Audit, 'search'>; world: World; grants: readonly Grant[] },
   since: number,
 ): AsyncGenerator<readonly Recorded[]> {
-  const understand = createReader(deps.world)
+  const understand = createReader(deps)
   let cursor: string | undefined
   do {
     const page = await deps.audit.search({ since }, { limit: PAGE, cursor })
@@ -41,10 +47,18 @@ export async function* readRecorded(
 }
 
 /** Groups and things are looked up once each: there are few of them, and many records. */
-function createReader(world: World): (record: AuditRecord) => Recorded[] {
+function createReader({
+  world,
+  grants,
+}: {
+  world: World
+  grants: readonly Grant[]
+}): (record: AuditRecord) => Recorded[] {
   const people = new Map<string, Principal>()
   const things = new Map<string, Found | null>()
   return (record) => {
+    const admin = readAdmin(record, world, grants)
+    if (admin !== null) return [{ kind: 'admin', ...admin }]
     const known = KINDS[record.what]
     const { userId, gateway, server, tool, keyId = null } = record
     if (!known || userId === undefined || gateway === undefined || server === undefined || tool === undefined) return []
@@ -56,7 +70,8 @@ function createReader(world: World): (record: AuditRecord) => Recorded[] {
     const found = once(things, JSON.stringify([gateway, server, known.kind, tool]), () =>
       world.find(gateway, { kind: known.kind, name: `${server}/${tool}` }),
     )
-    return [{ record, principal, found, action: known.action, before: effectOf(record), isByHook: isByHook(record) }]
+    const decided = { before: effectOf(record), isByHook: isByHook(record) }
+    return [{ kind: 'use', record, principal, found, action: known.action, ...decided }]
   }
 }
 

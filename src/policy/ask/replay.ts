@@ -2,16 +2,17 @@ import type { Audit } from '#audit'
 import type { Judgement } from '../caste.ts'
 import type { Action } from '../cedar/entities.ts'
 import { isOpenTo } from '../decide.ts'
+import { judgeRecorded } from '../admin/recorded.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Thing } from '../thing.ts'
 import type { Found, World } from '../world.ts'
-import { readRecorded, type Recorded } from './recorded.ts'
+import { readRecorded, type Recorded, type RecordedUse } from './recorded.ts'
 import type { Change, ReplayReply } from './schema.ts'
 
 const MAX_CHANGES = 1_000
 
 /**
- * Asks other rules about recorded calls, and names those that would have ended otherwise. Grants, groups and things are
+ * Asks other rules about recorded calls and uses of the admin API, and names those that would have ended otherwise. Grants, groups and things are
  * those of now; what the trail does not keep (arguments, addresses) is not guessed: such calls are counted apart.
  * What a person would have to approve first counts as allowed. What a hook decided stays as it was recorded: no rule
  * would have changed it.
@@ -23,7 +24,7 @@ export async function replay(
   const counts = { records: 0, changed: 0, unknown: 0, depends: 0, hooks: 0 }
   const changes = new Map<string, Change>()
   let isComplete = true
-  for await (const page of readRecorded(deps, asked.since)) {
+  for await (const page of readRecorded({ ...deps, grants: asked.snapshot.grants }, asked.since)) {
     for (const recorded of page) count({ counts, changes, snapshot: asked.snapshot }, recorded)
     isComplete = counts.records < asked.records
     if (!isComplete) break
@@ -39,22 +40,23 @@ type Tally = {
 }
 
 function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
-  const { found, before, record } = recorded
   counts.records += 1
-  if (recorded.isByHook) {
+  if (recorded.kind === 'use' && recorded.isByHook) {
     counts.hooks += 1
     return
   }
-  if (found === null) {
+  const { before, record } = recorded
+  const named = nameOf(recorded)
+  const after = judge(snapshot, recorded)
+  if (named === null || after === null) {
     counts.unknown += 1
     return
   }
-  const after = judge(snapshot, recorded, found)
   if (after === 'depends') counts.depends += 1
   if (after === before || after === 'depends') return
   counts.changed += 1
-  const { userId: user = '', what, chain, seq, at } = record
-  const { gateway, server, name: tool } = found.thing
+  const { userId: user = '', chain, seq, at } = record
+  const { what, gateway, server, tool } = named
   const key = JSON.stringify([user, gateway, server, tool, what, before, after])
   const known = changes.get(key)
   if (known) changes.set(key, { ...known, calls: known.calls + 1, first: Math.min(known.first, at) })
@@ -64,7 +66,25 @@ function count({ counts, changes, snapshot }: Tally, recorded: Recorded): void {
   }
 }
 
-function judge(snapshot: Snapshot, recorded: Recorded, { thing, things, pages = [] }: Found): Judgement {
+/** An operation stands where a tool does, its module where a method does. */
+function nameOf(recorded: Recorded): Pick<Change, 'what' | 'gateway' | 'server' | 'tool'> | null {
+  if (recorded.kind === 'admin') {
+    const { module, operation, place } = recorded
+    const named = (kind: 'gateway' | 'server'): string => (place?.kind === kind ? place.name : '')
+    return { what: `admin:${module}`, gateway: named('gateway'), server: named('server'), tool: operation }
+  }
+  if (recorded.found === null) return null
+  const { gateway, server, name: tool } = recorded.found.thing
+  return { what: recorded.record.what, gateway, server, tool }
+}
+
+/** Null for what the gateway shows no more. */
+function judge(snapshot: Snapshot, recorded: Recorded): Judgement | null {
+  if (recorded.kind === 'admin') return judgeRecorded(snapshot, recorded)
+  return recorded.found && judgeUse(snapshot, recorded, recorded.found)
+}
+
+function judgeUse(snapshot: Snapshot, recorded: RecordedUse, { thing, things, pages = [] }: Found): Judgement {
   const { principal, action, record } = recorded
   const isOpen = isOpenTo(snapshot, principal, thing)
   if (isOpen && !snapshot.hasRules) return 'allow'

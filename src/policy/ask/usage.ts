@@ -24,8 +24,10 @@ export async function findUsage(
   const snapshot = buildSnapshot({ grants, rules: [], granted: new Set(), label: 'usage' }, new Map())
   const at = { face: '', client: '', remoteAddress: null, scopes: null }
   let records = 0
-  for await (const page of readRecorded(deps, since)) {
-    for (const { principal, found, action, before, record } of page) {
+  for await (const page of readRecorded({ ...deps, grants }, since)) {
+    for (const recorded of page) {
+      if (recorded.kind === 'admin') continue
+      const { principal, found, action, before, record } = recorded
       records += 1
       if (found === null || before === 'deny') continue
       const caste = snapshot.casteOf(principal)

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
-import { checkPolicies } from './check.ts'
+import { cedarSchema } from './cedar-schema.ts'
+import { createCheck } from './check.ts'
 
+const checkPolicies = createCheck(cedarSchema(['audit', 'keys']))
 const check = (text: string) => checkPolicies([{ name: 'rules.cedar', text }])
 const lookOf = (text: string) => check(text).rules[0]?.look
 

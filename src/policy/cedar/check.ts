@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { policyToJson, validate, type DetailedError, type PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
-import { CEDAR_SCHEMA } from './cedar-schema.ts'
 import { lookAt, type Look } from './look.ts'
 import { splitPolicies, type PolicyText } from './split.ts'
 
@@ -29,8 +28,17 @@ export type PolicyFinding = {
 export type Checked = { readonly rules: readonly Rule[]; readonly findings: readonly PolicyFinding[] }
 
 /** Reads policies and holds each against the schema. With an error among the findings there are no rules to use. */
-export function checkPolicies(sources: readonly PolicySource[]): Checked {
-  const checked = sources.map(checkSource)
+export type CheckPolicies = (sources: readonly PolicySource[]) => Checked
+
+/** `warn` says of a rule that can be used what its author should know. */
+export function createCheck(schema: string, warn: (rule: Rule) => readonly string[] = () => []): CheckPolicies {
+  return (sources) => checkAll(sources, { schema, warn })
+}
+
+type Measure = { readonly schema: string; readonly warn: (rule: Rule) => readonly string[] }
+
+function checkAll(sources: readonly PolicySource[], measure: Measure): Checked {
+  const checked = sources.map((source) => checkSource(source, measure))
   const rules = checked.flatMap((one) => one.rules)
   const findings = [...checked.flatMap((one) => one.findings), ...findTwice(checked)]
   return { rules: findings.some(({ level }) => level === 'error') ? [] : rules, findings }
@@ -38,9 +46,9 @@ export function checkPolicies(sources: readonly PolicySource[]): Checked {
 
 type CheckedSource = Checked & { readonly source: string; readonly lines: readonly number[] }
 
-function checkSource(source: PolicySource): CheckedSource {
+function checkSource(source: PolicySource, { schema, warn }: Measure): CheckedSource {
   const { name, text } = source
-  const answer = validate({ schema: CEDAR_SCHEMA, policies: { staticPolicies: text } })
+  const answer = validate({ schema, policies: { staticPolicies: text } })
   const finding = (level: PolicyFinding['level']) => (error: DetailedError) => describe(source, level, error)
   if (answer.type === 'failure') {
     return { source: name, lines: [], rules: [], findings: answer.errors.map(finding('error')) }
@@ -51,11 +59,16 @@ function checkSource(source: PolicySource): CheckedSource {
   ]
   const texts = splitPolicies(text)
   const read = texts.map((one) => readRule(name, one))
+  const warnings = read.flatMap((one, at): PolicyFinding[] =>
+    'rule' in one
+      ? warn(one.rule).map((message) => ({ level: 'warning', source: name, line: texts[at]?.line ?? 1, message }))
+      : [],
+  )
   return {
     source: name,
     lines: texts.map(({ line }) => line),
     rules: read.flatMap((one) => ('rule' in one ? [one.rule] : [])),
-    findings: [...findings, ...read.flatMap((one) => ('finding' in one ? [one.finding] : []))],
+    findings: [...findings, ...warnings, ...read.flatMap((one) => ('finding' in one ? [one.finding] : []))],
   }
 }
 
@@ -89,12 +102,15 @@ function lineAt(text: string, bytes: number): number {
   return Buffer.from(text).subarray(0, bytes).toString().split('\n').length
 }
 
-/** Ids name rules in explanations and in the trail, so each may be there once, and none may pass for a grant. */
+/** What the trail says where no rule decided at the admin API. */
+const OF_THE_HOUSE: ReadonlySet<string> = new Set(['admin-token', 'admin-role'])
+
+/** Ids name rules in explanations and in the trail, so each may be there once, and none may pass for a grant or a role. */
 function findTwice(checked: readonly CheckedSource[]): PolicyFinding[] {
   const seen = new Set<string>()
   return checked.flatMap(({ source, rules, lines }) =>
     rules.flatMap(({ id }, at): PolicyFinding[] => {
-      const isTaken = seen.has(id) || id.startsWith('grant_')
+      const isTaken = seen.has(id) || id.startsWith('grant_') || OF_THE_HOUSE.has(id)
       seen.add(id)
       const message = `the id "${id}" is taken; give the policy another @id`
       return isTaken ? [{ level: 'error', source, line: lines[at] ?? 1, message }] : []

@@ -12,6 +12,17 @@ import type { Uid } from './subject.ts'
 /** Policies that are decided together, by id. The same object is parsed once, however often it is asked. */
 export type PolicySet = Readonly<Record<string, PolicyJson>>
 
+/** Permits everything, so that only a forbid is in the way. No rule may have an id that begins like a grant's. */
+export const ALWAYS: PolicySet = {
+  grant_always: {
+    effect: 'permit',
+    principal: { op: 'All' },
+    action: { op: 'All' },
+    resource: { op: 'All' },
+    conditions: [],
+  },
+}
+
 export type Asked = {
   readonly principal: Uid
   readonly action: Uid
@@ -50,10 +61,16 @@ export function evaluate(policies: PolicySet, asked: Asked): Answer {
   return { effect: decision, reasons: diagnostics.reason.toSorted(), errors }
 }
 
-/** The answer as far as it can be told while some members of the context are not known. */
+/** A question in which null stands for anybody, or anything. */
+export type AskedInPart = Omit<Asked, 'principal' | 'resource'> & {
+  readonly principal: Uid | null
+  readonly resource: Uid | null
+}
+
+/** The answer as far as it can be told while this and some members of the context are not known. */
 export function evaluateInPart(
   policies: PolicySet,
-  asked: Asked,
+  asked: AskedInPart,
   unknown: readonly string[],
 ): 'allow' | 'deny' | 'depends' {
   const { principal, action, resource, entities } = asked

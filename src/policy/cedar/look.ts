@@ -13,6 +13,8 @@ export type Look = {
   readonly context: ReadonlySet<string>
   /** It tells `Action::"list"` from the others. */
   readonly namesList: boolean
+  /** It names an action of the admin API. */
+  readonly namesAdmin: boolean
 }
 
 type Found = {
@@ -21,6 +23,7 @@ type Found = {
   context: Set<string>
   readsPrincipal: boolean
   namesList: boolean
+  namesAdmin: boolean
 }
 
 /** Reads a policy's syntax tree. What it does not understand counts as looking at everything. */
@@ -31,6 +34,7 @@ export function lookAt(policy: PolicyJson): Look {
     context: new Set(),
     readsPrincipal: false,
     namesList: false,
+    namesAdmin: false,
   }
   // A tree of Cedar's is JSON.
   for (const part of [policy.principal, policy.action, policy.resource, policy.conditions]) visit(toJson(part), found)
@@ -87,5 +91,7 @@ function isUid(node: JsonObject): node is { readonly type: string; readonly id: 
 function noteUid(uid: { readonly type: string; readonly id: string }, found: Found): void {
   if (SUBJECT_TYPES.has(uid.type)) found.subjects.add(uidText(uid))
   if (uid.type === 'Gateway') found.gateways.add(uid.id)
-  if (uid.type === 'Action' && uid.id === 'list') found.namesList = true
+  if (uid.type !== 'Action') return
+  if (uid.id === 'list') found.namesList = true
+  if (uid.id === 'admin' || uid.id.startsWith('admin:')) found.namesAdmin = true
 }

@@ -28,6 +28,7 @@ export function createCoverage(grant: Grant): (thing: Thing) => boolean {
     context: new Set<string>(),
     readsPrincipal: false,
     namesList: false,
+    namesAdmin: false,
   }
   const caste = new Caste(SOMEBODY, [{ id: grant.id, policy, look }])
   return (thing) => caste.decide({ thing, action: useOf(thing), at: AT, now: 0 }).effect === 'allow'

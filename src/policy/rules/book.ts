@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { Problem } from '#kernel'
-import { checkPolicies, type PolicyFinding, type PolicySource, type Rule } from '../cedar/check.ts'
+import { isForAdminsOnly } from '../admin/laws.ts'
+import type { CheckPolicies, PolicyFinding, PolicySource, Rule } from '../cedar/check.ts'
 import { BAD_POLICY, NO_SUCH_VERSION } from '../problems.ts'
 import type { RulesStore } from './store.ts'
 
@@ -17,9 +18,13 @@ export type RuleBooks = {
   withText(source: PolicySource): RuleBook
 }
 
-export function createRuleBooks(store: Pick<RulesStore, 'findVersion'>): RuleBooks {
+export function createRuleBooks(deps: {
+  store: Pick<RulesStore, 'findVersion'>
+  checkPolicies: CheckPolicies
+}): RuleBooks {
+  const { store } = deps
   let files: readonly PolicySource[] = []
-  const read = createReader()
+  const read = createReader(deps.checkPolicies)
   return {
     declare: (next) => {
       read(next)
@@ -50,7 +55,7 @@ function labelOf(name: string, files: readonly PolicySource[]): string {
 const KEPT = 8
 
 /** Reading and checking takes a while, and a reload asks mostly for what was read before. */
-function createReader(): (sources: readonly PolicySource[]) => readonly Rule[] {
+function createReader(checkPolicies: CheckPolicies): (sources: readonly PolicySource[]) => readonly Rule[] {
   const known = new Map<string, readonly Rule[]>()
   return (sources) => {
     const key = hash('sha256', JSON.stringify(sources), 'base64url')
@@ -69,7 +74,8 @@ function showFinding({ source, line, message }: PolicyFinding): string {
   return `${source}:${line}: ${message}`
 }
 
-/** Gateways that a permit names: whoever names one wants it to be of default deny. */
+/** Gateways that a permit names: whoever names one wants it to be of default deny, unless it is about administering it. */
 export function gatewaysNamedBy(rules: readonly Rule[]): string[] {
-  return [...new Set(rules.filter(({ effect }) => effect === 'permit').flatMap(({ look }) => [...look.gateways]))]
+  const permits = rules.filter(({ effect, policy }) => effect === 'permit' && !isForAdminsOnly(policy))
+  return [...new Set(permits.flatMap(({ look }) => [...look.gateways]))]
 }

@@ -1,7 +1,6 @@
 import { Problem, type Clock } from '#kernel'
 import { audited, type Actor, type AuditedDeps } from '../audited.ts'
-import { CEDAR_SCHEMA } from '../cedar/cedar-schema.ts'
-import { checkPolicies, type PolicySource, type Rule } from '../cedar/check.ts'
+import type { CheckPolicies, PolicySource, Rule } from '../cedar/check.ts'
 import type { LivePolicy } from '../live.ts'
 import { NOTHING_BEFORE } from '../problems.ts'
 import { gatewaysNamedBy, noVersion, type RuleBooks } from './book.ts'
@@ -32,6 +31,7 @@ export type RulesDeps = AuditedDeps & {
   readonly rulesStore: RulesStore
   readonly books: RuleBooks
   readonly live: LivePolicy
+  readonly language: { readonly schema: string; readonly checkPolicies: CheckPolicies }
 }
 
 export function createRules(deps: RulesDeps): Rules {
@@ -44,12 +44,12 @@ export function createRules(deps: RulesDeps): Rules {
     rollbackPolicy: (by) => rollback(deps, by),
     shadowPolicy: (version, by) => shadow(deps, version, by),
     declarePolicies: (files) => declare(deps, files),
-    policySchema: () => CEDAR_SCHEMA.trimStart(),
+    policySchema: () => deps.language.schema,
   }
 }
 
-function checkPolicy({ books }: RulesDeps, source: PolicySource): CheckReply {
-  const { rules, findings } = checkPolicies([...books.files(), source])
+function checkPolicy({ books, language }: RulesDeps, source: PolicySource): CheckReply {
+  const { rules, findings } = language.checkPolicies([...books.files(), source])
   const ok = findings.every(({ level }) => level !== 'error')
   return { ok, rules: rules.map(summarize), findings: [...findings] }
 }

@@ -11,8 +11,9 @@ export function worldOf(deps: {
   readonly house: Pick<House, 'snapshot' | 'gateways' | 'server'>
   readonly content: RehearsalDeps['content']
   readonly findMember: (userId: string) => Member | null
+  readonly members: () => readonly Member[]
 }): World {
-  const { house, findMember } = deps
+  const { house, findMember, members } = deps
   const things = (gateway: string): Thing[] => {
     const view = house.snapshot().views.get(gateway)
     if (view === undefined) return []
@@ -28,6 +29,7 @@ export function worldOf(deps: {
       return view === undefined ? null : findIn(view, wanted)
     },
     member: findMember,
+    members,
     rehearse: (call) => rehearse(deps, call),
   }
 }

@@ -1,0 +1,95 @@
+import type { AdminOperation } from '#http'
+import type { Principal } from '#identity'
+import type { Rule } from '../cedar/check.ts'
+import { uidOf } from '../cedar/subject.ts'
+import { askedOf } from './asked.ts'
+import { judgeAdmin } from './decide.ts'
+import { adminScope } from './laws.ts'
+
+/** What writing to a module gives to whoever may, beyond the module; null: nothing. */
+type Escalation = {
+  readonly words: string
+  /** Not where it is permitted for one gateway only. */ readonly bounded?: true
+}
+
+const ESCALATIONS: Readonly<Record<string, Escalation | null>> = {
+  accounts: { words: 'make admins, and take over accounts' },
+  approvals: null,
+  audit: null,
+  backup: null,
+  changes: null,
+  clients: { words: 'make clients that act for system accounts' },
+  'content-rules': null,
+  gateways: { words: 'show every tool to everybody' },
+  grants: { words: 'grant themselves every tool', bounded: true },
+  groups: { words: 'join any group' },
+  hooks: { words: 'read and rewrite every call' },
+  'identity-sources': null,
+  keys: { words: 'make keys of admins' },
+  'login-policy': { words: 'let anybody sign in from anywhere' },
+  metrics: null,
+  policy: { words: 'permit themselves everything' },
+  servers: { words: 'send calls with their credentials elsewhere' },
+  'signing-keys': null,
+}
+
+/** Modules of which it was said what they give. A new one counts as giving everything until then. */
+export const JUDGED_MODULES: readonly string[] = Object.keys(ESCALATIONS)
+
+/** What writing to the module gives its holder beyond it, in words; null where it gives nothing. */
+export function escalationBy(module: string): string | null {
+  return escalationOf(module)?.words ?? null
+}
+
+function escalationOf(module: string): Escalation | null {
+  const known = ESCALATIONS[module]
+  return known === undefined ? { words: 'do what nobody has judged yet' } : known
+}
+
+/** What the author of a rule should know of it, as far as it is about the admin API. */
+export function warnOfAdmin(operations: readonly AdminOperation[]): (rule: Rule) => readonly string[] {
+  const modules = [...new Set(operations.map(({ module }) => module))]
+  return (rule) => {
+    if (rule.effect === 'forbid') return []
+    const named = adminScope(rule.policy)
+    if (named.length === 0) return rule.look.namesAdmin ? [IN_CONDITION_ONLY] : []
+    const scope = modules.filter((module) => named.includes('*') || named.includes(module))
+    const given = isForAdmins(rule) ? [] : scope.filter((module) => mayEscalate(rule, module))
+    if (given.length === 0) return []
+    const words = given.map((module) => `admin:${module} (${escalationBy(module)})`)
+    return [`it lets others than admins give themselves more: ${words.join(', ')}`]
+  }
+}
+
+const IN_CONDITION_ONLY =
+  'it names actions of the admin API in a condition, which permits none of them; write them in the scope: action in [Action::"admin:…"]'
+
+function isForAdmins({ policy: { principal } }: Rule): boolean {
+  if (principal.op !== 'in' || !('entity' in principal)) return false
+  const uid = uidOf(principal.entity)
+  return uid.type === 'Role' && uid.id === 'admin'
+}
+
+/** Whether somebody could write to the module by this rule. */
+function mayEscalate({ id, policy }: Rule, module: string): boolean {
+  const escalation = escalationOf(module)
+  if (escalation === null) return false
+  const asked = askedOf(ANYBODY, { module, operation: '', writes: true, place: null }, NEVER)
+  const anyPlace = escalation.bounded === true ? [] : ['resource']
+  const unknown = ['principal', 'operation', 'now', 'address', ...anyPlace]
+  return judgeAdmin({ [id]: policy }, { asked, isAdmin: false, unknown }) !== 'deny'
+}
+
+const ANYBODY: Principal = {
+  userId: '',
+  kind: 'unknown',
+  accountId: null,
+  role: null,
+  groups: [],
+  claims: {},
+  keyId: null,
+  clientId: null,
+  scopes: null,
+  gateways: [],
+}
+const NEVER = { face: 'rest', remoteAddress: null, now: 0 }
