@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import * as z from 'zod'
+import { parseDuration } from '#config'
 import { UsageError } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
@@ -42,6 +43,10 @@ export function addClient(program: Command, { terminal }: Verb): void {
   dataCommand(client, 'show <id>')
     .description('one client')
     .action((id: string, options: DataOptions) => showClient(terminal, id, options))
+  dataCommand(client, 'rotate <id>')
+    .description('give a client a new secret, shown once')
+    .option('--overlap <time>', 'so long the old secret is taken beside it: 24h, or 0s if it is in wrong hands', '24h')
+    .action((id: string, options: RotateOptions) => rotateSecret(terminal, id, options))
   dataCommand(client, 'remove <id>')
     .description('end a client for good, with all that people let it do')
     .action((id: string, options: DataOptions) => removeClient(terminal, id, options))
@@ -61,6 +66,7 @@ type CreateOptions = DataOptions & {
   idJagResource?: string[]
   public?: true
 }
+type RotateOptions = DataOptions & { overlap: string }
 type Shown = Awaited<ReturnType<Api['showClient']>>
 
 async function createClient(terminal: Terminal, options: CreateOptions): Promise<void> {
@@ -77,11 +83,30 @@ async function createClient(terminal: Terminal, options: CreateOptions): Promise
     ...rightsOf(options),
   }
   await withHouse(terminal, options, async ({ api }) => {
-    const { secret, ...made } = await api.createClient({ body })
-    if (json) return printJson(terminal, { ...made, secret })
-    terminal.out(`client_id      ${made.id}\n`)
-    if (secret !== null) terminal.out(`client_secret  ${secret}\n`)
-    if (secret !== null) terminal.err('The secret is shown once.\n')
+    const made = await api.createClient({ body })
+    if (json) return printJson(terminal, made)
+    tellSecret(terminal, made)
+  })
+}
+
+function tellSecret(terminal: Terminal, { id, secret }: { id: string; secret: string | null }): void {
+  terminal.out(`client_id      ${id}\n`)
+  if (secret !== null) terminal.out(`client_secret  ${secret}\n`)
+  if (secret !== null) terminal.err('The secret is shown once.\n')
+}
+
+async function rotateSecret(terminal: Terminal, id: string, options: RotateOptions): Promise<void> {
+  const overlap = parseDuration(options.overlap)
+  if (overlap === undefined)
+    throw new UsageError(`--overlap ${JSON.stringify(options.overlap)}: write a duration such as 24h, or 0s.`)
+  await withHouse(terminal, options, async ({ api }) => {
+    const body = { overlapSeconds: Math.floor(overlap / 1_000) }
+    const rotated = await api.rotateClientSecret({ params: { client: id }, body })
+    if (options.json) return printJson(terminal, rotated)
+    tellSecret(terminal, rotated)
+    const { earlierSecretsEnd: end } = rotated
+    const told = end === null ? 'is refused from now on' : `is taken until ${new Date(end).toISOString()}`
+    terminal.err(`The old one ${told}.\n`)
   })
 }
 
@@ -167,11 +192,13 @@ async function showClient(terminal: Terminal, id: string, options: DataOptions):
 
 function describe(client: Shown, now: number): string {
   const { id, name, origin, authMethod, grants, redirectUris, postLogoutRedirectUris, createdAt, lastUsedAt } = client
+  const { earlierSecretsEnd: end } = client
   return list([
     ['id', id],
     ['name', name],
     ['origin', origin],
     ['proves itself', authMethod === 'none' ? 'not at all (public)' : authMethod],
+    ...(end === null ? [] : [['old secret', `taken until ${new Date(end).toISOString()}`] as const]),
     ...(client.account === null ? [] : [['acts as', client.account] as const]),
     ['grants', grants.join(', ')],
     ...redirectUris.map((uri) => ['redirect', uri] as const),

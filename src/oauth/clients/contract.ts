@@ -1,7 +1,14 @@
 import * as z from 'zod'
 import { defineContract } from '#http'
 import { BAD_CLIENT, NO_SUCH_CLIENT } from '../problems.ts'
-import { client, clientPage, createClientRequest, createdClient, listClientsRequest } from './schema.ts'
+import {
+  client,
+  clientPage,
+  createClientRequest,
+  createdClient,
+  listClientsRequest,
+  rotateSecretRequest,
+} from './schema.ts'
 
 const one = z.strictObject({ client: z.string().min(1).max(2_048).meta({ description: 'Its id.' }) })
 
@@ -33,6 +40,18 @@ export const clientsContract = defineContract({
     params: one,
     reply: client,
     errors: [NO_SUCH_CLIENT],
+  },
+  rotateClientSecret: {
+    method: 'POST',
+    path: '/api/v1/clients/{client}/secret',
+    summary: 'Give an OAuth client a new secret',
+    description:
+      'It is in the answer, once and never again. Those from before are taken beside it for `overlapSeconds`, so that nothing stops while it is carried to where it is used.',
+    access: 'admin',
+    params: one,
+    body: rotateSecretRequest,
+    reply: createdClient,
+    errors: [NO_SUCH_CLIENT, BAD_CLIENT],
   },
   removeClient: {
     method: 'DELETE',

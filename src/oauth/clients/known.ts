@@ -3,6 +3,7 @@ import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { Sealed } from '../sealed.ts'
 import { facts, GRANT_TYPES, type Facts, type Origin } from './schema.ts'
+import { earlierSecretsEnd } from './secret.ts'
 import type { ClientRow, ClientStore } from './store.ts'
 
 const EVERY_MS = 60_000
@@ -23,6 +24,7 @@ type Told = Pick<ClientMetadata, 'client_name'> &
     readonly post_logout_redirect_uris?: readonly string[] | undefined
     readonly backchannel_logout_uri?: string | undefined
     readonly token_endpoint_auth_method?: string | undefined
+    readonly client_secret?: string | undefined
   }
 
 /** Writes down which clients there are and when they got a token last, whoever made them. */
@@ -81,6 +83,7 @@ function factsOf(told: Told): Facts {
     backchannelLogoutUri: told.backchannel_logout_uri ?? null,
     grants: (told.grant_types ?? []).map((type) => names.find(([, urn]) => urn === type)?.[0] ?? type),
     isPublic: told.token_endpoint_auth_method === 'none',
+    earlierSecretsEnd: earlierSecretsEnd(told.client_secret),
     authMethod: told.token_endpoint_auth_method ?? 'client_secret_basic',
   }
 }

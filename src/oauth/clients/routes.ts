@@ -8,6 +8,7 @@ export function clientsRoutes(clients: Clients): Handlers<typeof clientsContract
     createClient: ({ body }, { caller }) => clients.create(body, caller),
     listClients: ({ query }) => clients.list(query),
     showClient: ({ params }) => clients.get(params.client),
+    rotateClientSecret: ({ params, body }, { caller }) => clients.rotateSecret(params.client, body, caller),
     removeClient: ({ params }, { caller }) => clients.remove(params.client, caller),
   }
 }

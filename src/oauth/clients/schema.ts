@@ -15,6 +15,8 @@ export const GRANT_TYPES = {
 } as const satisfies Record<string, string>
 const grant = z.enum(Object.keys(GRANT_TYPES) as (keyof typeof GRANT_TYPES)[]) // the keys of a constant object
 
+const DAY_SECONDS = 86_400
+
 /** How the house came to know a client. */
 export const origin = z.enum(['registered', 'self-registered', 'metadata-document'])
 export type Origin = z.output<typeof origin>
@@ -59,6 +61,9 @@ export const facts = z.object({
   backchannelLogoutUri: z.string().nullable().default(null),
   grants: z.array(z.string()),
   isPublic: z.boolean(),
+  earlierSecretsEnd: z.int().nullable().default(null).meta({
+    description: 'When the secrets from before the last rotation end. Milliseconds since 1970; null of none.',
+  }),
   authMethod: z.string().default('client_secret_basic').meta({
     description: 'none, client_secret_basic (which may be sent as client_secret_post too) or private_key_jwt.',
   }),
@@ -85,6 +90,18 @@ export type Client = Readonly<z.output<typeof client>>
 /** `secret` is told here once and never again; null of a client that has none. */
 export const createdClient = z.object({ ...client.shape, secret: z.string().nullable() })
 export type CreatedClient = Readonly<z.output<typeof createdClient>>
+
+export const rotateSecretRequest = z.strictObject({
+  overlapSeconds: z
+    .int()
+    .min(0)
+    .max(30 * DAY_SECONDS)
+    .default(DAY_SECONDS)
+    .meta({
+      description: 'So long secrets from before are taken beside the new one; 0 ends them at once.',
+    }),
+})
+export type RotateSecretRequest = z.output<typeof rotateSecretRequest>
 
 export const listClientsRequest = z.strictObject({
   cursor: z.string().max(2_200).optional().meta({ description: 'The `next` of the page before.' }),

@@ -17,8 +17,9 @@ import {
   type CreateClientRequest,
   type CreatedClient,
   type ListClientsRequest,
+  type RotateSecretRequest,
 } from './schema.ts'
-import { hashSecret, mintSecret } from './secret.ts'
+import { hashSecret, mintSecret, rotateSecret } from './secret.ts'
 import type { ClientRow, Place } from './store.ts'
 import { removeUnused, type UnusedDeps } from './unused.ts'
 
@@ -31,6 +32,8 @@ export type Clients = {
   get(id: string): Promise<Client>
   /** All there are, oldest first. */
   list(request: ListClientsRequest): Promise<ClientPage>
+  /** A new secret, told once; those from before are taken for so long beside it. What the client was given stays. */
+  rotateSecret(id: string, request: RotateSecretRequest, by: Actor): Promise<CreatedClient>
   /** Ends a client and all that it was given: here at once, on every replica within a second. */
   remove(id: string, by: Actor): Promise<void>
   /** Removes those that registered themselves and were not used for so long, once among all replicas. */
@@ -43,7 +46,7 @@ type Deps = UnusedDeps & {
   /** Those that take access tokens. */
   readonly gateways: () => readonly Pick<GatewayResource, 'slug'>[]
   /** Where the library looks for clients. */
-  readonly records: Pick<Adapter, 'upsert'>
+  readonly records: Pick<Adapter, 'find' | 'upsert'>
   readonly sealed: Sealed
   readonly ended: EndedGrants
 }
@@ -56,6 +59,7 @@ export function createClients(deps: Deps): Clients {
     get: async (id) => toClient(deps, await rowOf(deps, id)),
     list: (request) => listClients(deps, request),
     remove: (id, by) => removeClient(deps, id, by),
+    rotateSecret: (id, request, by) => rotateClientSecret(deps, id, { ...request, by }),
     removeUnused: () => removeUnused(deps),
   }
 }
@@ -86,6 +90,31 @@ async function createClient(deps: Deps, request: CreateClientRequest, by: Actor)
     throw new Error('could not store an OAuth client', { cause })
   }
   return { ...toClient(deps, await rowOf(deps, id)), secret: secret?.reveal() ?? null }
+}
+
+async function rotateClientSecret(
+  deps: Deps,
+  id: string,
+  { overlapSeconds, by }: RotateSecretRequest & { by: Actor },
+): Promise<CreatedClient> {
+  const row = await rowOf(deps, id)
+  const metadata = row.origin === 'registered' ? await deps.records.find(id) : undefined
+  const kept = metadata?.client_secret
+  if (metadata === undefined || kept === undefined)
+    throw new Problem(BAD_CLIENT, 'Only a client that an admin made, and that has a secret, can be given another one.')
+  const secret = mintSecret()
+  const now = deps.clock.now()
+  const end = now + overlapSeconds * 1_000
+  const extra = { client: id, name: row.name, earlierSecretsEnd: end }
+  const event = { what: 'oauth.client-secret-rotated', ...actorOf(by), client: id, extra }
+  await deps.audit.record({ ...event, decision: 'allowed' })
+  try {
+    await deps.records.upsert(id, { ...metadata, client_secret: rotateSecret(kept, secret, { now, until: end }) })
+  } catch (cause) {
+    await deps.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
+    throw new Error('could not store the new secret of an OAuth client', { cause })
+  }
+  return { ...toClient(deps, await rowOf(deps, id)), secret: secret.reveal() }
 }
 
 /** The id of the account that it acts as. Only machines do: a person has to be asked. */
@@ -217,13 +246,16 @@ async function endsOf({ clients, sealed }: Deps, row: ClientRow): Promise<string
   })
 }
 
-function toClient({ directory }: Deps, row: ClientRow): Client {
+function toClient({ directory, clock }: Deps, row: ClientRow): Client {
   const { account_id: account } = row
+  const known = facts.parse(JSON.parse(row.facts))
+  const { earlierSecretsEnd: end } = known
   return {
     id: row.client_id,
     name: row.name,
     origin: origin.parse(row.origin),
-    ...facts.parse(JSON.parse(row.facts)),
+    ...known,
+    earlierSecretsEnd: end !== null && end > clock.now() ? end : null,
     ...rightsOf(row),
     account: account === null ? null : (directory().findByAccountId(account)?.userId ?? account),
     createdAt: row.created_at,

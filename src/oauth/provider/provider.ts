@@ -16,7 +16,7 @@ import { addTokenExchange, type TokenExchangeDeps } from '../house-grants/token-
 import { errors, interactionPolicy, Provider } from './library.ts'
 import { addClientCredentials, type ClientCredentialsDeps } from '../house-grants/client-credentials.ts'
 import { originOf } from '../clients/known.ts'
-import { compareHashedSecrets, limitSecret } from '../clients/secret.ts'
+import { limitSecret, teachSecrets } from '../clients/secret.ts'
 import { checkClientMetadata } from './registration.ts'
 import { ACCESS_TOKEN_SECONDS, resourceServerOf } from './resource-server.ts'
 import type { SigningKey } from '../signing-keys/schema.ts'
@@ -103,7 +103,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     fetch: deps.fetch,
     renderError: (ctx, out) => showError(ctx, out, deps.troublePage),
   } satisfies Configuration)
-  compareHashedSecrets(provider)
+  teachSecrets(provider, deps.clock)
   addTokenExchange(provider, { ...deps, hasGrant: (accountId, clientId) => hasGrant(deps, { accountId, clientId }) })
   addJwtBearer(provider, deps)
   addClientCredentials(provider, deps)
