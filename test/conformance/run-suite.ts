@@ -34,6 +34,9 @@ export type SuiteReport = {
 
 export const EXPECTED_FAILURES = join(import.meta.dirname, 'expected-failures.yml')
 
+/** The suite gives each answer a second or two of its own, which a machine with other work may miss once, not twice. */
+export const PATIENCE = { timeout: 240_000, retry: 1 }
+
 /** Runs all scenarios of one requirement set. Other headers than the suite's own go through `headerShim`. */
 export async function runSuite(suite: {
   url: string

@@ -5,6 +5,7 @@ import {
   EXPECTED_FAILURES,
   failedChecks,
   failures,
+  PATIENCE,
   runSuite,
   type Requirements,
 } from '../conformance/run-suite.ts'
@@ -57,7 +58,7 @@ const runs: Run[] = [
 describe('a gateway in front of the conformance fixture', () => {
   test.for(runs)(
     'passes $requirements, and answers every check as the fixture does',
-    { timeout: 120_000 },
+    PATIENCE,
     async ({ requirements, inapplicable }) => {
       await using alone = await startConformanceServer()
       await using fixture = await startConformanceServer()
@@ -99,7 +100,7 @@ describe('a gateway in front of a fixture of one era only', () => {
     { requirements: '2026-07-28', eras: 'legacy', beyondReach: unsaidByLegacyServers },
   ] as const
 
-  test.for(bridged)('passes $requirements with a $eras upstream', { timeout: 120_000 }, async (bridge) => {
+  test.for(bridged)('passes $requirements with a $eras upstream', PATIENCE, async (bridge) => {
     await using fixture = await startConformanceServer({ eras: bridge.eras })
     await using gateway = await startGatewayInFront(fixture.url)
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { headerShim } from '../conformance/header-shim.ts'
-import { compareReports, EXPECTED_FAILURES, failures, runSuite } from '../conformance/run-suite.ts'
+import { compareReports, EXPECTED_FAILURES, failures, PATIENCE, runSuite } from '../conformance/run-suite.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
 
 const sets = [
@@ -10,23 +10,27 @@ const sets = [
 ] as const
 
 describe.concurrent('the conformance fixture', () => {
-  test.for(sets)('passes $requirements directly, and the same behind the header shim', async (set, { expect }) => {
-    await using fixture = await startConformanceServer()
-    await using shimmed = await startConformanceServer()
-    await using shim = await headerShim({ target: shimmed.url, headers: { authorization: 'Bearer shim' } })
-    const suite = { requirements: set.requirements, expectedFailures: EXPECTED_FAILURES }
+  test.for(sets)(
+    'passes $requirements directly, and the same behind the header shim',
+    PATIENCE,
+    async (set, { expect }) => {
+      await using fixture = await startConformanceServer()
+      await using shimmed = await startConformanceServer()
+      await using shim = await headerShim({ target: shimmed.url, headers: { authorization: 'Bearer shim' } })
+      const suite = { requirements: set.requirements, expectedFailures: EXPECTED_FAILURES }
 
-    const [direct, through] = await Promise.all([
-      runSuite({ url: fixture.url, ...suite }),
-      runSuite({ url: shim.url, ...suite }),
-    ])
+      const [direct, through] = await Promise.all([
+        runSuite({ url: fixture.url, ...suite }),
+        runSuite({ url: shim.url, ...suite }),
+      ])
 
-    expect(failures(direct)).toEqual([])
-    expect(direct.scenarios.filter((scenario) => scenario.required)).toHaveLength(set.required)
-    expect(direct.exitCode).toBe(0)
-    expect(compareReports(direct, through)).toEqual([])
-    expect(shimmed.requests.entries.filter((seen) => seen.headers.authorization !== 'Bearer shim')).toEqual([])
-  })
+      expect(failures(direct)).toEqual([])
+      expect(direct.scenarios.filter((scenario) => scenario.required)).toHaveLength(set.required)
+      expect(direct.exitCode).toBe(0)
+      expect(compareReports(direct, through)).toEqual([])
+      expect(shimmed.requests.entries.filter((seen) => seen.headers.authorization !== 'Bearer shim')).toEqual([])
+    },
+  )
 })
 
 test('no failure is expected', async () => {

@@ -170,7 +170,7 @@ export function textOf({ result }: Pick<Heard, 'result'>): string {
 export async function eventually<T>(
   look: () => Promise<T> | T,
   isGood: (value: T) => boolean,
-  withinMs = 5_000,
+  withinMs = 20_000,
 ): Promise<T> {
   const until = performance.now() + withinMs
   for (;;) {
