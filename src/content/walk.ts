@@ -200,8 +200,13 @@ const WORDS: ReadonlySet<Json> = new Set(
 const WORD_KEYS: ReadonlySet<string> = new Set(['type', 'role', 'mode', 'action', 'method'])
 
 function isKept(kind: Message['kind'], { key, member }: MemberOf, { depth }: Place): boolean {
-  if (depth === 0 && KEPT[kind].has(key)) return true
+  if (depth === 0 && KEPT[kind].has(key)) return !isAddress(member)
   return WORD_KEYS.has(key) && (WORDS.has(member) || key === 'method')
+}
+
+/** What is to be completed may be any address that fits a template. */
+function isAddress(member: Json): boolean {
+  return isJsonObject(member) && typeof member['uri'] === 'string'
 }
 
 /** The members that `$` stands for. The `data` of an image is no such thing. */
@@ -310,10 +315,14 @@ function visitNumber(context: Context, value: number, place: Place): Json {
   return options[0] ?? 0
 }
 
+/** Such names are no find of any detector: the shortest that letters can make, or one that begins in lower case. */
+const WORD = /^(?:[A-Za-z_-]{1,14}|[a-z][A-Za-z]{1,63})$/
+const WORD_OF_PROTOCOL = /^[a-z][A-Za-z]{0,23}$/
+
 /** Names of members are texts as well; a plain word can only be meant by a pattern. */
 function visitKey(context: Context, key: string, place: Place): string {
-  if (place.region === 'envelope' && (place.depth === 0 || /^[A-Za-z]{1,24}$/.test(key))) return key
-  const isWord = /^[A-Za-z_-]{1,64}$/.test(key)
+  if (place.region === 'envelope' && (place.depth === 0 || WORD_OF_PROTOCOL.test(key))) return key
+  const isWord = WORD.test(key)
   if (isWord && !context.hasPattern) return key
   const rules = isWord ? place.rules.filter(({ rule }) => rule.pattern !== undefined) : place.rules
   const spots = findSpots(key, rules)

@@ -21,6 +21,8 @@ export type Attempt = {
   argsHash: string | null
   /** The parameters as the content rules let them through, in the server's names; null where they did not. */
   passed: JsonObject | null
+  /** How the record names what was asked for, where a content rule found something in the name; null: as it was sent. */
+  namedAs: string | null
   /** The content rules that found something, with how often. */
   readonly rules: (Applied & { found: number })[]
   /** The content rule that wants a person to approve this call first. */

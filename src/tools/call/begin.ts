@@ -17,6 +17,7 @@ export function begin(deps: Pick<CallDeps, 'clock'>, request: CallRequest): Atte
     verdict: null,
     argsHash: null,
     passed: null,
+    namedAs: null,
     rules: [],
     needsApproval: null,
     approval: null,

@@ -86,6 +86,29 @@ function screenComplete(deps: ContentDeps, at: Place, reply: Reply & { kind: 'co
   })
 }
 
+/** Whether the rules have nothing to say to what a caller sent and what goes nowhere. */
+export async function findsNothing(deps: ContentDeps, at: Place): Promise<boolean> {
+  const { params } = at.attempt.request
+  const screened = await deps.content.screen('input', subjectOf(at), { kind: 'params', value: params })
+  note(deps, at.attempt, screened)
+  return screened.outcome === 'passes' && screened.applied.length === 0
+}
+
+/** A name that means nothing here, as the rules that hold for everything at this gateway let it pass. */
+export async function screenUnknown(deps: ContentDeps, attempt: Attempt, name: string): Promise<string> {
+  const { gateway, userId, principal } = attempt.request.admission
+  const user = { userId, groups: principal.groups }
+  const subject = { gateway, server: { name: '', tags: [] }, thing: null, user }
+  if (!deps.content.concerns('input', subject)) return name
+  const message: Message = { kind: 'params', value: { arguments: { name } } }
+  const screened = await deps.content.screen('input', subject, message)
+  note(deps, attempt, screened)
+  const passed = screened.value['arguments']
+  const kept = isJsonObject(passed) ? passed['name'] : null
+  const isStopped = isRefused(screened) || screened.outcome === 'needs-approval'
+  return isStopped || typeof kept !== 'string' ? '[redacted]' : kept
+}
+
 /** What a server asks its caller; throws `content/withheld-output`. */
 export async function screenQuestions(
   deps: ContentDeps,

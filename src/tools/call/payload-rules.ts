@@ -66,8 +66,10 @@ function isWanted({ record, rate }: PayloadRule): boolean {
   }
 }
 
-function keep(rule: PayloadRule, { passed }: Attempt, { outcome }: Ending): JsonObject {
+function keep(rule: PayloadRule, { passed, namedAs }: Attempt, { outcome }: Ending): JsonObject {
   const shown = (value: Json): Json => (rule.record === 'full' ? value : blankSecrets(value))
+  // The refusal quotes what the caller named.
+  if (namedAs !== null) return { arguments: null, result: { error: BLANK } }
   return {
     arguments: passed === null ? null : bounded(passed, rule.max_bytes, shown),
     result: boundedOutcome(outcome, rule.max_bytes, shown),

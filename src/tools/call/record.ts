@@ -1,12 +1,12 @@
 import type { AuditEvent } from '#audit'
-import { isJsonObject, type JsonObject } from '#kernel'
 import type { Verdict } from '#policy'
 import type { DecisionReason, Metrics } from '#telemetry'
 import { Payload } from '../payload.ts'
 import type { CallOutcome } from '../tools.ts'
-import type { Attempt, Target } from './attempt.ts'
+import type { Attempt } from './attempt.ts'
 import type { CallDeps } from './deps.ts'
 import type { Ending } from './ending.ts'
+import { isNamedByAddress, listedNameOf, nameIn } from './named.ts'
 import { INTERNAL_ERROR } from './refused.ts'
 
 /** Writes the attempt down and only then hands the outcome on: what could not be recorded is withheld. */
@@ -61,7 +61,7 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
     gateway: admission.gateway,
     server: attempt.target?.server.config.name ?? null,
     tool: attempt.target?.original ?? null,
-    toolName: shownName(params['name'] ?? params['uri'] ?? params['taskId']),
+    toolName: nameIn(params),
     ...withoutFound(attempt),
     latencyMs: Math.max(0, now - attempt.startedAt),
     requestBytes: requestBytes ?? null,
@@ -76,22 +76,15 @@ function toEvent(attempt: Attempt, ending: Ending, now: number): AuditEvent {
  * An address is named in the record, and may hold what a content rule found. Then it is named as it went to the server,
  * or where it did not go, by what the server lists: its own words, not the caller's.
  */
-function withoutFound({ request, target, passed, rules }: Attempt): Pick<AuditEvent, 'tool' | 'toolName'> {
-  if (target === null || rules.length === 0 || !NAMED_BY_ADDRESS.has(request.method)) return {}
-  const sent = passed === null ? listedNameOf(target) : addressIn(passed)
+function withoutFound(attempt: Attempt): Pick<AuditEvent, 'tool' | 'toolName'> {
+  const { request, target, passed, rules, namedAs } = attempt
+  if (target === null) return namedAs === null ? {} : { toolName: namedAs }
+  if (!isNamedByAddress(request.method)) return {}
+  if (namedAs !== null) return { tool: namedAs, toolName: namedAs }
+  if (rules.length === 0) return {}
+  const sent = passed === null ? listedNameOf(target) : nameIn(passed)
   return sent === target.original ? {} : { tool: sent, toolName: sent }
 }
-
-function listedNameOf({ things }: Target): string {
-  return things.find(({ key }) => key !== null)?.name ?? '[redacted]'
-}
-
-/** That of `resources/read`, or what `completion/complete` is about. */
-function addressIn({ uri, ref }: JsonObject): string | null {
-  return shownName(isJsonObject(ref) ? (ref['uri'] ?? ref['name']) : uri)
-}
-
-const NAMED_BY_ADDRESS: ReadonlySet<string> = new Set(['resources/read', 'completion/complete'])
 
 const MAX_RULES_TOLD = 16
 
@@ -119,10 +112,6 @@ function policyOf(verdict: Verdict | null): NonNullable<AuditEvent['extra']> {
   if (policy === undefined && effect === 'allow') return tried
   const access = { effect, ...(rule === null ? {} : { rules: rules?.slice(0, MAX_RULES_TOLD) ?? [rule] }) }
   return { access, ...(policy === undefined ? {} : { policyVersion: policy }), ...tried }
-}
-
-function shownName(value: unknown): string | null {
-  return typeof value === 'string' ? value : null
 }
 
 function withheld(attempt: Attempt): CallOutcome {
