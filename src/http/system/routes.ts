@@ -17,7 +17,7 @@ export type SystemDeps = {
   readonly health: () => HealthDetails
   readonly metrics: () => Promise<{ contentType: string; text: string }>
   readonly backup: (by: AdminCaller) => Promise<BackupReport>
-  readonly openapi: JsonObject
+  readonly openapi: () => JsonObject
 }
 
 type HealthDetails = {
@@ -27,7 +27,7 @@ type HealthDetails = {
 /** What a house says about itself: probes, health, metrics, its own description, and the front page. */
 export function mountSystem(app: Hono, deps: SystemDeps, options: MountOptions): void {
   mountContract(app, systemContract, systemRoutes(deps), options)
-  app.get('/openapi.json', () => answerJson(deps.openapi))
+  app.get('/openapi.json', () => answerJson(deps.openapi()))
   app.get('/metrics', (context) => answerMetrics(context.req.raw, deps, options))
   app.get('/', () => answerJson(frontPage(deps.version)))
 }
