@@ -55,6 +55,19 @@ forEachEngine((engine) => {
     await storage.close()
   })
 
+  test('a new database is made as a whole, or not at all', async () => {
+    await using place = await createTestPlace(engine)
+    const failing: Migrations = {
+      ...noteMigrations,
+      '9999-01-01_last': { up: () => Promise.reject(new Error('no further')) },
+    }
+
+    await expect(openAt(place, { migrations: failing, name: 'a' })).rejects.toThrow(/9999-01-01_last: no further/)
+
+    const storage = await openAt(place, { migrations: {}, name: 'a' }) // one with a migration left in it would be refused
+    await storage.close()
+  })
+
   test('a database of a newer version is refused', async () => {
     await using place = await createTestPlace(engine)
     const newer = await openAt(place, { migrations: noteMigrations, name: 'a' })

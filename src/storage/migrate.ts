@@ -9,12 +9,15 @@ import { NEWER_DATABASE } from './problems.ts'
 export type MigrateDeps = { readonly migrations: Migrations; readonly clock: Clock; readonly log: StorageLog }
 
 /**
- * Brings the database to this version: each missing migration in the order of keys, in a transaction of its own.
- * Several processes may do this at once. Refuses a database with migrations this version does not know.
+ * Brings the database to this version: each missing migration in the order of keys, in a transaction of its own; a new
+ * database as a whole, or not at all. Several processes may do this at once. Refuses a database with migrations this
+ * version does not know.
  */
 export async function migrate(engine: Engine, deps: MigrateDeps): Promise<void> {
   const applied = await engine.alone(readApplied)
-  for (const key of planMigrations(deps.migrations, applied)) await engine.alone((tx) => runMigration(tx, key, deps))
+  const missing = planMigrations(deps.migrations, applied)
+  const steps = applied.size === 0 ? [missing] : missing.map((key) => [key])
+  for (const keys of steps) await engine.alone((tx) => runMigrations(tx, keys, deps))
 }
 
 /** The keys still to run, in order. Refuses applied keys that are not known. */
@@ -34,18 +37,21 @@ function knownKeys(migrations: Migrations): string[] {
   return Object.keys({ ...STORAGE_MIGRATIONS, ...migrations }).sort()
 }
 
-/** Runs one migration, unless another process was faster. */
-export async function runMigration(tx: Transaction<AnyDatabase>, key: string, deps: MigrateDeps): Promise<void> {
-  const migration = { ...STORAGE_MIGRATIONS, ...deps.migrations }[key]
+/** Runs migrations, but for those that another process has run meanwhile. */
+export async function runMigrations(
+  tx: Transaction<AnyDatabase>,
+  keys: readonly string[],
+  deps: MigrateDeps,
+): Promise<void> {
+  const known = { ...STORAGE_MIGRATIONS, ...deps.migrations }
   const applied = await readApplied(tx)
-  if (!migration || applied.has(key)) return
-  try {
-    await migration.up(tx)
-  } catch (error) {
-    throw whileDoing(`run the migration ${key}`, error)
+  for (const key of keys.filter((each) => !applied.has(each))) {
+    await known[key]?.up(tx).catch((error: unknown) => {
+      throw whileDoing(`run the migration ${key}`, error)
+    })
+    await sql`insert into storage_migration (key, at) values (${key}, ${deps.clock.now()})`.execute(tx)
+    deps.log({ kind: 'migrated', key })
   }
-  await sql`insert into storage_migration (key, at) values (${key}, ${deps.clock.now()})`.execute(tx)
-  deps.log({ kind: 'migrated', key })
 }
 
 /** The keys in the database; makes the table for them on first use. */

@@ -6,7 +6,7 @@ import { listTables } from './backup.ts'
 import type { Migrations } from './contract.ts'
 import type { AnyDatabase, Engine, StorageLog, TableShape } from './engine.ts'
 import { whileDoing } from './errors.ts'
-import { planMigrations, readApplied, runMigration, type MigrateDeps } from './migrate.ts'
+import { planMigrations, readApplied, runMigrations, type MigrateDeps } from './migrate.ts'
 import { openEngine } from './open.ts'
 import { NOT_EMPTY } from './problems.ts'
 import { quoted } from './quoted.ts'
@@ -47,14 +47,14 @@ async function restoreAll(tx: Transaction<AnyDatabase>, { engine, fromFile, deps
   const first = (await lines.next()).value
   if (first?.kind !== 'gatehouse-backup') throw badBackup('it does not begin with the header of a backup')
   planMigrations(deps.migrations, new Set(first.migrations))
-  for (const key of first.migrations) await runMigration(tx, key, deps)
+  await runMigrations(tx, first.migrations, deps)
   await engine.whileLoading(tx, async () => {
     const shapes = await listTables(tx, engine)
     // Migrations may have put rows in; the backup has them as they were left.
     for (const { table } of shapes) await sql`delete from ${sql.table(table)}`.execute(tx)
     await loadTables(new Loader(tx, engine, shapes), lines)
   })
-  for (const key of planMigrations(deps.migrations, await readApplied(tx))) await runMigration(tx, key, deps)
+  await runMigrations(tx, planMigrations(deps.migrations, await readApplied(tx)), deps)
 }
 
 async function refuseTables(tx: Transaction<AnyDatabase>, engine: Engine): Promise<void> {
