@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { describe } from 'vitest'
 import pg from 'pg'
 import { newId } from '#kernel'
-import type { Storage } from './contract.ts'
+import type { Migrations, Storage } from './contract.ts'
 import { openStorage, type StorageOptions } from './open.ts'
 import { findPostgresBinaries, startPostgresCluster } from './postgres/test-cluster.ts'
 
@@ -72,16 +72,37 @@ export async function openTestStorage(
   }
 }
 
-/** Makes an empty database without opening it. */
-export async function createTestPlace(engine: TestEngine): Promise<TestPlace> {
+/**
+ * Makes a database without opening it: an empty one, or on Postgres a copy of one that has had these migrations, which
+ * is much faster than running them anew.
+ */
+export async function createTestPlace(engine: TestEngine, migrations?: Migrations): Promise<TestPlace> {
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-storage-'))
   if (engine === 'sqlite') return placeOf({ engine, dataDir, url: `sqlite:${join(dataDir, 'gatehouse.db')}` })
   const server = await serverUrl()
   const name = newId('db')
-  await onServer(server, `create database ${name}`)
+  const template = migrations === undefined ? '' : ` template ${await migrated(migrations)}`
+  await onServer(server, `create database ${name}${template}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   return placeOf({ engine, dataDir, url: url.href, drop: () => onServer(server, `drop database ${name} with (force)`) })
+}
+
+const templates = new Map<Migrations, Promise<string>>()
+
+/** The name of a database that has had these migrations and that nobody is connected to. */
+function migrated(migrations: Migrations): Promise<string> {
+  const made = templates.get(migrations) ?? migrateNew(migrations)
+  templates.set(migrations, made)
+  return made
+}
+
+async function migrateNew(migrations: Migrations): Promise<string> {
+  const { url, dataDir } = await createTestPlace('postgres')
+  const storage = await openStorage({ url, dataDir, migrations })
+  await storage.close()
+  await rm(dataDir, { recursive: true, force: true })
+  return new URL(url).pathname.slice(1)
 }
 
 function placeOf(place: { engine: TestEngine; dataDir: string; url: string; drop?: () => Promise<void> }): TestPlace {

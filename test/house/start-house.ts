@@ -5,7 +5,7 @@ import type { Clock } from '#kernel'
 import type { Log } from '#telemetry'
 import type { HouseTiming } from '#tools'
 import { createTestPlace, type TestPlace } from '../../src/storage/testing.ts'
-import { readConfig, serve, type RunningGatehouse } from '../../src/main/index.ts'
+import { MIGRATIONS, readConfig, serve, type RunningGatehouse } from '../../src/main/index.ts'
 
 /** A whole house as `./gatehouse up` makes it, in this process, on a port of its own, with its own data directory. */
 export type TestHouse = {
@@ -73,7 +73,7 @@ const places = new Map<string, TestPlace>()
 /** The suite runs once on each engine: `GATEHOUSE_TEST_ENGINE=postgres` gives every house a database of its own there. */
 async function placeFor(dataDir: string): Promise<TestPlace | undefined> {
   if (process.env['GATEHOUSE_TEST_ENGINE'] !== 'postgres') return undefined
-  const place = places.get(dataDir) ?? (await createTestPlace('postgres'))
+  const place = places.get(dataDir) ?? (await createTestPlace('postgres', MIGRATIONS))
   places.set(dataDir, place)
   return place
 }
