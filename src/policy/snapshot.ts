@@ -105,7 +105,8 @@ function statutesOf(grants: readonly Grant[], rules: readonly Rule[]): Statute[]
   return [...grants.map(toStatute), ...rules]
 }
 
-const NOTHING = { subjects: new Set<string>(), gateways: new Set<string>(), context: new Set<string>() }
+const NONE: ReadonlySet<string> = new Set()
+const NOTHING = { subjects: NONE, gateways: NONE, servers: NONE, context: NONE }
 
 function toStatute(grant: Grant): Statute {
   return {

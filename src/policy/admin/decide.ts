@@ -15,9 +15,8 @@ const ROLE = { effect: 'allow', rule: 'admin-role', reason: 'an admin may', isFi
 export function decideAdmin(snapshot: Snapshot, { asked, isAdmin, isOpen }: AdminCase): AdminVerdict {
   const { laws, label } = snapshot
   const policies = isAdmin ? laws.forbids : laws.all
-  if (isAdmin && Object.keys(policies).length === 0) return ROLE
   const policyVersion = label
-  if (!isAdmin && laws.permits.length === 0) return { ...NOTHING, policyVersion }
+  if (Object.keys(policies).length === 0) return isAdmin ? ROLE : { ...NOTHING, policyVersion }
   const mayBe = isOpen && judgeAdmin(policies, { asked, isAdmin, unknown: ['resource'] }) !== 'deny'
   if (mayBe) return { effect: 'allow', rule: null, reason: 'it depends on what it is about', isFinal: false }
   const answer = evaluate(policies, asked)
@@ -49,19 +48,13 @@ function told(ids: readonly string[]): { rule: string | null; rules?: readonly s
 type InPart = {
   readonly asked: Asked
   readonly isAdmin: boolean
-  /** Members of the context, and `principal` or `resource`. */
+  /** Members of the context, and `resource`. */
   readonly unknown: readonly string[]
 }
 
 /** The answer as far as it can be told without what is unknown. */
 export function judgeAdmin(policies: PolicySet, { asked, isAdmin, unknown }: InPart): 'allow' | 'deny' | 'depends' {
-  const isOpen = (name: string): boolean => unknown.includes(name)
-  const { principal, resource } = asked
-  const question = {
-    ...asked,
-    principal: isOpen('principal') ? null : principal,
-    resource: isOpen('resource') ? null : resource,
-  }
-  const members = unknown.filter((name) => name !== 'principal' && name !== 'resource')
+  const question = unknown.includes('resource') ? { ...asked, resource: null } : asked
+  const members = unknown.filter((name) => name !== 'resource')
   return evaluateInPart({ ...policies, ...(isAdmin ? ALWAYS : {}) }, question, members)
 }

@@ -3,8 +3,8 @@ import type { Principal } from '#identity'
 import type { Rule } from '../cedar/check.ts'
 import { uidOf } from '../cedar/subject.ts'
 import { askedOf } from './asked.ts'
-import { judgeAdmin } from './decide.ts'
 import { adminScope } from './laws.ts'
+import { isPossible, placesNamedBy, withAnyName } from './possible.ts'
 
 /** What writing to a module gives to whoever may, beyond the module; null: nothing. */
 type Escalation = {
@@ -37,8 +37,9 @@ const ESCALATIONS: Readonly<Record<string, Escalation | null>> = {
 export const JUDGED_MODULES: readonly string[] = Object.keys(ESCALATIONS)
 
 /** What writing to the module gives its holder beyond it, in words; null where it gives nothing. */
-export function escalationBy(module: string): string | null {
-  return escalationOf(module)?.words ?? null
+export function escalationBy(module: string, { isOfHouse }: { isOfHouse: boolean }): string | null {
+  const escalation = escalationOf(module)
+  return escalation === null || (escalation.bounded === true && !isOfHouse) ? null : escalation.words
 }
 
 function escalationOf(module: string): Escalation | null {
@@ -48,7 +49,7 @@ function escalationOf(module: string): Escalation | null {
 
 /** What the author of a rule should know of it, as far as it is about the admin API. */
 export function warnOfAdmin(operations: readonly AdminOperation[]): (rule: Rule) => readonly string[] {
-  const modules = [...new Set(operations.map(({ module }) => module))]
+  const modules = [...new Set(operations.map(({ module }) => module))].toSorted()
   return (rule) => {
     if (rule.effect === 'forbid') return []
     const named = adminScope(rule.policy)
@@ -56,7 +57,7 @@ export function warnOfAdmin(operations: readonly AdminOperation[]): (rule: Rule)
     const scope = modules.filter((module) => named.includes('*') || named.includes(module))
     const given = isForAdmins(rule) ? [] : scope.filter((module) => mayEscalate(rule, module))
     if (given.length === 0) return []
-    const words = given.map((module) => `admin:${module} (${escalationBy(module)})`)
+    const words = given.map((module) => `admin:${module} (${escalationOf(module)?.words})`)
     return [`it lets others than admins give themselves more: ${words.join(', ')}`]
   }
 }
@@ -71,13 +72,16 @@ function isForAdmins({ policy: { principal } }: Rule): boolean {
 }
 
 /** Whether somebody could write to the module by this rule. */
-function mayEscalate({ id, policy }: Rule, module: string): boolean {
+function mayEscalate(rule: Rule, module: string): boolean {
   const escalation = escalationOf(module)
   if (escalation === null) return false
-  const asked = askedOf(ANYBODY, { module, operation: '', writes: true, place: null }, NEVER)
-  const anyPlace = escalation.bounded === true ? [] : ['resource']
-  const unknown = ['principal', 'operation', 'now', 'address', ...anyPlace]
-  return judgeAdmin({ [id]: policy }, { asked, isAdmin: false, unknown }) !== 'deny'
+  const policy = { ...rule.policy, principal: { op: 'All' } } as const
+  const places = escalation.bounded === true ? [null] : placesNamedBy([rule])
+  return places.some((place) => {
+    const asked = askedOf(ANYBODY, { module, operation: '', writes: true, place }, NEVER)
+    const open = escalation.bounded === true ? asked : withAnyName(asked)
+    return isPossible({ policy }, { ...open, principal: null }, ['operation', 'now', 'address'])
+  })
 }
 
 const ANYBODY: Principal = {

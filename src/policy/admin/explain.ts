@@ -23,7 +23,10 @@ export function explainAdmin(deps: HoldersDeps, request: ExplainAdminRequest): A
   const operations = wanted.map((one) => tell(deps, { one, principal, isAdmin, place }))
   const ids = [...new Set(operations.flatMap(({ rules }) => rules))]
   const isHeld = operations.some(({ effect }) => effect !== 'deny')
-  const gives = operations.some((one) => one.writes && one.effect !== 'deny') && !isAdmin ? escalationBy(module) : null
+  const gives =
+    operations.some((one) => one.writes && one.effect !== 'deny') && !isAdmin
+      ? escalationBy(module, { isOfHouse: place === null })
+      : null
   return {
     user,
     groups: [...principal.groups],
@@ -103,7 +106,10 @@ function nearMisses({ snapshot }: HoldersDeps, module: string): { id: string; wo
     const named = adminScope(policy)
     return named.includes('*') || named.includes(module)
   })
-  return near.slice(0, MAX_NEAR).map(({ id }) => ({ id, words: snapshot.describe(id) }))
+  return near.slice(0, MAX_NEAR).map(({ id, look }) => {
+    const places = [...look.gateways, ...look.servers]
+    return { id, words: `${snapshot.describe(id)}${places.length === 0 ? '' : `, of ${places.join(', ')}`}` }
+  })
 }
 
 function adviceFor(told: { user: string; module: string; isAdmin: boolean; isHeld: boolean; ids: string[] }): string[] {

@@ -61,7 +61,7 @@ export function evaluate(policies: PolicySet, asked: Asked): Answer {
   return { effect: decision, reasons: diagnostics.reason.toSorted(), errors }
 }
 
-/** A question in which null stands for anybody, or anything. */
+/** A question in which null stands for anybody, or for anything. */
 export type AskedInPart = Omit<Asked, 'principal' | 'resource'> & {
   readonly principal: Uid | null
   readonly resource: Uid | null

@@ -7,6 +7,7 @@ export type Look = {
   /** Users, groups, roles … that it names, as texts of their uids. */
   readonly subjects: ReadonlySet<string>
   readonly gateways: ReadonlySet<string>
+  readonly servers: ReadonlySet<string>
   /** It asks more of the principal than whether it is, or belongs to, one that is named. */
   readonly readsPrincipal: boolean
   /** Members of the context that it reads; `*` where that cannot be told. */
@@ -20,6 +21,7 @@ export type Look = {
 type Found = {
   subjects: Set<string>
   gateways: Set<string>
+  servers: Set<string>
   context: Set<string>
   readsPrincipal: boolean
   namesList: boolean
@@ -31,6 +33,7 @@ export function lookAt(policy: PolicyJson): Look {
   const found: Found = {
     subjects: new Set(),
     gateways: new Set(),
+    servers: new Set(),
     context: new Set(),
     readsPrincipal: false,
     namesList: false,
@@ -91,6 +94,7 @@ function isUid(node: JsonObject): node is { readonly type: string; readonly id: 
 function noteUid(uid: { readonly type: string; readonly id: string }, found: Found): void {
   if (SUBJECT_TYPES.has(uid.type)) found.subjects.add(uidText(uid))
   if (uid.type === 'Gateway') found.gateways.add(uid.id)
+  if (uid.type === 'Server') found.servers.add(uid.id)
   if (uid.type !== 'Action') return
   if (uid.id === 'list') found.namesList = true
   if (uid.id === 'admin' || uid.id.startsWith('admin:')) found.namesAdmin = true

@@ -25,6 +25,7 @@ export function createCoverage(grant: Grant): (thing: Thing) => boolean {
   const look = {
     subjects: new Set<string>(),
     gateways: new Set<string>(),
+    servers: new Set<string>(),
     context: new Set<string>(),
     readsPrincipal: false,
     namesList: false,
