@@ -162,6 +162,10 @@ export class TinyTools implements Tools {
     return complete({ ...describeTask(taskId, 'completed'), result })
   }
 
+  async followTask(): ReturnType<Tools['followTask']> {
+    throw new Problem(NOT_FOUND, 'Tasks cannot be followed here.')
+  }
+
   async #untilAborted(signal: AbortSignal): Promise<CallOutcome> {
     const { promise, resolve } = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => resolve(), { once: true })

@@ -24,6 +24,7 @@ import type {
   Tools,
 } from './tools.ts'
 import { lackOfScopes } from './views/step-up.ts'
+import { followTask } from './callers/follow-task.ts'
 import { subscribe } from './callers/subscribe.ts'
 import { principalOf } from './callers/principal.ts'
 import type { GatewayView } from './views/view.ts'
@@ -90,6 +91,7 @@ export function createTools(deps: {
     call: callNow,
     subscribe: (subscription) =>
       subscribe({ ...deps.call, ...deps, policy }, viewOf(subscription.admission), subscription),
+    followTask: (task) => followTask({ ...deps.call, ...deps, callNow }, task),
     onListChanged: (admission, listener) => watchers.add(admission, listener),
     announce: async (session, method, { level }) => {
       // Nothing else of it goes on: it is to everybody, so no content rule could look at it.

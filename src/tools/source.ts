@@ -13,6 +13,8 @@ export type Source = {
   call(call: SourceCall, port: CallerPort): Promise<Reply>
   /** Follows one resource for one caller session, until the returned function is called. Absent when the kind has none. */
   subscribe?(subscription: ResourceSubscription): Promise<() => Promise<void>>
+  /** Hears when a task of one caller session changes, until the returned function is called. Absent when the kind has none. */
+  followTask?(task: FollowedTask): Promise<() => Promise<void>>
   /** Passes on what a session-era client announced to all: `notifications/roots/list_changed`, `logging/setLevel`. */
   announce?(session: CallerSession, method: string, params: JsonObject): Promise<void>
   /** Ends everything that is held for this caller session: upstream sessions, parked calls, subscriptions. */
@@ -136,4 +138,13 @@ export type ResourceSubscription = {
   readonly identity?: Identify
   /** `notifications/resources/updated` params. */
   onUpdated(params: JsonObject): void
+}
+
+export type FollowedTask = {
+  readonly session: CallerSession
+  /** The server's own. */
+  readonly taskId: string
+  readonly identity?: Identify
+  /** The server said that it changed, or what would have said so was lost: what it is now, `tasks/get` tells. */
+  onChanged(): void
 }

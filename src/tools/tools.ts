@@ -36,6 +36,19 @@ export type Tools = {
     uri: string
     onUpdated(params: JsonObject): void
   }): Promise<() => Promise<void>>
+  /**
+   * Follows one of the caller's tasks until it ends: tells of each change what `tasks/get` would answer. `known` is what
+   * the caller has just been told; then it is looked at only when its server says that it changed. Without, they are
+   * told at once, and it is looked at in its own interval too. The returned function ends it. Throws a Problem when the
+   * caller has no such task.
+   */
+  followTask(task: {
+    admission: Admission
+    session: CallerSession
+    taskId: string
+    known?: JsonObject
+    onTask(task: JsonObject): void
+  }): Promise<() => Promise<void>>
   /** Tells when a list of this gateway changed for this caller; told once per change. */
   onListChanged(admission: Admission, listener: (kind: ListChange) => void): () => void
   /** Passes an announcement of a session-era client to the servers it has sessions with. */

@@ -58,6 +58,8 @@ type ServeOptions = {
   port?: number
   /** Legacy streams carry event ids and can be resumed with `Last-Event-ID`. */
   resumable?: boolean
+  /** Answers modern requests that the SDK cannot; false leaves one to it. */
+  answerModern?: (exchange: { req: IncomingMessage; res: ServerResponse; body: unknown }) => boolean
   /** Whoever does not send this bearer token is turned away with 401. */
   token?: string
 }
@@ -81,6 +83,7 @@ export async function serveMcp(options: ServeOptions): Promise<McpFake> {
     const era = eras === 'both' ? await eraOf(req, body) : eras
     observe({ req, body, era, requests, clients })
     if (era === 'legacy') return legacy.handle(req, res, body)
+    if (options.answerModern?.({ req, res, body }) === true) return
     return serveModern(forSdk(req), res, body)
   }
   const http = await listen(

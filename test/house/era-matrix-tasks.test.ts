@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { cells, startMatrix, type Cell, type Matrix } from './matrix/cells.ts'
 import type { MatrixClient } from './matrix/clients.ts'
-import { ask, eventually, textOf, type Line } from './talk.ts'
+import { ask, eventually, listen, textOf, type Line, type OpenStream } from './talk.ts'
 
 /**
  * Tasks in both generations: part of 2025-11-25, where the caller asks for one, and an extension of 2026-07-28, where
@@ -91,6 +91,32 @@ describe.each(legacyCells)('$client with tasks → $upstream upstream, in the ga
     })
   })
 
+  test.runIf(tells(cell))('hears how its task goes on, under the id that it knows', async () => {
+    const client = await connect()
+    await client.listen()
+
+    const task = await begin(client, 'slow_compute', { seconds: 0.2 })
+    const last = await client.heard.until(
+      ({ method, params }) => method === 'notifications/tasks/status' && params['status'] === 'completed',
+    )
+
+    const told = client.heard.entries.filter(({ method }) => method === 'notifications/tasks/status')
+    expect(told).toHaveLength(1)
+    expect(last.params).toEqual({ ...task, status: 'completed', lastUpdatedAt: expect.any(String) })
+  })
+
+  test('another session hears nothing of the task', async () => {
+    const owner = await connect()
+    const other = await connect()
+    await Promise.all([owner.listen(), other.listen()])
+
+    const task = await begin(owner, 'slow_compute', { seconds: 0.1 })
+    await owner.request('tasks/result', { taskId: idOf(task) })
+    await other.callTool(matrix.tool(cell, 'test_simple_text'))
+
+    expect(other.heard.entries.filter(({ method }) => method.startsWith('notifications/tasks'))).toEqual([])
+  })
+
   test('another session does not see the task', async () => {
     const owner = await connect()
     const other = await connect()
@@ -168,6 +194,67 @@ describe.each(modernCells)(
       await until(task, 'cancelled')
     })
 
+    test('hears how a task goes on, all that `tasks/get` would tell', async () => {
+      const task = await begin('slow_compute', { seconds: 0.3, label: 'sum' })
+      const stream = await listen(line(), { taskIds: [idOf(task)] })
+      const told = await eventually(
+        () => toldOf(stream),
+        (states) => states.at(-1)?.['status'] === 'completed',
+      )
+      await stream.close()
+
+      expect(stream.messages[0]?.['params']).toMatchObject({ notifications: { taskIds: [idOf(task)] } })
+      expect(told.map(({ status }) => status)).toEqual(['working', 'completed'])
+      const { resultType: _resultType, _meta, ...answered } = await look(task)
+      const { _meta: _told, ...last } = told.at(-1) ?? {}
+      expect(last).toEqual(answered)
+    })
+
+    test('is told of a task that waits for an answer, with the question', async () => {
+      const task = await begin('confirm_delete', { filename: 'a.txt' })
+      const stream = await listen(line(), { taskIds: [idOf(task)] })
+      const asking = await eventually(
+        () => toldOf(stream).find(({ status }) => status === 'input_required'),
+        (found) => found !== undefined,
+      )
+      await ask(line(), 'tasks/cancel', { taskId: idOf(task) })
+      await eventually(
+        () => toldOf(stream).at(-1),
+        (last) => last?.['status'] === 'cancelled',
+      )
+      await stream.close()
+
+      expect(Object.values(objectAt(asking ?? {}, 'inputRequests'))).toEqual([
+        expect.objectContaining({ method: 'elicitation/create' }),
+      ])
+    })
+
+    test('without the extension, listening to tasks is refused with what is missing', async () => {
+      const task = await begin('slow_compute', { seconds: 0 })
+      const bare = { ...line(), capabilities: {} }
+      const { status, message } = await ask(bare, 'subscriptions/listen', { notifications: { taskIds: [idOf(task)] } })
+
+      expect(status).toBe(400)
+      expect(message['error']).toMatchObject({
+        code: -32021,
+        data: { requiredCapabilities: { extensions: { [TASKS]: {} } } },
+      })
+    })
+
+    test('somebody else may not listen to the task, nor learn that there is one', async () => {
+      const task = await begin('slow_compute', { seconds: 60 })
+      const key = await matrix.house.createKey({ user: 'eve@example.com', gateway: cell.gateway })
+      const stream = await listen({ ...line(), headers: { authorization: `Bearer ${key}` } }, { taskIds: [idOf(task)] })
+      await stream.ended
+      await ask(line(), 'tasks/cancel', { taskId: idOf(task) })
+
+      expect(stream.messages[0]?.['params']).toMatchObject({ notifications: {} })
+      expect(stream.messages.map(({ method }) => method)).toEqual([
+        'notifications/subscriptions/acknowledged',
+        undefined,
+      ])
+    })
+
     test('learns how a task failed', async () => {
       const failed = await until(await begin('failing_job'), 'completed')
       const broken = await until(await begin('protocol_error_job'), 'failed')
@@ -207,6 +294,16 @@ describe.each(cells)('$client without tasks → $upstream upstream, in the gatew
     expect(outcome).toMatchObject(isStateless ? { code: -32021 } : waitedFor)
   })
 })
+
+/** Everything an open stream was told of tasks. */
+function toldOf({ messages }: OpenStream): JsonObject[] {
+  return messages.filter(({ method }) => method === 'notifications/tasks').map((message) => objectAt(message, 'params'))
+}
+
+/** The SDK serves no `taskIds` over stdio, and a shared stdio process is no session: such servers tell of no tasks. */
+function tells({ upstream }: Cell): boolean {
+  return upstream !== 'stdio-modern'
+}
 
 function idOf({ taskId }: JsonObject): string {
   if (typeof taskId !== 'string') throw new Error('there is no task here')

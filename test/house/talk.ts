@@ -205,7 +205,7 @@ export async function listen(line: Line, notifications: JsonObject): Promise<Ope
   const stream = await openStream(line, {
     method: 'POST',
     body: JSON.stringify(message),
-    headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
+    headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen', ...line.headers },
   })
   await eventually(
     () => stream.messages.length,

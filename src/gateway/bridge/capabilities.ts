@@ -8,13 +8,14 @@ const FIRST_WITH_TASKS = '2025-11-25'
 /** A gateway's modern capabilities as a session-era client of this version understands them. */
 export function legacyCapabilities(modern: JsonObject, protocolVersion: string): JsonObject {
   const { extensions, ...rest } = modern
-  if (!offersTasks(modern) || protocolVersion < FIRST_WITH_TASKS) {
+  if (!hasTasks(modern) || protocolVersion < FIRST_WITH_TASKS) {
     return extensions === undefined ? rest : { ...rest, extensions }
   }
   return { ...rest, extensions, tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
 }
 
-function offersTasks(capabilities: JsonObject): boolean {
+/** Of a gateway, or declared by a client. */
+export function hasTasks(capabilities: JsonObject): boolean {
   const { extensions } = capabilities
   return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION])
 }
@@ -55,7 +56,7 @@ const GATES: ReadonlyMap<string, string> = new Map([
 
 /** True when the gateway offers what the method belongs to. Tools are always offered. */
 export function offersMethod(capabilities: JsonObject, method: string): boolean {
-  if (method.startsWith('tasks/')) return offersTasks(capabilities)
+  if (method.startsWith('tasks/')) return hasTasks(capabilities)
   const gate = GATES.get(method)
   return gate === undefined || isJsonObject(capabilities[gate])
 }

@@ -8,6 +8,7 @@ import { legacyResult } from '../bridge/results.ts'
 import { legacyTask } from '../bridge/tasks.ts'
 import { INTERNAL_ERROR } from '../problems.ts'
 import { askOne, AskRefused } from './asks.ts'
+import { followBegunTask } from './follow-task.ts'
 import type { LegacyRequest } from './request.ts'
 
 /** Until a client says which log messages it wants, it gets those a server would send by itself. */
@@ -23,7 +24,8 @@ export async function answerCall(request: LegacyRequest, method: CallMethod): Pr
   if (outcome.kind === 'task') {
     const task = legacyTask(outcome.task)
     rememberTask(request, task.taskId)
-    return answer.result(message.id, [Buffer.from(JSON.stringify({ task }))])
+    answer.result(message.id, [Buffer.from(JSON.stringify({ task }))])
+    return await followBegunTask(request, outcome.task)
   }
   throw new Error('a call that could ask its client ended as "input required"')
 }

@@ -34,6 +34,7 @@ export class LegacySession implements CallerSession {
   asks: Map<RpcId, (response: RpcResponse) => void> | undefined = undefined
   streams: Map<string, ReplayStream> | undefined = undefined
   subscriptions: Map<string, () => Promise<void>> | undefined = undefined
+  followedTasks: Map<string, () => Promise<void>> | undefined = undefined
   stopListening: (() => void) | undefined = undefined
   /** Tasks begun in this session, newest last; the modern inside has no list of them. */
   taskIds: string[] | undefined = undefined
@@ -108,6 +109,8 @@ export class LegacySession implements CallerSession {
     if (this.serverStreams().length === 0) {
       this.stopListening?.()
       this.stopListening = undefined
+      for (const release of this.followedTasks?.values() ?? []) void release()
+      this.followedTasks = undefined
     }
   }
 
@@ -115,8 +118,9 @@ export class LegacySession implements CallerSession {
   release(): (() => Promise<void>)[] {
     for (const controller of this.calls?.values() ?? []) controller.abort()
     for (const stream of this.streams?.values() ?? []) stream.discard()
-    const releases = [...(this.subscriptions?.values() ?? [])]
+    const releases = [...(this.subscriptions?.values() ?? []), ...(this.followedTasks?.values() ?? [])]
     this.subscriptions = undefined
+    this.followedTasks = undefined
     return releases
   }
 

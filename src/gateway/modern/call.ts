@@ -2,7 +2,7 @@ import { isJsonObject, Problem, type JsonObject } from '#kernel'
 import type { CallMethod, CallOutcome, CallRequest, RpcError } from '#tools'
 import { Answer } from '../answer.ts'
 import { splitParams } from '../bridge/call-params.ts'
-import { missingCapability, TASKS_EXTENSION } from '../bridge/capabilities.ts'
+import { hasTasks, missingCapability } from '../bridge/capabilities.ts'
 import { modernError } from '../bridge/errors.ts'
 import { callPort } from '../bridge/port.ts'
 import { modernResult } from '../bridge/results.ts'
@@ -11,11 +11,12 @@ import { idempotencyKeyOf } from '../bridge/idempotency.ts'
 import { INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, NOT_ACCEPTABLE, rpcErrorOf } from '../problems.ts'
 import { SseResponse } from '../sse.ts'
 import { checkParamHeaders, paramHeadersOf } from './param-headers.ts'
+import { lacksCapability, requireTasks } from './require-capability.ts'
 import type { ModernRequest } from './session.ts'
 
 /** Makes one call for a stateless client: one leg in, one outcome out. Throws Problems before the call is begun. */
 export async function answerCall(request: ModernRequest, method: CallMethod): Promise<void> {
-  requireTasks(request, method)
+  if (method.startsWith('tasks/')) requireTasks(request.envelope.clientCapabilities, `"${method}"`)
   await checkHeaders(request, method)
   const answer = openAnswer(request)
   const call = callRequest(request, method, answer)
@@ -33,7 +34,7 @@ function callRequest(request: ModernRequest, method: CallMethod, answer: Answer)
   const { params, progressToken, trace } = splitParams(message.params)
   const paramHeaders = method === 'tools/call' ? paramHeadersOf(exchange.req) : undefined
   const idempotencyKey = idempotencyKeyOf(exchange.req, message.params)
-  const mayTask = method === 'tools/call' && declaresTasks(envelope.clientCapabilities)
+  const mayTask = method === 'tools/call' && hasTasks(envelope.clientCapabilities)
   return {
     admission: exchange.admission,
     face: 'mcp',
@@ -140,19 +141,6 @@ function resultOptions(request: ModernRequest, method: CallMethod): Parameters<t
 
 function stamp(request: ModernRequest, resultType: string): JsonObject {
   return { resultType, _meta: { 'io.modelcontextprotocol/serverInfo': request.face.house } }
-}
-
-function declaresTasks(capabilities: JsonObject): boolean {
-  return isJsonObject(capabilities.extensions) && isJsonObject(capabilities.extensions[TASKS_EXTENSION])
-}
-
-function requireTasks(request: ModernRequest, method: CallMethod): void {
-  if (!method.startsWith('tasks/') || declaresTasks(request.envelope.clientCapabilities)) return
-  throw lacksCapability({ extensions: { [TASKS_EXTENSION]: {} } }, `"${method}" is only for clients with tasks.`)
-}
-
-function lacksCapability(requiredCapabilities: JsonObject, why: string): Problem {
-  return new Problem(MISSING_CAPABILITY, `${why} Declare the capability with the request.`, { requiredCapabilities })
 }
 
 async function checkHeaders({ face, exchange, message }: ModernRequest, method: CallMethod): Promise<void> {

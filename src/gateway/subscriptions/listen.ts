@@ -14,6 +14,7 @@ export class Listen implements Beating, OpenExchange {
   readonly #filter: Filter
   readonly #closed = Promise.withResolvers<void>()
   readonly #releases: (() => Promise<void>)[] = []
+  readonly #early: (() => void)[] = []
   #sse: SseResponse | undefined
   #isEnded = false
   #admittedAt: number
@@ -31,10 +32,12 @@ export class Listen implements Beating, OpenExchange {
     face.open.add(this)
     res.once('close', () => this.#closed.resolve())
     try {
-      const early: JsonObject[] = []
-      const uris = await this.#follow(early)
+      const [uris, taskIds] = await Promise.all([
+        this.#followed(this.#filter.uris, (uri) => this.#followResource(uri)),
+        this.#followed(this.#filter.taskIds, (taskId) => this.#followTask(taskId)),
+      ])
       if (this.#isEnded || res.destroyed) return
-      this.#acknowledge({ lists: this.#filter.lists, uris }, early)
+      this.#acknowledge({ lists: this.#filter.lists, uris, taskIds })
       await this.#closed.promise
     } finally {
       face.pulse.remove(this)
@@ -74,51 +77,67 @@ export class Listen implements Beating, OpenExchange {
     if (face.tools.whyNoLonger(exchange) !== null) this.end()
   }
 
-  #acknowledge(filter: Filter, early: JsonObject[]): void {
+  #acknowledge(filter: Filter): void {
     const { face, exchange } = this.#request
     this.#sse = new SseResponse(exchange.res, { clock: face.clock, pulse: face.pulse, ...face.limits })
     this.#say('notifications/subscriptions/acknowledged', { notifications: describeFilter(filter) })
-    if (filter.lists.size === 0 && filter.uris.length === 0) return this.end()
-    for (const params of early) this.#say('notifications/resources/updated', params)
+    if (filter.lists.size + filter.uris.length + filter.taskIds.length === 0) return this.end()
+    for (const say of this.#early.splice(0)) say()
     const stop = face.tools.onListChanged(exchange.admission, (kind) => {
-      if (filter.lists.has(kind)) this.#say(`notifications/${kind}/list_changed`, {})
+      if (filter.lists.has(kind)) this.#say(`notifications/${kind}/list_changed`, {}, 'droppable')
     })
     this.#releases.push(async () => stop())
     face.pulse.add(this)
   }
 
-  /** Follows the resources one by one; those that may not be read, or cannot be followed, are left out. */
-  async #follow(early: JsonObject[]): Promise<string[]> {
+  /** Those of them that may be followed, and can be. */
+  async #followed(names: readonly string[], follow: (name: string) => Promise<() => Promise<void>>): Promise<string[]> {
     const followed = await Promise.all(
-      this.#filter.uris.map(async (uri) => ((await this.#followOne(uri, early)) ? [uri] : [])),
+      names.map(async (name) => ((await this.#isFollowed(follow(name))) ? [name] : [])),
     )
     return followed.flat()
   }
 
-  async #followOne(uri: string, early: JsonObject[]): Promise<boolean> {
-    const { face, exchange, session } = this.#request
+  async #isFollowed(following: Promise<() => Promise<void>>): Promise<boolean> {
     try {
-      const release = await face.tools.subscribe({
-        admission: exchange.admission,
-        session,
-        uri,
-        onUpdated: (params) => {
-          if (this.#sse === undefined) early.push(params)
-          else this.#say('notifications/resources/updated', params)
-        },
-      })
-      this.#releases.push(release)
+      this.#releases.push(await following)
       return true
     } catch (error) {
-      if (!isProblem(error)) face.log.error({ err: error }, 'could not follow a resource')
+      if (!isProblem(error)) this.#request.face.log.error({ err: error }, 'could not follow a resource or a task')
       return false
     }
   }
 
-  #say(method: string, params: JsonObject): void {
+  #followResource(uri: string): Promise<() => Promise<void>> {
+    const { face, exchange, session } = this.#request
+    return face.tools.subscribe({
+      admission: exchange.admission,
+      session,
+      uri,
+      onUpdated: (params) => this.#tell(() => this.#say('notifications/resources/updated', params, 'droppable')),
+    })
+  }
+
+  #followTask(taskId: string): Promise<() => Promise<void>> {
+    const { face, exchange, session } = this.#request
+    return face.tools.followTask({
+      admission: exchange.admission,
+      session,
+      taskId,
+      onTask: (task) => this.#tell(() => this.#say('notifications/tasks', task)),
+    })
+  }
+
+  /** What is heard before the acknowledgement comes after it. */
+  #tell(say: () => void): void {
+    if (this.#sse === undefined) this.#early.push(say)
+    else say()
+  }
+
+  #say(method: string, params: JsonObject, droppable?: 'droppable'): void {
     if (this.#isEnded) return
     const meta = isJsonObject(params._meta) ? params._meta : {}
     const stamped = { ...params, _meta: { ...meta, [SUBSCRIPTION_ID]: this.#request.message.id } }
-    this.#sse?.send(notificationMessage(method, stamped), 'droppable')
+    this.#sse?.send(notificationMessage(method, stamped), droppable)
   }
 }

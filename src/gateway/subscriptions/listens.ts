@@ -1,5 +1,6 @@
 import { Problem } from '#kernel'
 import { acceptedTypes } from '../context.ts'
+import { requireTasks } from '../modern/require-capability.ts'
 import type { ModernRequest } from '../modern/session.ts'
 import { NOT_ACCEPTABLE, TOO_MANY } from '../problems.ts'
 import { honourable, readFilter } from './filter.ts'
@@ -17,6 +18,7 @@ export class Listens {
   /** Acknowledges what can be honoured and keeps the stream open until either side ends it. */
   async open(request: ModernRequest): Promise<void> {
     const asked = readFilter(request.message.params.notifications)
+    if (asked.taskIds.length > 0) requireTasks(request.envelope.clientCapabilities, 'Listening to tasks')
     if (!acceptedTypes(request.exchange.req).stream) {
       throw new Problem(NOT_ACCEPTABLE, 'Listening answers with an event stream. Send "Accept: text/event-stream".')
     }

@@ -3,6 +3,7 @@ import type {
   CallerPort,
   CallerSession,
   Era,
+  FollowedTask,
   Offer,
   Reply,
   ResourceSubscription,
@@ -17,6 +18,7 @@ export type Adapter = {
   /** Throws `WrongEra` when the server turns out to be of another one; then nothing was executed. */
   call(call: SourceCall, port: CallerPort): Promise<Reply>
   subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>>
+  followTask(task: FollowedTask): Promise<() => Promise<void>>
   announce(session: CallerSession, method: string, params: JsonObject): Promise<void>
   endSession(sessionKey: string): Promise<void>
   usage(): SourceUsage

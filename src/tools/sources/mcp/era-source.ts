@@ -3,6 +3,7 @@ import { CANCELLED } from '../../problems.ts'
 import type {
   CallerPort,
   CallerSession,
+  FollowedTask,
   Offer,
   Reply,
   ResourceSubscription,
@@ -62,6 +63,10 @@ export class EraSource implements Source {
 
   subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
     return this.#inItsEra((adapter) => adapter.subscribe(subscription))
+  }
+
+  followTask(task: FollowedTask): Promise<() => Promise<void>> {
+    return this.#inItsEra((adapter) => adapter.followTask(task))
   }
 
   async announce(session: CallerSession, method: string, params: JsonObject): Promise<void> {

@@ -12,7 +12,8 @@ import { ONE_EACH } from './legacy/placing.ts'
 import { createLegacySide } from './legacy/side.ts'
 import { createSseOpenLink } from './legacy/sse-link.ts'
 import { createHttpCarrier } from './modern/carrier.ts'
-import { createModernSide, MAX_SUBSCRIPTIONS } from './modern/side.ts'
+import { MAX_FOLLOWED } from './modern/following.ts'
+import { createModernSide } from './modern/side.ts'
 import type { Wire } from './wire/exchange.ts'
 
 /** An MCP server behind a URL: streamable HTTP of either era, or HTTP+SSE. */
@@ -65,7 +66,7 @@ export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>
  * never queue behind them, so the limit is above what our own limits let open.
  */
 function connectionsOf({ max_sessions, max_concurrency }: HttpServerConfig): number {
-  return max_sessions + max_concurrency + MAX_PARKED + MAX_SUBSCRIPTIONS + 64
+  return max_sessions + max_concurrency + MAX_PARKED + MAX_FOLLOWED + 64
 }
 
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {

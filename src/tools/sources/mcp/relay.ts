@@ -21,6 +21,9 @@ export function relayNotification(
       if (logLevel !== undefined && isGraveEnough(params['level'], logLevel)) port.message(params)
       return
     case 'notifications/cancelled':
+    // Names the server's own id of the task: whoever follows it is told by `followTask`.
+    case 'notifications/tasks':
+    case 'notifications/tasks/status':
       return
     default:
       port.notify(method, params)

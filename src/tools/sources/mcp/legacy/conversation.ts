@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '#kernel'
 import { moreVerbose } from '../../../log-level.ts'
-import type { CallerSession, Identify, ResourceSubscription, SourceCall } from '../../../source.ts'
+import type { CallerSession, FollowedTask, Identify, ResourceSubscription, SourceCall } from '../../../source.ts'
 import type { Log } from '#telemetry'
 import { deadline } from '../deadline.ts'
 import { objectAt, stringAt } from '../json.ts'
@@ -32,6 +32,7 @@ export class Conversation {
   readonly #calls: LiveCall[] = []
   readonly #callers = new Map<string, CallerSession>()
   readonly #followers = new Map<string, Set<ResourceSubscription>>()
+  readonly #followedTasks = new Set<FollowedTask>()
   readonly #outsideAsks = new Map<string | number, AbortController>()
   #peer: Introduced | undefined
   /** What the server asked before it had introduced itself: it is answered once there is a link to answer on. */
@@ -81,7 +82,7 @@ export class Conversation {
   }
 
   get isIdle(): boolean {
-    return this.#calls.length === 0 && this.#followers.size === 0
+    return this.#calls.length === 0 && this.#followers.size === 0 && this.#followedTasks.size === 0
   }
 
   get callCount(): number {
@@ -89,7 +90,7 @@ export class Conversation {
   }
 
   get subscriptionCount(): number {
-    return this.#followers.values().reduce((sum, followers) => sum + followers.size, 0)
+    return this.#followers.values().reduce((sum, followers) => sum + followers.size, this.#followedTasks.size)
   }
 
   /** True once we closed it ourselves. */
@@ -117,6 +118,7 @@ export class Conversation {
     this.#callers.delete(sessionKey)
     for (const live of this.#calls) if (live.caller.key === sessionKey) live.abort(reason)
     const theirs = [...this.#followers.values()].flatMap((set) => [...set].filter((f) => f.session.key === sessionKey))
+    for (const task of this.#followedTasks) if (task.session.key === sessionKey) this.unfollowTask(task)
     await Promise.all(theirs.map((follower) => this.unfollow(follower)))
   }
 
@@ -167,6 +169,8 @@ export class Conversation {
         return this.#withdraw(params['requestId'])
       case 'notifications/resources/updated':
         return this.#tellFollowers(params)
+      case 'notifications/tasks/status':
+        return this.#tellOfTask(params['taskId'])
       case 'notifications/tools/list_changed':
       case 'notifications/prompts/list_changed':
       case 'notifications/resources/list_changed':
@@ -204,6 +208,19 @@ export class Conversation {
 
   followers(): readonly ResourceSubscription[] {
     return [...this.#followers.values()].flatMap((set) => [...set])
+  }
+
+  /** Nothing has to be asked for: a server of this era tells of its tasks by itself, or never. */
+  followTask(task: FollowedTask): void {
+    this.#followedTasks.add(task)
+  }
+
+  unfollowTask(task: FollowedTask): void {
+    if (this.#followedTasks.delete(task)) this.#mayBeIdle()
+  }
+
+  followedTasks(): readonly FollowedTask[] {
+    return [...this.#followedTasks]
   }
 
   async announce(method: string, params: JsonObject): Promise<void> {
@@ -356,6 +373,10 @@ export class Conversation {
 
   #tellFollowers(params: JsonObject): void {
     for (const follower of this.#followers.get(stringAt(params, 'uri') ?? '') ?? []) follower.onUpdated(params)
+  }
+
+  #tellOfTask(taskId: unknown): void {
+    for (const task of this.#followedTasks) if (task.taskId === taskId) task.onChanged()
   }
 
   async #raiseLevel(wanted: string, signal: AbortSignal): Promise<void> {

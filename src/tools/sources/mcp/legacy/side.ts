@@ -3,6 +3,7 @@ import type {
   CallerPort,
   CallerSession,
   Era,
+  FollowedTask,
   Offer,
   Reply,
   ResourceSubscription,
@@ -99,6 +100,17 @@ class Legacy implements Adapter {
     await this.#using(this.#pool, acquire, (conversation) => conversation.follow(subscription, signal))
     return async () => {
       await Promise.all(this.#heldBy(subscription.session.key).map((held) => held.unfollow(subscription)))
+    }
+  }
+
+  async followTask(task: FollowedTask): Promise<() => Promise<void>> {
+    await this.#using(
+      this.#pool,
+      () => this.#conversationOf(task),
+      async (held) => held.followTask(task),
+    )
+    return async () => {
+      for (const held of this.#heldBy(task.session.key)) held.unfollowTask(task)
     }
   }
 
@@ -239,6 +251,7 @@ class Legacy implements Adapter {
     if (this.#isClosed || lost.isEnded) return
     this.#pool.drop(lost)
     if (lost.key === this.#side.placing.probeKey) this.#side.listChanged()
+    for (const task of lost.followedTasks()) task.onChanged()
     const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
     for (const follower of lost.followers()) {
       const again = this.#conversationOf(follower).then((conversation) => conversation.follow(follower, signal))

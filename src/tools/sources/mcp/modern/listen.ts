@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { JsonObject } from '#kernel'
-import type { Identify } from '../../../source.ts'
+import type { CallerSession, Identify } from '../../../source.ts'
 import { objectAt } from '../json.ts'
 import type { ModernCarrier } from './carrier.ts'
 
@@ -11,6 +11,9 @@ export type ListenSink = {
   /** Told once for each loss that the next try could not mend. */
   lost(reason: string): void
 }
+
+/** For whom it listens; absent for what we hear on our own account. */
+type ListensFor = { readonly session?: CallerSession; readonly identity?: Identify | undefined }
 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 60_000
@@ -23,7 +26,7 @@ const METHOD_NOT_FOUND = -32601
 export async function listen(
   carrier: ModernCarrier,
   params: JsonObject,
-  { sink, signal, identity }: { sink: ListenSink; signal: AbortSignal; identity?: Identify | undefined },
+  { sink, signal, session, identity }: { sink: ListenSink; signal: AbortSignal } & ListensFor,
 ): Promise<void> {
   let pauseMs = FIRST_PAUSE_MS
   let isReconnection = false
@@ -32,6 +35,7 @@ export async function listen(
     const end = await listenOnce(carrier, params, {
       signal,
       identity,
+      ...(session === undefined ? {} : { session }),
       acknowledged: (honoured) => {
         sink.acknowledged(honoured, { isReconnection })
         isReconnection = true
@@ -55,9 +59,8 @@ type ListenEnd = 'unsupported' | { readonly wasOpen: boolean; readonly reason: s
 async function listenOnce(
   carrier: ModernCarrier,
   params: JsonObject,
-  stream: {
+  stream: ListensFor & {
     signal: AbortSignal
-    identity: Identify | undefined
     acknowledged(honoured: JsonObject): void
     notification: ListenSink['notification']
   },
@@ -69,6 +72,7 @@ async function listenOnce(
       params,
       signal: stream.signal,
       identity: stream.identity,
+      ...(stream.session === undefined ? {} : { session: stream.session }),
       onMessage: (message) => {
         if (message.kind !== 'notification') return
         if (message.method !== 'notifications/subscriptions/acknowledged') {

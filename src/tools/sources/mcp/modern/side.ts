@@ -1,7 +1,6 @@
-import { Problem, type JsonObject } from '#kernel'
+import type { JsonObject } from '#kernel'
 import { LIST_LIMITS } from '../../../catalog/list-limits.ts'
-import { BROKEN_REPLY, OVERLOADED } from '../../../problems.ts'
-import type { Definition, Offer, ResourceSubscription } from '../../../source.ts'
+import type { Definition, FollowedTask, Offer, ResourceSubscription } from '../../../source.ts'
 import type { SourceDeps } from '../../deps.ts'
 import type { Adapter } from '../adapter.ts'
 import { objectAt, stringAt } from '../json.ts'
@@ -9,8 +8,9 @@ import { listAll, serverInfoOf, type Lists } from '../list-all.ts'
 import { brokenReply } from '../reasons.ts'
 import type { ModernCalls } from './call.ts'
 import type { ModernCarrier } from './carrier.ts'
-import { modernCapabilities, withEnvelope } from './envelope.ts'
+import { withEnvelope } from './envelope.ts'
 import { callFollowingTasks } from './follow-task.ts'
+import { Following } from './following.ts'
 import { listen } from './listen.ts'
 import { readParamHeaders, type ParamHeader } from './param-headers.ts'
 
@@ -31,9 +31,6 @@ export function createModernSide(side: ModernSide): Adapter {
   return new Modern(side)
 }
 
-/** Followed resources of one server at once; each is a stream that stays open. */
-export const MAX_SUBSCRIPTIONS = 2_000
-const SUBSCRIBE_WAIT_MS = 30_000
 const HEADER_MISMATCH = -32020
 const LIST_CHANGES = { toolsListChanged: 'tools', promptsListChanged: 'prompts', resourcesListChanged: 'resources' }
 
@@ -42,13 +39,14 @@ class Modern implements Adapter {
   readonly #side: ModernSide
   readonly #paramHeaders = new Map<string, readonly ParamHeader[]>()
   readonly #calls: ModernCalls
-  readonly #subscriptions = new Map<AbortController, string>()
+  readonly #following: Following
   #listening: AbortController | undefined
   #lastToken = 0
 
   constructor(side: ModernSide) {
     this.#side = side
     const { server, carrier } = side
+    this.#following = new Following(server, carrier)
     this.#calls = {
       server,
       carrier,
@@ -90,45 +88,12 @@ class Modern implements Adapter {
     return reply
   }
 
-  async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
-    const { session, uri, identity } = subscription
-    if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
-      throw new Problem(
-        OVERLOADED,
-        `${MAX_SUBSCRIPTIONS} resources of server "${this.#side.server}" are followed already`,
-      )
-    }
-    const stop = new AbortController()
-    const params = withEnvelope(
-      { notifications: { resourceSubscriptions: [uri] } },
-      { clientInfo: session.clientInfo, clientCapabilities: modernCapabilities(session, { understandsTasks: false }) },
-    )
-    this.#subscriptions.set(stop, session.key)
-    const started = Promise.withResolvers<void>()
-    const sink = {
-      acknowledged: (honoured: JsonObject) => {
-        const uris = honoured['resourceSubscriptions']
-        if (Array.isArray(uris) && uris.includes(uri)) return started.resolve()
-        started.reject(new Problem(BROKEN_REPLY, `server "${this.#side.server}" does not tell about changes of ${uri}`))
-      },
-      notification: (method: string, updated: JsonObject) => {
-        if (method === 'notifications/resources/updated' && updated['uri'] === uri) subscription.onUpdated(updated)
-      },
-      lost: () => undefined,
-    }
-    const late = setTimeout(() => started.reject(this.#noSubscription()), SUBSCRIBE_WAIT_MS)
-    void listen(this.#side.carrier, params, { sink, signal: stop.signal, identity }).then(() =>
-      started.reject(this.#noSubscription()),
-    )
-    try {
-      await started.promise
-    } catch (error) {
-      this.#endSubscription(stop)
-      throw error
-    } finally {
-      clearTimeout(late)
-    }
-    return async () => this.#endSubscription(stop)
+  subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
+    return this.#following.resource(subscription)
+  }
+
+  followTask(task: FollowedTask): Promise<() => Promise<void>> {
+    return this.#following.task(task)
   }
 
   async announce(): Promise<void> {
@@ -136,7 +101,7 @@ class Modern implements Adapter {
   }
 
   async endSession(sessionKey: string): Promise<void> {
-    for (const [stop, key] of this.#subscriptions) if (key === sessionKey) this.#endSubscription(stop)
+    this.#following.endSession(sessionKey)
   }
 
   usage() {
@@ -144,13 +109,13 @@ class Modern implements Adapter {
       sessions: 0,
       parkedCalls: 0,
       processes: this.#side.processes?.() ?? 0,
-      subscriptions: this.#subscriptions.size,
+      subscriptions: this.#following.count,
     }
   }
 
   async close(): Promise<void> {
     this.#listening?.abort()
-    for (const stop of this.#subscriptions.keys()) this.#endSubscription(stop)
+    this.#following.close()
     await this.#side.close()
   }
 
@@ -205,14 +170,5 @@ class Modern implements Adapter {
       lost: (reason: string) => events.connection('down', reason),
     }
     void listen(this.#side.carrier, this.#ownEnvelope({ notifications }), { sink, signal: stop.signal })
-  }
-
-  #endSubscription(stop: AbortController): void {
-    this.#subscriptions.delete(stop)
-    stop.abort(new Error('the subscription ended'))
-  }
-
-  #noSubscription(): Problem {
-    return new Problem(BROKEN_REPLY, `server "${this.#side.server}" does not tell about changes of resources`)
   }
 }
