@@ -14,6 +14,8 @@ export type IdentityProvider = {
   redirectUris: readonly string[]
   /** Whom the next visitor is. */
   person: Claims
+  /** What of a person it says in an ID token, and what at its UserInfo endpoint. */
+  told: (person: Claims, where: string) => Claims
   /** Changes its metadata on the way out. */
   metadata: (published: Record<string, unknown>) => Record<string, unknown>
   /** Parameters of the requests for authorization. */
@@ -40,6 +42,7 @@ export async function startIdentityProvider(person: Claims): Promise<IdentityPro
     issuer: listening.url,
     redirectUris: [],
     person,
+    told: (claims) => claims,
     metadata: (published) => published,
     asked: [],
     [Symbol.asyncDispose]: () => listening.close(),
@@ -76,6 +79,7 @@ function tell(fake: IdentityProvider, res: ServerResponse): void {
     authorization_endpoint: at('/auth'),
     token_endpoint: at('/token'),
     jwks_uri: at('/jwks'),
+    userinfo_endpoint: at('/me'),
     id_token_signing_alg_values_supported: ['RS256'],
     token_endpoint_auth_methods_supported: ['client_secret_basic'],
     authorization_response_iss_parameter_supported: true,
@@ -94,7 +98,7 @@ function makeProvider(fake: IdentityProvider): Provider {
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },
     cookies: { keys: ['a key of a test'] },
-    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ ...fake.person, sub }) }),
+    findAccount: (_, sub) => ({ accountId: sub, claims: (use) => fake.told({ ...fake.person, sub }, use) }),
     responseTypes: ['code'],
   })
 }

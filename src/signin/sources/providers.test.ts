@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { startIdentityProvider, type Claims } from '../../../test/fakes/identity-provider.ts'
+import { listen } from '../../../test/fakes/listen.ts'
 import { openBrowser } from '../testing/browser.ts'
 import { openTestPages } from '../testing.ts'
 
@@ -55,7 +56,7 @@ async function openWorld({ settings, ada }: Provider) {
     await pages.close()
     await idp[Symbol.asyncDispose]()
   }
-  return { pages, signIn, [Symbol.asyncDispose]: close }
+  return { idp, pages, signIn, [Symbol.asyncDispose]: close }
 }
 
 describe.each(Object.entries(PROVIDERS))('%s', (_name, provider) => {
@@ -84,5 +85,51 @@ describe.each(Object.entries(PROVIDERS))('%s', (_name, provider) => {
       { status: 403, who: null },
       { status: 403, who: null },
     ])
+  })
+})
+
+describe('Okta, whose ID tokens hold little when an access token comes with them', () => {
+  const ada = {
+    sub: '00u1',
+    email: 'ada@example.com',
+    email_verified: true,
+    groups: ['engineering'],
+    department: 'sales',
+  }
+  const okta = { settings: { kind: 'okta', groups_from: 'all', keep_claims: ['department'] }, ada }
+  const openThinWorld = async () => {
+    const world = await openWorld({ ...okta, asRoot: {}, unverified: {} })
+    world.idp.told = (person, where) => (where === 'id_token' ? { sub: person.sub, email: person['email'] } : person)
+    return world
+  }
+
+  test('is asked for the rest', async () => {
+    await using world = await openThinWorld()
+
+    const { status } = await world.signIn()
+
+    expect(status).toBe(303)
+    expect(world.pages.accountOf('ada@example.com')).toMatchObject({
+      groups: ['engineering'],
+      claims: { department: 'sales' },
+    })
+  })
+
+  test.each([
+    ['about somebody else', 200, { ...ada, sub: 'somebody-else' }],
+    ['that the address is not verified', 200, { ...ada, email_verified: false }],
+    ['that another address is verified', 200, { ...ada, email: ROOT }],
+    ['with an error', 503, ada],
+    ['with more than is read', 200, { ...ada, department: 'x'.repeat(2_000_000) }],
+  ])('signs nobody in when it answers there %s', async (_what, status, said) => {
+    await using world = await openThinWorld()
+    await using endpoint = await listen((_, res) => {
+      res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said))
+    })
+    world.idp.metadata = (published) => ({ ...published, userinfo_endpoint: endpoint.url })
+
+    const seen = await world.signIn()
+
+    expect([seen, world.pages.hasAccount('ada@example.com')]).toEqual([{ status: 403, who: null }, false])
   })
 })

@@ -5,6 +5,7 @@ import type { Egress } from '#http'
 import { isJsonObject, Problem, type JsonObject } from '#kernel'
 import type { IdentitySource } from './config.ts'
 import { SOURCE_REFUSED, SOURCE_UNREACHABLE } from '../problems.ts'
+import { completeClaims } from './userinfo.ts'
 
 /** What is kept in the browser, sealed, between leaving for a source and coming back. */
 export const pendingCheck = z.object({
@@ -97,9 +98,7 @@ async function finish(
       pkceCodeVerifier: pending.verifier,
       idTokenExpected: true,
     })
-    const claims: unknown = tokens.claims()
-    if (!isJsonObject(claims)) throw new Error('the ID token has no claims')
-    return claims
+    return await completeClaims(source, configuration, tokens)
   } catch (cause) {
     if (cause instanceof Problem) throw cause
     throw new Problem(SOURCE_REFUSED, `"${titleOf(source)}" did not sign you in. Start again.`, { cause })
@@ -172,6 +171,7 @@ const metadataSchema = z.looseObject({
   authorization_endpoint: z.url(),
   token_endpoint: z.url(),
   jwks_uri: z.url(),
+  userinfo_endpoint: z.url().exactOptional(),
   token_endpoint_auth_methods_supported: z.array(z.string()).exactOptional(),
   id_token_signing_alg_values_supported: z.array(z.string()).exactOptional(),
 })
