@@ -33,19 +33,24 @@ function withTrace(event: AuditEvent, traceId: string | undefined): AuditEvent {
 }
 
 const MAX_RULES_TOLD = 16
+/** So that nobody crowds out what else a record says with the name of a rule. */
+const MAX_RULE_CHARS = 128
+const cut = (rule: string): string => rule.slice(0, MAX_RULE_CHARS)
 
 /** What was done at the admin API, and which role, token or rule allowed it or did not. */
 function withGrounds(event: AuditEvent, { operation, action, grounds }: Use): AuditEvent {
   if (operation.access !== 'admin' || action === undefined || grounds === undefined) return event
   const { module, writes, about } = action
-  const { rules, ...rest } = grounds
+  const { rule, rules, shadow, ...rest } = grounds
   const admin = {
     module,
     operation: action.operation,
     writes,
     ...(about === null || about === 'unread' ? {} : { about: { ...about } }),
     ...rest,
-    ...(rules === undefined ? {} : { rules: rules.slice(0, MAX_RULES_TOLD) }),
+    rule: rule && cut(rule),
+    ...(rules === undefined ? {} : { rules: rules.slice(0, MAX_RULES_TOLD).map(cut) }),
+    ...(shadow === undefined ? {} : { shadow: { ...shadow, rule: shadow.rule && cut(shadow.rule) } }),
   }
   return { ...event, extra: { ...event.extra, admin } }
 }

@@ -15,7 +15,10 @@ export const apiKey = z.object({
   id: z.string(),
   userId: z.string().nullable().meta({ description: 'null: may name any user of its gateways.' }),
   gateways: z.array(z.string()).meta({ description: 'Slugs, or "*" for all.' }),
-  role: role.meta({ description: 'admin: may also use the admin API. scim: opens /scim/v2 and nothing else.' }),
+  role: role.meta({
+    description:
+      'admin: may also use the admin API, as far as its account is an admin or rules permit it. scim: opens /scim/v2 and nothing else.',
+  }),
   name: z.string().nullable(),
   createdAt: z.int(),
   expiresAt: z.int().nullable(),

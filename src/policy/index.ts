@@ -8,6 +8,8 @@
  * (`caste.ts`), which remembers what was decided: a warm call costs a look-up, and whoever a change does not touch keeps
  * what they had.
  *
+ * The admin API (`admin/`) asks here as well: rules can let others do parts of an admin's work, and bind admins.
+ *
  * *Hooks* (`hooks/`) are services of the operator that are asked as well: which tools a user may see, before a call goes
  * out, and after its answer came.
  */

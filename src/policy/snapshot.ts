@@ -1,5 +1,5 @@
 import type { Principal } from '#identity'
-import { adminLaws, type AdminLaws } from './admin/laws.ts'
+import { adminLaws, isForAdminsOnly, type AdminLaws } from './admin/laws.ts'
 import { Caste, type Heard, type Statute } from './caste.ts'
 import type { Rule } from './cedar/check.ts'
 import { subjectsOf, uidOf, uidText } from './cedar/subject.ts'
@@ -21,6 +21,7 @@ export type Snapshot = {
   readonly label: string
   readonly grants: readonly Grant[]
   readonly rules: readonly Rule[]
+  /** Some rule is about what gateways show. */
   readonly hasRules: boolean
   /** Some rule looks at whether a person has approved. */
   readonly readsApproval: boolean
@@ -43,14 +44,16 @@ const MAX_PRINCIPALS = 20_000
 
 /** Compiles the snapshot. Grants are found by whom they are for, so what a principal costs does not grow with the others'. */
 export function buildSnapshot(input: SnapshotInput, castes: Castes, heard?: Heard): Snapshot {
-  const { grants, rules, granted, label } = input
+  const { grants, granted, label } = input
+  // What is about the admin API alone makes no two principals differ at a gateway.
+  const rules = input.rules.filter(({ policy }) => !isForAdminsOnly(policy))
   const bySubject = Map.groupBy(grants, ({ subject }) => {
     const uid = subjectUid(subject)
     return uid === null ? EVERYONE : uidText(uid)
   })
   const named = new Set([...bySubject.keys(), ...rules.flatMap(({ look }) => [...look.subjects])])
   const readsPrincipal = rules.some(({ look }) => look.readsPrincipal)
-  const notes = new Map([...grants, ...rules].map(({ id, note }) => [id, note]))
+  const notes = new Map([...grants, ...input.rules].map(({ id, note }) => [id, note]))
   const known = new Map<string, Caste>()
   const byPrincipal = new WeakMap<Principal, Caste>()
   const find = (principal: Principal): Caste => {
@@ -68,11 +71,11 @@ export function buildSnapshot(input: SnapshotInput, castes: Castes, heard?: Hear
   return {
     label,
     grants,
-    rules,
+    rules: input.rules,
     hasRules: rules.length > 0,
     readsApproval: rules.some(({ look }) => look.context.has('approved') || look.context.has('*')),
     isGranted: (gateway) => granted.has(gateway),
-    laws: adminLaws(rules),
+    laws: adminLaws(input.rules),
     casteOf: (principal) => {
       const same = byPrincipal.get(principal)
       if (same !== undefined) return same
@@ -106,7 +109,7 @@ function statutesOf(grants: readonly Grant[], rules: readonly Rule[]): Statute[]
 }
 
 const NONE: ReadonlySet<string> = new Set()
-const NOTHING = { subjects: NONE, gateways: NONE, servers: NONE, context: NONE }
+const NOTHING = { subjects: NONE, gateways: NONE, servers: NONE, operations: NONE, context: NONE }
 
 function toStatute(grant: Grant): Statute {
   return {

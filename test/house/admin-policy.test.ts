@@ -245,6 +245,17 @@ describe('the audit trail', () => {
     expect(await by('token')).toMatchObject({ effect: 'allow', rule: 'admin-token' })
   })
 
+  test('keeps what was done, however long the name of the rule is', async () => {
+    await rule(
+      `@id("${'x'.repeat(5_000)}") permit(principal == User::"lea@example.com", action in Action::"admin", resource);`,
+    )
+
+    await ask('lea', 'groups', { body: { name: 'made-by-a-long-rule' } })
+    const { extra } = await newest('group.created')
+
+    expect(extra).toMatchObject({ group: 'made-by-a-long-rule', admin: { rule: 'x'.repeat(128) } })
+  })
+
   test('is found by the rule, and has the gateway that it was about', async () => {
     await rule(
       '@id("x-only") permit(principal in Group::"team-x", action in Action::"admin", resource in Gateway::"x");',

@@ -9,7 +9,8 @@ import { isPossible, placesNamedBy, withAnyName } from './possible.ts'
 /** What writing to a module gives to whoever may, beyond the module; null: nothing. */
 type Escalation = {
   readonly words: string
-  /** Not where it is permitted for one gateway only. */ readonly bounded?: true
+  /** Not where it is permitted for one gateway only. */
+  readonly bounded?: true
 }
 
 const ESCALATIONS: Readonly<Record<string, Escalation | null>> = {
@@ -50,16 +51,22 @@ function escalationOf(module: string): Escalation | null {
 /** What the author of a rule should know of it, as far as it is about the admin API. */
 export function warnOfAdmin(operations: readonly AdminOperation[]): (rule: Rule) => readonly string[] {
   const modules = [...new Set(operations.map(({ module }) => module))].toSorted()
+  const known = new Set(operations.map(({ operation }) => operation))
   return (rule) => {
-    if (rule.effect === 'forbid') return []
-    const named = adminScope(rule.policy)
-    if (named.length === 0) return rule.look.namesAdmin ? [IN_CONDITION_ONLY] : []
-    const scope = modules.filter((module) => named.includes('*') || named.includes(module))
-    const given = isForAdmins(rule) ? [] : scope.filter((module) => mayEscalate(rule, module))
-    if (given.length === 0) return []
-    const words = given.map((module) => `admin:${module} (${escalationOf(module)?.words})`)
-    return [`it lets others than admins give themselves more: ${words.join(', ')}`]
+    const unknown = [...rule.look.operations].filter((name) => !known.has(name))
+    return [...unknown.map((name) => `there is no operation "${name}"`), ...warnOfPermit(rule, modules)]
   }
+}
+
+function warnOfPermit(rule: Rule, modules: readonly string[]): string[] {
+  if (rule.effect === 'forbid') return []
+  const named = adminScope(rule.policy)
+  if (named.length === 0) return rule.look.namesAdmin ? [IN_CONDITION_ONLY] : []
+  const scope = modules.filter((module) => named.includes('*') || named.includes(module))
+  const given = isForAdmins(rule) ? [] : scope.filter((module) => mayEscalate(rule, module))
+  if (given.length === 0) return []
+  const words = given.map((module) => `admin:${module} (${escalationOf(module)?.words})`)
+  return [`it lets others than admins give themselves more: ${words.join(', ')}`]
 }
 
 const IN_CONDITION_ONLY =

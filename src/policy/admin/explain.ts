@@ -19,6 +19,7 @@ export function explainAdmin(deps: HoldersDeps, request: ExplainAdminRequest): A
   const wanted = find(deps.operations, { module, operation, writes })
   const principal = personOf(world, { userId: user, keyId: null })
   const isAdmin = principal.role === 'admin'
+  const isOff = world.member(user)?.isActive === false
   const place = placeOf(gateway, server)
   const operations = wanted.map((one) => tell(deps, { one, principal, isAdmin, place }))
   const ids = [...new Set(operations.flatMap(({ rules }) => rules))]
@@ -37,7 +38,9 @@ export function explainAdmin(deps: HoldersDeps, request: ExplainAdminRequest): A
     deciding: ids.map((id) => ({ id, words: snapshot.describe(id) })),
     near: isHeld ? [] : nearMisses(deps, module),
     warnings: gives === null ? [] : [`With admin:${module}, ${user} could ${gives}.`],
-    advice: adviceFor({ user, module, isAdmin, isHeld, ids }),
+    advice: isOff
+      ? [`The account is switched off, so none of its keys opens anything.`]
+      : adviceFor({ user, module, isAdmin, isHeld, ids }),
     policyVersion: snapshot.label,
   }
 }

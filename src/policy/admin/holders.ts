@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { AdminOperation } from '#http'
 import type { Member, Principal } from '#identity'
 import type { Rule } from '../cedar/check.ts'
@@ -22,18 +23,23 @@ export type HoldersDeps = {
 }
 
 const MAX_HOLDERS = 1_000
+/** Accounts that rules tell apart: each of them costs some milliseconds. */
+const MAX_JUDGED = 5_000
 
-/** Active accounts without the role that may do something, somewhere and at some time. */
-export function findHolders(deps: HoldersDeps): AdminHolders {
+/** Active accounts without the role that may do something, somewhere and at some time. Lets others run in between. */
+export async function findHolders(deps: HoldersDeps): Promise<AdminHolders> {
   const { world, snapshot } = deps
   const judge = createJudge(deps)
   const holders: Holder[] = []
   const members = snapshot.laws.permits.length === 0 ? [] : byName(world.members())
   for (const member of members) {
-    const found = member.isActive && member.role !== 'admin' ? judge(member) : null
-    if (found === null) continue
-    if (holders.length >= MAX_HOLDERS) return { holders, complete: false, policyVersion: snapshot.label }
-    holders.push(found)
+    if (!member.isActive || member.role === 'admin') continue
+    if (holders.length >= MAX_HOLDERS || judge.count() >= MAX_JUDGED)
+      return { holders, complete: false, policyVersion: snapshot.label }
+    const before = judge.count()
+    const found = judge.holderOf(member)
+    if (judge.count() > before) await setImmediate()
+    if (found !== null) holders.push(found)
   }
   return { holders, complete: true, policyVersion: snapshot.label }
 }
@@ -43,13 +49,13 @@ function byName(members: readonly Member[]): Member[] {
 }
 
 /** Whom no rule tells apart is judged once: there may be very many accounts, and one answer takes milliseconds. */
-function createJudge({ world, operations, snapshot, now }: HoldersDeps): (member: Member) => Holder | null {
+function createJudge({ world, operations, snapshot, now }: HoldersDeps): Judge {
   const modules = [...new Set(operations.map(({ module }) => module))].toSorted()
   const { laws } = snapshot
   const readsPrincipal = laws.rules.some(({ look }) => look.readsPrincipal)
   const named = new Set(laws.rules.flatMap(({ look }) => [...look.subjects]))
   const known = new Map<string, Judged>()
-  return ({ userId, kind }) => {
+  const holderOf = ({ userId, kind }: Member): Holder | null => {
     const principal = personOf(world, { userId, keyId: null })
     const names = subjectsOf(principal).map(uidText)
     const permits = laws.permits.filter((rule) => mayApply(rule, names))
@@ -59,8 +65,11 @@ function createJudge({ world, operations, snapshot, now }: HoldersDeps): (member
     known.set(sign, found)
     return found.modules.length === 0 ? null : { user: userId, kind, ...found }
   }
+  return { holderOf, count: () => known.size }
 }
 
+/** `count`: how many had to be judged. */
+type Judge = { holderOf(member: Member): Holder | null; count(): number }
 type Judged = Pick<Holder, 'modules' | 'rules'>
 type Case = {
   readonly principal: Principal

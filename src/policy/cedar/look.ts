@@ -8,6 +8,8 @@ export type Look = {
   readonly subjects: ReadonlySet<string>
   readonly gateways: ReadonlySet<string>
   readonly servers: ReadonlySet<string>
+  /** Operations of the admin API that it names. */
+  readonly operations: ReadonlySet<string>
   /** It asks more of the principal than whether it is, or belongs to, one that is named. */
   readonly readsPrincipal: boolean
   /** Members of the context that it reads; `*` where that cannot be told. */
@@ -22,6 +24,7 @@ type Found = {
   subjects: Set<string>
   gateways: Set<string>
   servers: Set<string>
+  operations: Set<string>
   context: Set<string>
   readsPrincipal: boolean
   namesList: boolean
@@ -34,6 +37,7 @@ export function lookAt(policy: PolicyJson): Look {
     subjects: new Set(),
     gateways: new Set(),
     servers: new Set(),
+    operations: new Set(),
     context: new Set(),
     readsPrincipal: false,
     namesList: false,
@@ -95,6 +99,7 @@ function noteUid(uid: { readonly type: string; readonly id: string }, found: Fou
   if (SUBJECT_TYPES.has(uid.type)) found.subjects.add(uidText(uid))
   if (uid.type === 'Gateway') found.gateways.add(uid.id)
   if (uid.type === 'Server') found.servers.add(uid.id)
+  if (uid.type === 'Operation') found.operations.add(uid.id)
   if (uid.type !== 'Action') return
   if (uid.id === 'list') found.namesList = true
   if (uid.id === 'admin' || uid.id.startsWith('admin:')) found.namesAdmin = true

@@ -26,6 +26,7 @@ export function createCoverage(grant: Grant): (thing: Thing) => boolean {
     subjects: new Set<string>(),
     gateways: new Set<string>(),
     servers: new Set<string>(),
+    operations: new Set<string>(),
     context: new Set<string>(),
     readsPrincipal: false,
     namesList: false,
