@@ -39,6 +39,7 @@ export function openOauth(deps: AuthenticationDeps): Promise<Oauth> {
     logoutPage,
     browsers: openBrowserSessions(deps),
     directory: () => identity.directory(),
+    onDirectoryChange: (listener) => identity.onChange(listener),
     assertions: { hear: (assertion, audience) => deps.assertions().hear(assertion, audience) },
     gateways: () =>
       [...house.snapshot().views.values()]

@@ -6,7 +6,8 @@ import type { Directory } from '#identity'
 import type { Clock, JsonObject } from '#kernel'
 import type { Storage } from '#storage'
 import type { Log, Metrics } from '#telemetry'
-import { openClients } from './clients/open.ts'
+import { openClients, type ClientRolls } from './clients/open.ts'
+import { ClosedAccounts } from './closed-accounts.ts'
 import type { Clients } from './clients/service.ts'
 import { createDocumentFetch } from './provider/documents.ts'
 import { EndedGrants, KEPT_MS } from './ended-grants.ts'
@@ -17,7 +18,7 @@ import { addHouseRules } from './endpoints/house-rules.ts'
 import type { BrowserSessions, LogoutPage } from './endpoints/logout.ts'
 import { makeProvider, type TroublePage } from './provider/provider.ts'
 import { createResources, type GatewayResource, type Resources } from './resources.ts'
-import { createSealed } from './sealed.ts'
+import { createSealed, type Sealed } from './sealed.ts'
 import { createAuthServer, type AuthServer } from './server.ts'
 import { createOauthStore, type OauthStore } from './store.ts'
 import { createVerifier, type Verifier, type VerifierDeps } from './verifier.ts'
@@ -32,6 +33,8 @@ export type OauthDeps = {
   readonly egress: Egress
   readonly keyRing: KeyRing
   readonly directory: () => Directory
+  /** Told when accounts have changed, here or on another replica. */
+  readonly onDirectoryChange: (listener: () => void) => () => void
   /** The public address of the house, to the letter: it is the issuer, and clients compare it as text. */
   readonly issuer: () => string
   /** Gateways that take access tokens. */
@@ -72,7 +75,7 @@ const EXPIRED_MS = 600_000
 
 /** Makes the authorization server. It is built with its first request, when the public address is known. */
 export async function createOauth(deps: OauthDeps): Promise<Oauth> {
-  const { storage, clock, log, issuer, keyRing } = deps
+  const { storage, clock, log, keyRing } = deps
   const key = await storage.sharedKey('oauth.records')
   const sealed = createSealed(key)
   const store = createOauthStore(storage)
@@ -86,33 +89,25 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
     refOf: (id) => sealed.refOf(id),
     isEnded: (ref) => ended.hasRef(ref),
   })
-  let made: Made | undefined
-  const built = () => {
-    const keys = keyRing.all()
-    // Requests that the old one answers are answered by it to their end: all that it knows is in the store.
-    if (made?.issuer === issuer() && made.keys === keys) return made
-    const provider = makeProvider({
-      ...deps,
-      ...rolls.adapter,
-      issuer: issuer(),
-      keys,
-      cookieKey: key,
-      resources,
-      verifier,
-      accountOf: (clientId) => rolls.accountOf(clientId),
-      rightsOf: (clientId) => rolls.rightsOf(clientId),
-      fetch: fetchDocument.fetch,
-    })
-    addHouseRules(provider, { ...deps, store, sealed, verifier, ended, known: rolls.known })
-    made = { issuer: issuer(), keys, provider, answer: provider.callback() }
-    return made
-  }
+  const built = buildOnce({
+    ...deps,
+    key,
+    store,
+    sealed,
+    ended,
+    resources,
+    rolls,
+    verifier,
+    fetch: fetchDocument.fetch,
+  })
   const provider = () => built().provider
   const clients = rolls.clients(provider)
-  const sweep = setInterval(() => {
-    sweepOnce({ store, clients, now: clock.now() }).catch(() => {}) // what is missed now goes with the next one
-  }, SWEEP_MS)
-  sweep.unref()
+  const stopTidying = tidy({
+    ...deps,
+    store,
+    clients,
+    closed: new ClosedAccounts({ ...deps, store, sealed, provider }),
+  })
   return {
     server: createAuthServer({ provider, resources, store, sealed, clock, log }),
     clients,
@@ -125,11 +120,67 @@ export async function createOauth(deps: OauthDeps): Promise<Oauth> {
       return () => ends.forEach((end) => end())
     },
     close: async () => {
-      clearInterval(sweep)
+      await stopTidying()
       await rolls.close()
       await ended.close()
       await fetchDocument.close()
     },
+  }
+}
+
+type Parts = OauthDeps & {
+  readonly key: Buffer
+  readonly store: OauthStore
+  readonly sealed: Sealed
+  readonly ended: EndedGrants
+  readonly resources: Resources
+  readonly rolls: ClientRolls
+  readonly verifier: Verifier
+  readonly fetch: ReturnType<typeof createDocumentFetch>['fetch']
+}
+
+/** The library, made anew when the public address or the signing keys are other ones. */
+function buildOnce(parts: Parts): () => Made {
+  const { issuer, keyRing, rolls } = parts
+  let made: Made | undefined
+  return () => {
+    const keys = keyRing.all()
+    // Requests that the old one answers are answered by it to their end: all that it knows is in the store.
+    if (made?.issuer === issuer() && made.keys === keys) return made
+    const provider = makeProvider({
+      ...parts,
+      ...rolls.adapter,
+      issuer: issuer(),
+      keys,
+      cookieKey: parts.key,
+      accountOf: (clientId) => rolls.accountOf(clientId),
+      rightsOf: (clientId) => rolls.rightsOf(clientId),
+    })
+    addHouseRules(provider, { ...parts, known: rolls.known })
+    made = { issuer: issuer(), keys, provider, answer: provider.callback() }
+    return made
+  }
+}
+
+type Tidied = Pick<OauthDeps, 'clock' | 'onDirectoryChange'> & {
+  readonly store: OauthStore
+  readonly clients: Clients
+  readonly closed: ClosedAccounts
+}
+
+/** Removes what is over: every ten minutes, and of accounts as soon as they are closed. The returned function ends it. */
+function tidy({ clock, onDirectoryChange, store, clients, closed }: Tidied): () => Promise<void> {
+  const forget = onDirectoryChange(() => closed.noticed())
+  closed.noticed() // what was closed while the house was not there
+  const sweep = setInterval(() => {
+    sweepOnce({ store, clients, now: clock.now() }).catch(() => {}) // what is missed now goes with the next one
+    void closed.look()
+  }, SWEEP_MS)
+  sweep.unref()
+  return async () => {
+    clearInterval(sweep)
+    forget()
+    await closed.close()
   }
 }
 

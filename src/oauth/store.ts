@@ -11,7 +11,7 @@ export type RecordRow = {
   client_ref: string | null
   payload: Uint8Array
   consumed_at: number | null
-  /** A device code: when a person said yes or no. */
+  /** A device code: when a person said yes or no. A session: when somebody began to end it for a closed account. */
   answered_at: number | null
   expires_at: number | null
   created_at: number
@@ -90,6 +90,7 @@ export function createOauthStore(storage: Storage) {
       await db.deleteFrom('oauth_replay').where('begun_at', '<', endedBefore).execute()
     },
     ...createEndedStore(db),
+    sessions: createSessionStore(db),
     replay: createReplayStore(db),
     notices: createNoticeStore(db),
   }
@@ -122,6 +123,28 @@ function createOnceStore(db: Kysely<OauthTables>) {
     },
     consume: (model: string, id: string, at: number): Promise<boolean> => mark('consumed_at', { model, id, at }),
     answer: (model: string, id: string, at: number): Promise<boolean> => mark('answered_at', { model, id, at }),
+  }
+}
+
+/** What the library knows of browsers in which somebody is signed in. */
+function createSessionStore(db: Kysely<OauthTables>) {
+  return {
+    /** The accounts that have one. */
+    accounts: async (): Promise<string[]> => {
+      const found = db.selectFrom('oauth_record').select('account_id').distinct().where('model', '=', 'Session')
+      return (await found.execute()).flatMap(({ account_id }) => account_id ?? [])
+    },
+    /** True for the one who shall end it, unless somebody else was told so since `before`. */
+    claim: async (id: string, { now, before }: { now: number; before: number }): Promise<boolean> => {
+      const claimed = await db
+        .updateTable('oauth_record')
+        .set({ answered_at: now })
+        .where('model', '=', 'Session')
+        .where('id', '=', id)
+        .where((row) => row.or([row('answered_at', 'is', null), row('answered_at', '<', before)]))
+        .executeTakeFirst()
+      return claimed.numUpdatedRows > 0n
+    },
   }
 }
 

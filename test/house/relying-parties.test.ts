@@ -1,7 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testCli } from '../../src/cli/testing.ts'
 import { hasChromium, openChromium, type RealBrowser } from '../../src/signin/testing/chromium.ts'
 import { openBrowser } from '../../src/signin/testing/browser.ts'
+import { freePort } from '../fakes/listen.ts'
 import { startRelyingParty, type RelyingParty } from '../fakes/relying-party.ts'
 import { register, textOf } from './oauth-client.ts'
 import { addPerson, answer, PASSWORD } from './person.ts'
@@ -9,6 +13,8 @@ import { startHouse, type TestHouse } from './start-house.ts'
 import { eventually } from './talk.ts'
 
 /** Web applications of others, where people sign in with the house and out again. */
+
+const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const
 
 let house: TestHouse
 let wiki: RelyingParty
@@ -25,10 +31,10 @@ afterAll(async () => {
 })
 
 /** The client registers itself. */
-async function introduce(party: RelyingParty): Promise<void> {
-  const { body } = await register(house, party.metadata)
+async function introduce(party: RelyingParty, at = house): Promise<void> {
+  const { body } = await register(at, party.metadata)
   const [clientId, clientSecret] = [textOf(body['client_id']), textOf(body['client_secret'])]
-  await party.trust({ issuer: house.url, clientId, clientSecret })
+  await party.trust({ issuer: at.url, clientId, clientSecret })
 }
 
 /** An admin makes the client. */
@@ -42,8 +48,8 @@ async function introduceByAdmin(party: RelyingParty): Promise<void> {
 }
 
 /** A person whose browser is signed in at the house and at these applications. */
-async function personAt(userId: string, parties: readonly RelyingParty[]) {
-  const person = await addPerson(house, userId)
+async function personAt(userId: string, parties: readonly RelyingParty[], at = house) {
+  const person = await addPerson(at, userId)
   const there = parties.map((party) => openBrowser(party.url))
   for (const browser of there) {
     const left = await browser.get('/sign-in')
@@ -121,6 +127,47 @@ test('whoever signs out of the house is signed out of every application', async 
   await browser.post('/account/sign-out', {})
 
   expect([...wiki.people(), ...shop.people()]).not.toContain('dan')
+})
+
+test.each(['deactivated', 'removed'])('whose account is %s is signed out of every application', async (how) => {
+  const person = await personAt(`fay-${how}`, [wiki, shop])
+  const other = await personAt(`gil-${how}`, [shop])
+  const { accounts } = house.gatehouse.identity
+  const known = [...wiki.people(), ...shop.people()].filter((name) => name === `fay-${how}`)
+
+  if (how === 'removed') await accounts.remove(person.accountId, ADMIN)
+  else await accounts.update(person.accountId, { isActive: false }, ADMIN)
+
+  expect(known).toHaveLength(2)
+  await eventually(
+    () => [...wiki.people(), ...shop.people()],
+    (names) => !names.includes(`fay-${how}`),
+  )
+  expect(shop.people()).toContain(`gil-${how}`)
+  expect((await other.browser.get('/account')).status).toBe(200)
+})
+
+test('what a house did not get to say of a closed account, it says when it is there again, once', async () => {
+  const [dataDir, port] = [await mkdtemp(join(tmpdir(), 'gatehouse-closed-')), await freePort()]
+  const toml = `[server]\nlisten = "127.0.0.1:${port}"\n[oauth]\nallow_hosts = ["127.0.0.1/32"]\n`
+  const first = await startHouse({ toml, dataDir })
+  await using mall = await startRelyingParty('Mall')
+  await introduce(mall, first)
+  const { accountId } = await personAt('hal', [mall], first)
+  const before = mall.people()
+
+  await first.gatehouse.identity.accounts.update(accountId, { isActive: false }, ADMIN)
+  await first.close()
+  const untold = mall.people()
+  await using again = await startHouse({ toml, dataDir })
+  await eventually(
+    () => mall.people(),
+    (names) => names.length === 0,
+  )
+
+  expect([before, untold]).toEqual([['hal'], ['hal']])
+  expect(mall.told).toMatchObject([{ iss: again.url }])
+  await rm(dataDir, { recursive: true })
 })
 
 test('an application that does not answer keeps nobody signed in, and the log says so', async () => {

@@ -56,13 +56,18 @@ async function showLogout(ctx: Context, { browsers, logoutPage }: Deps): Promise
   ctx.body = page.body
 }
 
+/** Ends a session and tells of it. A program that cannot be reached keeps nobody signed in. */
+export async function endSession(provider: Provider, session: Session, log: Log): Promise<void> {
+  await session.destroy()
+  await tellPrograms(provider, session, log)
+}
+
 /**
  * OpenID Connect Back-Channel Logout 1.0: tells every program that was let in from this session, and asked to hear of
- * it, that it has ended; then it has. A program that cannot be reached keeps nobody signed in.
+ * it, that it has ended. Never rejects; the log says who could not be told.
  */
-export async function endSession(provider: Provider, session: Session, log: Log): Promise<void> {
+export async function tellPrograms(provider: Provider, session: Session, log: Log): Promise<void> {
   const { accountId = '' } = session
-  await session.destroy()
   const told = Object.keys(session.authorizations ?? {}).map(async (clientId) => {
     const client = await provider.Client.find(clientId)
     if (client?.backchannelLogoutUri === undefined) return
