@@ -181,8 +181,8 @@ it('the admin API takes keys that are made for it only', async () => {
   const sent = [admin.key, user.key, undefined, 'gha_']
   const answers = sent.map((authorization) => identity.authenticateAdmin({ authorization }))
 
-  expect(answers.map((answer) => (answer.ok ? answer.userId : answer.problem.kind.status))).toEqual([
-    'root',
+  expect(answers.map((answer) => (answer.ok ? [answer.userId, answer.isAdmin] : answer.problem.kind.status))).toEqual([
+    ['root', false],
     403,
     401,
     401,

@@ -208,21 +208,23 @@ export const LOCAL_ADMIN = 'admin'
 
 /**
  * Only a key with the role "admin" is for the admin API, whatever its account may do. The role of the account counts as
- * well: an admin who is made a user keeps with all keys what policy permits, and nothing else.
+ * well: an admin who is made a user keeps with all keys what policy permits, and nothing else, and whoever has no account
+ * has no role.
  */
 function admitAdmin(entry: Entry, directory: Directory): AdminAuthentication {
   const { id: keyId, userId, gateways } = entry
   const member = userId === null ? null : directory.findByUserId(userId)
   if (member?.isActive === false) return { ...inactive(entry), userId }
   if (entry.role !== 'admin') return { ...refuse(FORBIDDEN, NOT_FOR_ADMINS, keyId), userId }
-  const { kind, accountId, role, groups, claims } = member ?? ADMIN_WITHOUT_ACCOUNT
+  const { kind, accountId, role, groups, claims } = member ?? (userId === null ? ADMIN_OF_NOBODY : STRANGER)
   const through = { keyId, gateways, clientId: null, scopes: null }
   const principal = { userId: userId ?? LOCAL_ADMIN, kind, accountId, role, groups, claims, ...through }
   return { ok: true, keyId, userId, isAdmin: role === 'admin', principal }
 }
 
 const NOT_FOR_ADMINS = 'This API key may not be used for the admin API; use one made with `key create --admin`.'
-const ADMIN_WITHOUT_ACCOUNT = { kind: 'unknown', accountId: null, role: 'admin', groups: [], claims: {} } as const
+const STRANGER = { kind: 'unknown', accountId: null, role: null, groups: [], claims: {} } as const
+const ADMIN_OF_NOBODY = { ...STRANGER, role: 'admin' } as const
 
 function inactive(entry: Entry): Refused {
   return refuse(ACCOUNT_INACTIVE, 'The account that this API key is used for is not active.', entry.id)

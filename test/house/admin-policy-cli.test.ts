@@ -133,6 +133,16 @@ test('policy admins names whoever may do something, and doctor whoever could giv
   expect(warned[0]?.detail).toMatch(/admin:accounts \(could make admins.*admin:keys/)
 })
 
+test('key create says what a key for the admin API opens where its account is no admin', async () => {
+  const [ofLea, ofAda] = [
+    await cli('key', 'create', '--admin', '--user', 'lea@example.com'),
+    await cli('key', 'create', '--admin', '--user', 'ada@example.com'),
+  ]
+
+  expect(ofLea.err).toMatch(/lea@example.com is no admin: .* policy explain --user 'lea@example.com' --admin/)
+  expect(ofAda.err).not.toContain('no admin')
+})
+
 test('a policy file that is changed while the house runs holds at once', async () => {
   const { identity, policy } = house.gatehouse
   const { key } = await identity.createKey({ userId: 'lea@example.com', gateways: ['*'], role: 'admin' }, ADMIN)

@@ -74,6 +74,8 @@ describe('who may', () => {
 
   test('a key of a user does not open the admin API, one with the role does', async () => {
     const user = await house.createKey({ user: 'alice', gateway: 'demo' })
+    const root = { userId: 'root@example.com', role: 'admin' }
+    await ask('/api/v1/accounts', { token: house.adminToken, body: root })
     const made = await ask('/api/v1/keys', {
       token: house.adminToken,
       body: { userId: 'root@example.com', gateways: ['*'], role: 'admin' },

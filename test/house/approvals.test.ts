@@ -348,10 +348,10 @@ test('whoever calls does not approve it themselves, by whatever way, where other
   const { house, effects, line } = await startWith()
   const capabilities = { elicitation: { form: {} } }
   const session = await openSession({ ...line, capabilities })
-  const made = await house.gatehouse.identity.createKey(
-    { userId: ALICE, gateways: ['*'], role: 'admin' },
-    { userId: 'test', keyId: null, face: 'cli' },
-  )
+  const { identity } = house.gatehouse
+  const by = { userId: 'test', keyId: null, face: 'cli' }
+  await identity.accounts.create({ userId: ALICE, role: 'admin' }, by)
+  const made = await identity.createKey({ userId: ALICE, gateways: ['*'], role: 'admin' }, by)
 
   const modern = await callTool({ ...line, capabilities }, 'charge', { order: 'o1' })
   const legacy = await session.call('charge', { order: 'o1' })

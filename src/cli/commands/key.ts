@@ -46,6 +46,7 @@ async function createKey(terminal: Terminal, options: CreateOptions): Promise<vo
     if (options.json) return printJson(terminal, created)
     terminal.out(`${created.key}\n`)
     terminal.err(`This is shown once. ${describeKey(created, terminal.now())}\n`)
+    await tellWhatItOpens(terminal, api, created)
   })
 }
 
@@ -76,6 +77,15 @@ async function warnOfUnknown(terminal: Terminal, api: Api, wanted: readonly stri
   const known = new Set(['*', ...gateways.map(({ slug }) => slug)])
   for (const slug of wanted)
     if (!known.has(slug)) terminal.err(`There is no gateway "${slug}" yet; the key is made anyway.\n`)
+}
+
+/** A key for the admin API opens all of it, or what rules permit: that is to be known where it is made. */
+async function tellWhatItOpens(terminal: Terminal, api: Api, { role, userId }: ApiKey): Promise<void> {
+  if (role !== 'admin' || userId === null) return
+  const { isAdmin } = await api.explainAdmin({ body: { user: userId, module: 'keys' } })
+  if (isAdmin) return
+  const how = `./gatehouse policy explain --user '${userId}' --admin MODULE`
+  terminal.err(`${userId} is no admin: at the admin API it opens what rules permit. ${how} says what that is.\n`)
 }
 
 function describeKey(key: ApiKey, now: number): string {

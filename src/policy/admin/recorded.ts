@@ -41,7 +41,7 @@ export function readAdmin(record: AuditRecord, world: World, grants: readonly Gr
   if (!read.success || userId === undefined || read.data.rule === 'admin-token') return null
   const { module, operation, writes, about, effect: before, rule } = read.data
   const person = personOf(world, { userId, keyId })
-  // A key that is bound to no account is an admin's by its own role.
+  // A key that is bound to nobody is an admin's by its own role.
   const isAdmin = person.kind === 'unknown' ? rule === 'admin-role' : person.role === 'admin'
   const principal: Principal = { ...person, role: isAdmin ? 'admin' : person.role }
   const place = placeOf(about, grants) ?? placeOfRemoved(record, about)
