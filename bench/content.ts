@@ -49,6 +49,10 @@ type Text = { readonly name: string; readonly text: string; readonly rules: read
 function hostileTexts(): Text[] {
   const filled = (piece: string): string => piece.repeat(Math.ceil((MEGABYTES * 1_048_576) / piece.length))
   const pattern = (source: string) => [contentRule.parse({ name: 'hostile', pattern: source, effect: 'redact' })]
+  const targets = [
+    contentRule.parse({ name: 'urls', url_hosts: ['evil.example'], url_paths: ['/admin/'], effect: 'redact' }),
+    contentRule.parse({ name: 'sql', path: '$.text', sql_verbs: ['drop'], effect: 'redact' }),
+  ]
   const small = (text: string): string => text.slice(0, 16_384)
   return [
     { name: '5 MB of prose, three rules', text: filled('Lorem ipsum dolor sit amet 12 consectetur. '), rules: RULES },
@@ -56,6 +60,10 @@ function hostileTexts(): Text[] {
     { name: '5 MB of full-width digits, three rules', text: filled('４１１１'), rules: RULES },
     { name: '5 MB of "a", (a+)+$', text: filled('a'), rules: pattern('(a+)+$') },
     { name: '5 MB of "a1", 40 optional letters', text: filled('a1'), rules: pattern('(?:a?){40}a{40}b') },
+    { name: '5 MB of addresses inside of addresses', text: filled('a://a'), rules: targets },
+    { name: '5 MB of quotes with a verb', text: filled(`'"drop`), rules: targets },
+    { name: '16 KB of addresses inside of addresses', text: small(filled('a://a')), rules: targets },
+    { name: '16 KB of quotes with a verb', text: small(filled(`'"drop`)), rules: targets },
     { name: '16 KB of separated digits, three rules', text: small(filled('4-1-1-')), rules: RULES },
     { name: '16 KB of full-width digits, three rules', text: small(filled('４１１１')), rules: RULES },
     { name: '16 KB of "a", (a+)+$', text: small(filled('a')), rules: pattern('(a+)+$') },

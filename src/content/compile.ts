@@ -1,10 +1,11 @@
 import { findersOf } from './detect/detectors.ts'
 import type { Finder } from './detect/span.ts'
+import { sqlFinder } from './detect/sql.ts'
+import { urlFinder } from './detect/url.ts'
 import { parsePath, type JsonPath } from './json-path.ts'
 import { compilePattern } from './pattern.ts'
 import type { ContentRule, RuleRef, VersionedRule } from './schema.ts'
 import { toolScope, type Subject } from './scope.ts'
-import { sqlFinder, urlFinder } from './target.ts'
 
 /** A rule, ready to be asked. */
 export type CompiledRule = {
@@ -48,11 +49,12 @@ function compileRule({ ref, rule }: VersionedRule, rank: number): CompiledRule {
 }
 
 /** What the most stubborn text costs a character, in units of 10 ns; measured by `bench/content.ts`. */
-const WEIGHTS = { base: 5, detector: 25, card: 40, target: 20, patternStep: 2 } as const
+const WEIGHTS = { base: 5, detector: 25, card: 40, url: 100, sql: 100, patternStep: 2 } as const
 
 function weightOf(rule: ContentRule, patternSize: number): number {
   const detectors = rule.detect.reduce((sum, name) => sum + (name === 'card' ? WEIGHTS.card : WEIGHTS.detector), 0)
-  const targets = rule.url_hosts.length + rule.url_paths.length + rule.sql_verbs.length > 0 ? WEIGHTS.target : 0
+  const urls = rule.url_hosts.length + rule.url_paths.length > 0 ? WEIGHTS.url : 0
+  const targets = urls + (rule.sql_verbs.length > 0 ? WEIGHTS.sql : 0)
   const once = WEIGHTS.base + detectors + targets + patternSize * WEIGHTS.patternStep
   return rule.decode_base64 ? once * 2 : once
 }

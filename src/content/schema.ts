@@ -38,8 +38,11 @@ const keys = z.strictObject({
   url_hosts: texts(253),
   /** … and with these beginnings of the path. */
   url_paths: texts(2_048),
-  /** SQL statements that begin with one of these words. */
-  sql_verbs: texts(32),
+  /** SQL that does one of these things. */
+  sql_verbs: z
+    .array(z.string().regex(/^[A-Za-z_]{1,32}$/, 'write one word, such as "delete"'))
+    .max(1_000)
+    .default([]),
   effect: z.enum(['block', 'approve', 'redact', 'replace', 'tokenise', 'truncate', 'annotate']),
   /** What stands in the place of what was found. */
   with: z.string().max(256).optional(),

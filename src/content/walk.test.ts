@@ -162,8 +162,24 @@ describe('targets', () => {
     ['http://0x7f.1/x', true],
     ['http://2130706433/x', true],
     ['ftp://evil.example/x', true],
+    ['http:\\\\evil.example/x', true],
+    ['http:/evil.example/x', true],
+    ['http:evil.example/x', true],
+    ['{"to":"http:\\/\\/evil.example\\/x"}', true],
+    ['http://ev\til.example/', true],
+    ['http://evil.exa\nmple/x', true],
+    ['see http://evil.example\nand more', true],
+    ['http://good.example\nevil.example', false],
+    ['http://[::ffff:127.0.0.1]/x', true],
+    ['http://xn--bcher-kva.example/', true],
+    ['http://BÜCHER.example/', true],
+    ['xhttp:evil.example', false],
+    ['note: evil.example', false],
   ])('the host of %s: %s', (text, isFound) => {
-    const rule = { url_hosts: ['evil.example', '*.bad.example', '127.0.0.1'], effect: 'block' as const }
+    const rule = {
+      url_hosts: ['evil.example', '*.bad.example', '127.0.0.1', 'bücher.example'],
+      effect: 'block' as const,
+    }
 
     expect(look(rule, args({ text })).outcome).toBe(isFound ? 'blocked' : 'passes')
   })
@@ -172,11 +188,15 @@ describe('targets', () => {
     ['http://a.example/latest/meta-data', true],
     ['http://a.example/x/../latest/meta-data', true],
     ['http://a.example/%6Catest/', true],
+    ['http://a.example//LATEST//x', true],
+    ['http://a.example/v1/secrets/one', true],
+    ['http://a.example/v1/other/one', false],
     ['http://a.example/other', false],
   ])('the path of %s: %s', (text, isFound) => {
-    expect(look({ url_hosts: ['a.example'], url_paths: ['/latest/'], effect: 'block' }, args({ text })).outcome).toBe(
-      isFound ? 'blocked' : 'passes',
-    )
+    expect(
+      look({ url_hosts: ['a.example'], url_paths: ['/latest/', '/*/secrets/*'], effect: 'block' }, args({ text }))
+        .outcome,
+    ).toBe(isFound ? 'blocked' : 'passes')
   })
 
   test.each([
@@ -192,6 +212,21 @@ describe('targets', () => {
     ['select 1 -- ; drop table t', false],
     ['select dropped from t', false],
     ["select 'it''s; drop'", false],
+    ['select 1 drop table t', true],
+    ["select '\\'' ; drop table t -- '", true],
+    ["select 1 # '\n; drop table t -- '", true],
+    ['select 1--1; drop table t', true],
+    ["select $a$ ' $a$; drop table t --'", true],
+    ["select [ ' ]; drop table t --'", true],
+    ['do $$ begin drop table t; end $$', true],
+    ["execute immediate 'drop table t'", true],
+    ["exec('drop table t')", true],
+    ["set @s = 'drop table t'; prepare p from @s", true],
+    ['merge into t using s on t.id = s.id when matched then delete', true],
+    ['select * from t for no key update', false],
+    ['create table t (a int references s on delete cascade)', false],
+    ['select t.delete, :drop, @delete from t', false],
+    ["select 'execute' from t where a = 'drop'", false],
   ])('the verbs of %s: %s', (query, isFound) => {
     expect(look({ path: '$.query', sql_verbs: ['delete', 'drop'], effect: 'block' }, args({ query })).outcome).toBe(
       isFound ? 'blocked' : 'passes',

@@ -1,3 +1,4 @@
+import { hostPattern } from './detect/url.ts'
 import { parsePath } from './json-path.ts'
 import { compilePattern } from './pattern.ts'
 
@@ -33,7 +34,18 @@ function faultsOfMatch(rule: Draft): Fault[] {
   if (pattern && 'wrong' in pattern) faults.push({ key: 'pattern', message: pattern.wrong })
   if (rule.sql_verbs.length > 0 && path === null)
     faults.push({ key: 'sql_verbs', message: 'needs "path": many an English sentence begins with "update" or "drop"' })
-  return faults
+  return [...faults, ...faultsOfUrls(rule)]
+}
+
+function faultsOfUrls({ url_hosts: hosts, url_paths: paths }: Draft): Fault[] {
+  return [
+    ...hosts
+      .filter((host) => hostPattern(host) === null)
+      .map((host) => ({ key: 'url_hosts', message: `"${host}" is no host: write name, *.name or *` })),
+    ...paths
+      .filter((path) => !/^[/*]/.test(path))
+      .map((path) => ({ key: 'url_paths', message: `"${path}" is no beginning of a path: write /…` })),
+  ]
 }
 
 type Check = readonly [key: string, isWrong: (rule: Draft) => boolean, message: string]

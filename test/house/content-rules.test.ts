@@ -268,6 +268,8 @@ test('the command line keeps rules, and tells what one would do before it is sto
   const added = await cli('rule', 'add', '--file', 'rule.toml', ...data)
   const listed = await cli('rule', 'list', ...data)
   const passes = await cli('rule', 'test', '--input', '{"a":"nothing"}', '--json', ...data)
+  await writeFile(join(house.dataDir, 'wrong.json'), '{"name":"x","url_hosts":["a/b"],"effect":"block","colour":1}')
+  const wrong = await cli('rule', 'add', '--file', 'wrong.json', ...data)
   const removed = await cli('rule', 'remove', 'no-ssn', ...data)
   const gone = await cli('rule', 'show', 'no-ssn', ...data)
 
@@ -275,6 +277,10 @@ test('the command line keeps rules, and tells what one would do before it is sto
   expect(added).toMatchObject({ code: 0, out: 'Rule no-ssn is in force, version 1.\n' })
   expect(listed.out).toMatch(/no-ssn +input +block +on +1 +api +ssn/)
   expect(JSON.parse(passes.out)).toMatchObject({ outcome: 'passes', value: { a: 'nothing' } })
+  expect(wrong).toMatchObject({
+    code: 2,
+    err: 'gatehouse: wrong.json is no content rule:\n  Unrecognized key: "colour"\n  url_hosts: "a/b" is no host: write name, *.name or *\n',
+  })
   expect(removed).toMatchObject({ code: 0, out: 'Rule no-ssn is out of force.\n' })
   expect(gone).toMatchObject({ code: 1 })
   const { records } = await house.gatehouse.audit.search({})

@@ -78,6 +78,14 @@ test('rules look at the arguments with what the gateway pins, as in a call', asy
   expect(called.error?.message).toContain('Unknown tool')
 })
 
+test('a forbid that may hold is told as such, and has not decided a yes', async () => {
+  const told = await explain('watched')
+  const forbidden = await explain('watched', { text: 'secret' })
+
+  expect(told).toMatchObject({ effect: 'allow', deciding: [], depends: ['rule no-secrets'] })
+  expect(forbidden).toMatchObject({ effect: 'deny', deciding: [{ id: 'no-secrets' }], depends: [] })
+})
+
 test('an argument that the gateway sets itself is told of', async () => {
   const told = await explain('pinned', { text: 'mine' })
 

@@ -59,6 +59,7 @@ test('a grant says what changes by it, is used, found too wide, and taken back',
   const stranger = await cli('call', '--gateway', 'demo', '--user', 'bob', 'get', '{}')
   const refused = await cli('grant', 'add', '--user', 'alice', '--tools', 'up/*', '--gateway', 'free')
   const unused = await cli('grant', 'unused', '--days', '7')
+  const twice = await cli('grant', 'add', '--user', 'alice', '--tools', 'up/*', '--gateway', 'demo')
   const { grants } = await json('grant', 'list', '--user', 'alice')
   const removed = await cli('grant', 'remove', grants[0].id)
 
@@ -72,6 +73,7 @@ test('a grant says what changes by it, is used, found too wide, and taken back',
     /1 call of 1 out of 3.*\n.*grant add --user 'alice' --gateway demo --note 'a test' --tools 'up\/get'\n/,
   )
   expect(unused.out).toContain('with the groups they have now, not with those they had then')
+  expect(twice.out).toContain(`${grants[0].id} gives the same already; each has to be taken back on its own.`)
   expect(removed.out).toContain('is taken back')
 })
 
@@ -107,10 +109,18 @@ test('policies are checked with their lines, kept, put in force, replayed and ro
   const active = await cli('policy', 'activate', '1')
   const listed = await cli('policy', 'list')
   const denied = await cli('call', '--gateway', 'free', '--user', 'carol', 'get', '{}')
-  await cli('policy', 'rollback')
+  const badKept = await cli('policy', 'put', 'bad.txt')
+  const badReplay = await cli('policy', 'replay', '--since', '1h', '--with', 'bad.txt')
+  const rolledBack = await cli('policy', 'rollback')
   const again = await cli('call', '--gateway', 'free', '--user', 'carol', 'get', '{}')
 
   expect(bad).toMatchObject({ code: 1, out: expect.stringContaining('bad.txt:2: error:') })
+  for (const { code, err } of [badKept, badReplay])
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('bad.txt cannot be used:\nbad.txt:2: error:'),
+    })
+  expect(rolledBack.out).toContain('Version 1 was in force until now; to roll back once more puts that back.')
   expect(kept.out).toContain('Version 1 is kept.')
   expect(replayed.changes).toContainEqual(
     expect.objectContaining({ user: 'carol', tool: 'get', before: 'allow', after: 'deny', calls: 1 }),

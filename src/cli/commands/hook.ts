@@ -7,6 +7,7 @@ import { UsageError } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
+import { faultsIn } from '../words/faults.ts'
 import { printEither } from '../words/print.ts'
 import { table } from '../words/table.ts'
 
@@ -45,8 +46,7 @@ async function readHook(terminal: Terminal, file: string): Promise<HookConfig> {
     text.trimStart().startsWith('{') ? parseJson(text, file) : hookIn(parseToml(text)),
   )
   if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.map(({ path, message }) => `  ${path.map(String).join('.')}: ${message}\n`)
-  throw new UsageError(`${file} is no hook:\n${faults.join('')}`)
+  throw new UsageError(`${file} is no hook:\n${faultsIn(parsed.error)}`)
 }
 
 /** A file may hold the hook itself, or a single `[[hooks]]` to be moved into gatehouse.toml later. */

@@ -31,7 +31,7 @@ export function addPolicy(program: Command, { terminal, finish }: Verb): void {
     .action((version: string, options: DataOptions) => activate(terminal, version, options))
   dataCommand(policy, 'rollback')
     .description('put back in force what was before the last activation')
-    .action((options: DataOptions) => change(terminal, options, (api) => api.rollbackPolicy({})))
+    .action((options: DataOptions) => rollBack(terminal, options))
   dataCommand(policy, 'shadow <version>')
     .description('try a version beside the one in force, on real calls; "off" ends it')
     .action((version: string, options: DataOptions) => shadow(terminal, version, options))
@@ -76,20 +76,30 @@ async function check(terminal: Terminal, file: string, options: DataOptions): Pr
   const text = await readSource(terminal, file)
   return withHouse(terminal, options, async ({ api }) => {
     const checked = await api.checkPolicy({ body: { name: basename(file), text } })
-    const lines = checked.findings.map(
-      ({ level, source, line, message }) => `${source}:${line}: ${level}: ${plain(message)}\n`,
-    )
     const end = checked.ok
-      ? `${file} can be used; with the policy files there are ${count(checked.rules.length, 'rule')}.\n`
+      ? `${file} can be used; together with the policy files it makes ${count(checked.rules.length, 'rule')}.\n`
       : ''
-    printEither(terminal, options, { json: checked, text: lines.join('') + end })
+    printEither(terminal, options, { json: checked, text: describeFindings(checked) + end })
     return checked.ok ? 0 : 1
   })
+}
+
+type Checked = Awaited<ReturnType<Api['checkPolicy']>>
+
+function describeFindings({ findings }: Checked): string {
+  return findings.map(({ level, source, line, message }) => `${source}:${line}: ${level}: ${plain(message)}\n`).join('')
+}
+
+/** So that mistakes are told with the name of the file, as `check` tells them. */
+async function refuseFaults(api: Api, { file, text }: { file: string; text: string }): Promise<void> {
+  const checked = await api.checkPolicy({ body: { name: basename(file), text } })
+  if (!checked.ok) throw new Failure(`${file} cannot be used:\n${describeFindings(checked).trimEnd()}`)
 }
 
 async function put(terminal: Terminal, file: string, options: DataOptions & { note?: string }): Promise<void> {
   const text = await readSource(terminal, file)
   await withHouse(terminal, options, async ({ api }) => {
+    await refuseFaults(api, { file, text })
     const added = await api.putPolicy({ body: { text, note: options.note ?? null } })
     const next = `Version ${added.version} is kept. Try it: ./gatehouse policy shadow ${added.version}; put it in force: ./gatehouse policy activate ${added.version}\n`
     printEither(terminal, options, { json: added, text: next })
@@ -149,6 +159,17 @@ async function change(terminal: Terminal, options: DataOptions, make: (api: Api)
   await withHouse(terminal, options, async ({ api }) => {
     const state = await make(api)
     printEither(terminal, options, { json: state, text: describeState(state) })
+  })
+}
+
+/** Says what it took away: whoever rolls back twice puts that in force again. */
+async function rollBack(terminal: Terminal, options: DataOptions): Promise<void> {
+  await withHouse(terminal, options, async ({ api }) => {
+    const { active } = await api.getPolicy({})
+    const state = await api.rollbackPolicy({})
+    const before = active === null ? 'No version was' : `Version ${active} was`
+    const text = `${describeState(state)}${before} in force until now; to roll back once more puts that back.\n`
+    printEither(terminal, options, { json: state, text })
   })
 }
 
@@ -251,6 +272,7 @@ async function replay(terminal: Terminal, options: ReplayOptions): Promise<void>
   const since = parseSince(options.since, terminal.now())
   const text = options.with === undefined ? null : await readSource(terminal, options.with)
   await withHouse(terminal, options, async ({ api }) => {
+    if (options.with !== undefined && text !== null) await refuseFaults(api, { file: options.with, text })
     const told = await api.replayPolicy({ body: { since, text } })
     const rows = told.changes.map(({ user, gateway, server, tool, what, before, after, calls, last, example }) => [
       user,

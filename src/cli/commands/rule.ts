@@ -8,6 +8,7 @@ import { UsageError } from '../failure.ts'
 import { withHouse } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
+import { faultsIn } from '../words/faults.ts'
 import { count, printEither } from '../words/print.ts'
 import { list, table } from '../words/table.ts'
 
@@ -56,8 +57,7 @@ async function readRule(terminal: Terminal, file: string): Promise<ContentRule> 
   const value = text.trimStart().startsWith('{') ? parseJson(text, file) : ruleIn(parseToml(text))
   const parsed = contentRule.safeParse(value)
   if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.map(({ path, message }) => `  ${path.map(String).join('.')}: ${message}\n`)
-  throw new UsageError(`${file} is no content rule:\n${faults.join('')}`)
+  throw new UsageError(`${file} is no content rule:\n${faultsIn(parsed.error)}`)
 }
 
 /** A file may hold the rule itself, or a single `[[content_rules]]` to be moved into gatehouse.toml later. */
@@ -89,9 +89,18 @@ async function listRules(terminal: Terminal, options: DataOptions): Promise<void
   })
 }
 
-function matchOf(rule: Pick<ContentRule, 'path' | 'pattern' | 'detect' | 'url_hosts' | 'sql_verbs'>): string {
-  const { path, pattern, detect, url_hosts: hosts, sql_verbs: verbs } = rule
-  const parts = [path, pattern === undefined ? undefined : `/${pattern}/`, ...detect, ...hosts, ...verbs]
+type Match = Pick<ContentRule, 'path' | 'pattern' | 'detect' | 'url_hosts' | 'url_paths' | 'sql_verbs' | 'larger_than'>
+
+function matchOf({ path, pattern, detect, larger_than: size, ...rule }: Match): string {
+  const parts = [
+    path,
+    pattern === undefined ? undefined : `/${pattern}/`,
+    ...detect,
+    ...rule.url_hosts,
+    ...rule.url_paths,
+    ...rule.sql_verbs,
+    size === undefined ? undefined : `> ${size} bytes`,
+  ]
   return parts.filter((part) => part !== undefined).join(' ')
 }
 

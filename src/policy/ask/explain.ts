@@ -34,7 +34,8 @@ export async function explain(deps: ExplainDeps, request: ExplainRequest): Promi
   const { thing } = found
   const principal = personOf(world, { userId: user, keyId: 'key' })
   const rehearsed = await world.rehearse({ thing, user: { userId: user, groups: principal.groups }, args })
-  const outcome = outcomeOf(deps, { found, principal, rehearsed })
+  const depends = args === undefined ? dependsOn(deps, principal, thing) : []
+  const outcome = { ...outcomeOf(deps, { found, principal, rehearsed }), depends }
   const { ids, stopped, approval, effect, isOpen } = outcome
   return {
     user,
@@ -46,7 +47,7 @@ export async function explain(deps: ExplainDeps, request: ExplainRequest): Promi
     summary: summaryOf(outcome),
     deciding: [...(stopped === null ? [] : [stopped]), ...ids.map((id) => ({ id, words: wordsOf(deps, id) }))],
     near: effect === 'allow' || stopped !== null ? [] : nearMisses(deps, principal, found),
-    depends: args === undefined ? dependsOn(deps, principal, thing) : [],
+    depends: depends.map((id) => snapshot.describe(id)),
     approval,
     content: [...rehearsed.content],
     advice: adviceFor(outcome),
@@ -65,11 +66,13 @@ type Outcome = {
   readonly stopped: Stop | null
   /** The deciding grants and rules. */
   readonly ids: readonly string[]
+  /** Rules whose answer hangs on what the call brings, where it is not known. */
+  readonly depends: readonly string[]
 }
 
 type Asked = { readonly found: Found; readonly principal: Principal; readonly rehearsed: Rehearsal }
 
-function outcomeOf(deps: ExplainDeps, { found, principal, rehearsed }: Asked): Outcome {
+function outcomeOf(deps: ExplainDeps, { found, principal, rehearsed }: Asked): Omit<Outcome, 'depends'> {
   const { snapshot, now } = deps
   const { thing } = found
   const { args } = rehearsed
@@ -77,7 +80,7 @@ function outcomeOf(deps: ExplainDeps, { found, principal, rehearsed }: Asked): O
   const verdict = decideOfAll(found, (one, action = useOf(thing)) =>
     decide(snapshot, { ...asked, thing: one, action }, now),
   )
-  const ids = decidingOf(verdict)
+  const ids = decidingOf(verdict).filter((id) => verdict.effect === 'deny' || !isForbid(snapshot, id))
   const outcome = { user: principal.userId, thing, ids, isOpen: isOpenTo(snapshot, principal, thing) }
   if (verdict.effect === 'deny') return { ...outcome, effect: 'deny', approval: null, stopped: null }
   const { stopped } = rehearsed
@@ -87,8 +90,7 @@ function outcomeOf(deps: ExplainDeps, { found, principal, rehearsed }: Asked): O
 
 function dependsOn({ snapshot, now }: ExplainDeps, principal: Principal, thing: Thing): string[] {
   if (isOpenTo(snapshot, principal, thing) && !snapshot.hasRules) return []
-  const ids = snapshot.casteOf(principal).movingFor({ thing, action: useOf(thing), at: AT, now })
-  return ids.map((id) => snapshot.describe(id))
+  return [...snapshot.casteOf(principal).movingFor({ thing, action: useOf(thing), at: AT, now })]
 }
 
 /** A content rule comes first, then a rule in Cedar, then the gateway, as in a call. */
@@ -97,20 +99,26 @@ function approvalOf(deps: ExplainDeps, { approval }: Verdict, asked: Stop | null
   return { id: approval.rule, words: wordsOf(deps, approval.rule) }
 }
 
+/** A forbid that may hold with other arguments has not decided a yes. */
+function isForbid({ rules }: Snapshot, id: string): boolean {
+  return rules.some((rule) => rule.id === id && rule.policy.effect === 'forbid')
+}
+
 /** None where being admitted was enough, and no policy was asked. */
 function decidingOf({ policy, rule, rules }: Verdict): readonly string[] {
   if (policy === undefined) return []
   return rules ?? (rule === null ? [] : [rule])
 }
 
-function summaryOf({ user, thing, effect, isOpen, approval, stopped, ids }: Outcome): string {
+function summaryOf({ user, thing, effect, isOpen, approval, stopped, ids, depends }: Outcome): string {
   const what = `${thing.kind} ${thing.server}/${thing.name} at ${thing.gateway}`
   if (stopped !== null) return `${user} may use ${what}, but not with these arguments: ${stopped.words}.`
   if (approval !== null) return `${user} may use ${what} once a person has approved the call.`
   if (effect === 'allow') {
+    const where = depends.length === 0 ? '' : ', but not in every case: see below what it hangs on'
     return isOpen
-      ? `${user} may use ${what}: the gateway is open to everybody it admits, and no rule forbids it.`
-      : `${user} may use ${what}.`
+      ? `${user} may use ${what}: the gateway is open to everybody it admits, and no rule forbids it${where}.`
+      : `${user} may use ${what}${where}.`
   }
   if (ids.length > 0) return `${user} may not use ${what}: it is forbidden.`
   return `${user} may not use ${what}, nor see it: nothing allows it.`
@@ -150,7 +158,7 @@ function whyNot(grant: Grant, at: { isForThem: boolean; isForThis: boolean; now:
       ? [`it ended ${new Date(grant.expiresAt).toISOString()}`]
       : []),
   ]
-  return reasons.join(', ')
+  return reasons.length === 0 ? 'it would do it, but a forbid wins' : reasons.join(', ')
 }
 
 function adviceFor({ user, thing, effect, isOpen, approval, stopped, ids }: Outcome): string[] {

@@ -1,4 +1,4 @@
-import { newId, Problem, type Clock } from '#kernel'
+import { canonicalJson, newId, Problem, type Clock } from '#kernel'
 import { audited, type Actor, type AuditedDeps } from '../audited.ts'
 import type { LivePolicy } from '../live.ts'
 import { BAD_GRANT, NO_SUCH_GRANT, OPEN_TO_ALL } from '../problems.ts'
@@ -71,7 +71,17 @@ function refuseOpen({ world }: GrantsDeps, { gateway }: Grant): void {
 }
 
 /** What an admin should know before they are surprised. */
-function effectsOf({ world, live }: GrantsDeps, grant: Grant): string[] {
+function effectsOf(deps: GrantsDeps, grant: Grant): string[] {
+  const same = deps.live.current.grants.find((one) => one.id !== grant.id && gives(one) === gives(grant))
+  const again = same === undefined ? [] : [`${same.id} gives the same already; each has to be taken back on its own.`]
+  return [...whatChanges(deps, grant), ...again]
+}
+
+function gives({ subject, gateway, tools, prompts, resources, only }: Grant): string {
+  return canonicalJson({ subject, gateway, tools, prompts, resources, only })
+}
+
+function whatChanges({ world, live }: GrantsDeps, grant: Grant): string[] {
   const isClosed = ({ slug, access }: { slug: string; access?: 'all' | 'grants' | undefined }): boolean =>
     access === 'grants' || (access === undefined && live.current.isGranted(slug))
   const gateways = world.gateways()
