@@ -8,7 +8,7 @@ import { isNetwork } from '#http'
 import { Problem } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { hookConfig, type HookConfig } from '#policy'
-import { identitySourceConfig } from '#signin'
+import { identitySourceConfig, misfits } from '#signin'
 import { gatewayConfig, payloadRule, serverConfig, type GatewayConfig, type ServerConfig } from '#tools'
 import { CONFIG_CONTRADICTION } from './problems.ts'
 
@@ -169,6 +169,12 @@ function refuseContradictions(config: GatehouseConfig): void {
     'identity source with accept_id_jag, by its issuer,',
     config.identity_sources.filter((source) => source.accept_id_jag).map(({ issuer }) => issuer),
   )
+  const [one, other] = misfits(config.identity_sources) ?? []
+  if (one !== undefined && other !== undefined)
+    throw new Problem(
+      CONFIG_CONTRADICTION,
+      `The identity sources "${one}" and "${other}" have one issuer, so people linked by one are known by the other. Give both the same subject_claim.`,
+    )
   refuseTwice(
     'login rule',
     config.login_policy.rules.map(({ id }) => id),

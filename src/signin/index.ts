@@ -10,7 +10,7 @@
  */
 export { openSignIn, type SignIn } from './open.ts'
 export type { AuthorizationServer } from './ports.ts'
-export { identitySourceConfig } from './sources/config.ts'
+export { identitySourceConfig, misfits } from './sources/config.ts'
 export { SIGNIN_MIGRATIONS } from './migrations.ts'
 export { signInContract } from './contract.ts'
 export { signInApiRoutes } from './routes.ts'

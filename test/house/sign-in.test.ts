@@ -161,3 +161,19 @@ test('an identity source is listed with its address and previewed before it is s
   expect([known.code, refused.code]).toEqual([0, 1])
   expect(refused.out).toContain('verified')
 })
+
+test.each([
+  ['linked alike', 'kind = "okta"', null],
+  [
+    'linked by different claims',
+    'subject_claim = "employee"',
+    /"staff" and "guests" have one issuer.* the same subject_claim/,
+  ],
+])('two sources of one issuer, %s', async (_what, more, refusal) => {
+  const source = (name: string, rest = '') =>
+    `[[identity_sources]]\nname = "${name}"\nissuer = "https://login.example.com"\nclient_id = "${name}"\n${rest}\n`
+  const started = startHouse({ toml: source('staff') + source('guests', more) })
+
+  if (refusal === null) await (await started).close()
+  else await expect(started).rejects.toThrow(refusal)
+})

@@ -1,6 +1,6 @@
 import { isUserId } from '#identity'
 import type { Json, JsonObject } from '#kernel'
-import type { IdentitySource } from './config.ts'
+import { linkedBy, type IdentitySource } from './config.ts'
 
 /** What a source says of a person, in the words of this house. */
 export type Vouched = {
@@ -46,8 +46,7 @@ export function readClaims(source: IdentitySource, claims: JsonObject): Reading 
 type Part<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string }
 
 function subjectOf(source: IdentitySource, claims: JsonObject): Part<string> {
-  const names =
-    source.subject_claim !== undefined ? [source.subject_claim] : source.kind === 'entra' ? ['tid', 'oid'] : ['sub']
+  const names = linkedBy(source)
   const values = names.map((name) => textOf(claims[name]))
   const missing = names.find((_, at) => values[at] === null)
   if (missing !== undefined)

@@ -59,6 +59,23 @@ export const identitySourceConfig = z
   })
 export type IdentitySource = z.output<typeof identitySourceConfig>
 
+/** The claims that together are what people of a source are linked by. */
+export function linkedBy({ subject_claim: claim, kind }: Pick<IdentitySource, 'subject_claim' | 'kind'>): string[] {
+  if (claim !== undefined) return [claim]
+  return kind === 'entra' ? ['tid', 'oid'] : ['sub']
+}
+
+/**
+ * Two sources of one issuer share their links, so that a person is the same by either. Linked by different claims, one
+ * could take somebody for whoever has that value in the other claim. The two names, or null where all fit together.
+ */
+export function misfits(sources: readonly IdentitySource[]): readonly [string, string] | null {
+  for (const [at, one] of sources.entries())
+    for (const other of sources.slice(at + 1))
+      if (one.issuer === other.issuer && linkedBy(one).join() !== linkedBy(other).join()) return [one.name, other.name]
+  return null
+}
+
 const SHARED_TENANTS = /^\/(common|organizations|consumers)(\/|$)/i
 
 function isOwnMachine(hostname: string): boolean {
