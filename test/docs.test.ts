@@ -6,10 +6,20 @@ import * as z from 'zod'
 import { makeErrorsPage } from '../scripts/errors-page.ts'
 import { fileSchema, readConfig } from '../src/main/config.ts'
 import { runCli } from '../src/cli/index.ts'
+import { ADMIN_OPERATIONS } from '../src/main/index.ts'
 
 const root = dirname(import.meta.dirname)
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const pages = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: root })]
+
+// --- policy.md ------------------------------------------------------------------------------------------------------
+
+test('policy.md tells every action of the admin API', () => {
+  const told = [...read('docs/policy.md').matchAll(/^\| `admin:([\w-]+)` \|/gm)].map(([, module]) => module)
+  const actions = new Set(ADMIN_OPERATIONS.map(({ module }) => module))
+
+  expect(told).toEqual([...actions].toSorted())
+})
 
 // --- configuration.md -----------------------------------------------------------------------------------------------
 

@@ -363,6 +363,25 @@ describe('somebody who reads on while it ends', () => {
   }
 })
 
+test('from another machine, /metrics is for whom a rule permits it, and /health hides from an admin whom one forbids', async () => {
+  await rule(`permit(principal == User::"tim@example.com", action == Action::"admin:metrics", resource);
+    forbid(principal == User::"eve@example.com", action in Action::"admin", resource);`)
+  keys['lea'] = await keyOf('lea@example.com')
+  const from = (who: string | null, path: string) => {
+    const sent = who === null ? {} : { authorization: `Bearer ${keys[who] ?? ''}` }
+    return house.gatehouse.fetch(
+      new Request(`${house.url}${path}`, { headers: { ...sent, 'gatehouse-peer-address': '203.0.113.9' } }),
+    )
+  }
+  const metrics = await Promise.all(['admin', 'tim', 'lea', 'eve', null].map((who) => from(who, '/metrics')))
+  const health = await Promise.all(
+    ['admin', 'tim', 'eve'].map(async (who) => Object.keys(Object(await (await from(who, '/health')).json()))),
+  )
+
+  expect(metrics.map(({ status }) => status)).toEqual([200, 200, 403, 403, 401])
+  expect(health.map((told) => told.includes('servers'))).toEqual([true, false, false])
+})
+
 test('/metrics counts each use once, by module and by what decided', async () => {
   await rule('permit(principal == User::"tim@example.com", action == Action::"admin:signing-keys", resource);')
   await ask('tim', 'signing-keys')
