@@ -50,4 +50,10 @@ export const IDENTITY_MIGRATIONS: Migrations = {
       await sql`create index identity_account_source on identity_account (source, id)`.execute(db)
     },
   },
+  '2026-11-26_identity_version': {
+    async up(db) {
+      await sql`alter table identity_account add column version bigint not null default 1`.execute(db)
+      await sql`alter table identity_group add column version bigint not null default 1`.execute(db)
+    },
+  },
 }

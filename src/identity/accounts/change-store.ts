@@ -3,6 +3,7 @@ import type { Storage } from '#storage'
 import { removeFactors } from '../factors/removal.ts'
 import type { Account } from './schema.ts'
 import { saidColumns, type AccountTables, type Said } from './store.ts'
+import { countChangeOfGroupsOf } from './versions.ts'
 
 /** What of an account changes; what is left out stays as it is stored, whoever changes it at the same time. */
 type Change = { readonly changedAt: number } & {
@@ -35,6 +36,7 @@ export function createChangeStore(storage: Storage) {
         await tx
           .updateTable('identity_account')
           .set({ role, name, email, source, changed_at, ...active, ...saidColumns(said) })
+          .set((eb) => ({ version: eb('version', '+', 1) }))
           .where('id', '=', id)
           .where('removed_at', 'is', null)
           .execute()
@@ -44,6 +46,7 @@ export function createChangeStore(storage: Storage) {
     remove: (id: string, at: number): Promise<'ok' | 'last-admin'> =>
       db.transaction().execute(async (tx) => {
         if (await isLastAdmin(tx, id)) return 'last-admin'
+        await countChangeOfGroupsOf(tx, id)
         await tx.deleteFrom('identity_membership').where('account_id', '=', id).execute()
         await removeFactors(tx, id)
         const gone = { is_active: 0, removed_at: at, changed_at: at, ...FORGOTTEN }

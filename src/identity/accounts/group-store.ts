@@ -1,7 +1,8 @@
-import type { Kysely } from 'kysely'
+import type { Insertable, Kysely } from 'kysely'
 import type { SharedTransaction, Storage } from '#storage'
 import type { Group } from './schema.ts'
 import type { AccountTables } from './store.ts'
+import { countChangeOfAccount, countChangeOfGroup, countChangeOfGroupsOf, countChangeOfMembers } from './versions.ts'
 
 export type GroupStore = ReturnType<typeof createGroupStore>
 
@@ -9,7 +10,7 @@ export type GroupStore = ReturnType<typeof createGroupStore>
 export function createGroupStore(storage: Storage) {
   const db = storage.tables<AccountTables>()
   return {
-    insertGroup: async (row: AccountTables['identity_group']): Promise<void> => {
+    insertGroup: async (row: Insertable<AccountTables['identity_group']>): Promise<void> => {
       await db.insertInto('identity_group').values(row).execute()
     },
     /** With what else has to happen in the same transaction. */
@@ -19,8 +20,10 @@ export function createGroupStore(storage: Storage) {
       also: (tx: SharedTransaction) => Promise<void>,
     ): Promise<void> =>
       storage.transaction(async (tx) => {
-        const groups = tx.tables<AccountTables>().updateTable('identity_group')
-        await groups.set(to).where('id', '=', id).execute()
+        const tables = tx.tables<AccountTables>()
+        await tables.updateTable('identity_group').set(to).where('id', '=', id).execute()
+        await countChangeOfGroup(tables, id)
+        await countChangeOfMembers(tables, id)
         await also(tx)
       }),
     findGroup: (name: string): Promise<{ id: string } | undefined> =>
@@ -35,29 +38,48 @@ export function createGroupStore(storage: Storage) {
     listGroups: () => listGroups(db),
     removeGroup: (id: string): Promise<void> =>
       db.transaction().execute(async (tx) => {
+        await countChangeOfMembers(tx, id)
         await tx.deleteFrom('identity_membership').where('group_id', '=', id).execute()
         await tx.deleteFrom('identity_group').where('id', '=', id).execute()
       }),
-    join: async (groupId: string, accountId: string, source: string): Promise<void> => {
-      await db
-        .insertInto('identity_membership')
-        .values({ group_id: groupId, account_id: accountId, source })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute()
-    },
-    leaveAll: async (accountId: string, source: string): Promise<void> => {
-      const all = db.deleteFrom('identity_membership').where('account_id', '=', accountId)
-      await all.where('source', '=', source).execute()
-    },
-    leave: async (groupId: string, accountId: string, source: string): Promise<void> => {
-      await db
-        .deleteFrom('identity_membership')
-        .where('group_id', '=', groupId)
-        .where('account_id', '=', accountId)
-        .where('source', '=', source)
-        .execute()
-    },
+    ...membershipQueries(db),
   }
+}
+
+function membershipQueries(db: Kysely<AccountTables>) {
+  return {
+    join: (groupId: string, accountId: string, source: string): Promise<void> =>
+      db.transaction().execute(async (tx) => {
+        await tx
+          .insertInto('identity_membership')
+          .values({ group_id: groupId, account_id: accountId, source })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute()
+        await countMembership(tx, groupId, accountId)
+      }),
+    leaveAll: (accountId: string, source: string): Promise<void> =>
+      db.transaction().execute(async (tx) => {
+        await countChangeOfGroupsOf(tx, accountId)
+        await countChangeOfAccount(tx, accountId)
+        const all = tx.deleteFrom('identity_membership').where('account_id', '=', accountId)
+        await all.where('source', '=', source).execute()
+      }),
+    leave: (groupId: string, accountId: string, source: string): Promise<void> =>
+      db.transaction().execute(async (tx) => {
+        await tx
+          .deleteFrom('identity_membership')
+          .where('group_id', '=', groupId)
+          .where('account_id', '=', accountId)
+          .where('source', '=', source)
+          .execute()
+        await countMembership(tx, groupId, accountId)
+      }),
+  }
+}
+
+async function countMembership(tx: Kysely<AccountTables>, groupId: string, accountId: string): Promise<void> {
+  await countChangeOfGroup(tx, groupId)
+  await countChangeOfAccount(tx, accountId)
 }
 
 async function listGroups(db: Kysely<AccountTables>): Promise<Group[]> {

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { Generated, Insertable, Kysely, Selectable } from 'kysely'
 import * as z from 'zod'
 import type { Storage } from '#storage'
 import type { Member } from '../principal.ts'
@@ -21,8 +21,16 @@ type AccountRow = {
   created_at: number
   changed_at: number
   removed_at: number | null
+  version: Generated<number>
 }
-type GroupRow = { id: string; name: string; source: string; external_id: string | null; created_at: number }
+type GroupRow = {
+  id: string
+  name: string
+  source: string
+  external_id: string | null
+  created_at: number
+  version: Generated<number>
+}
 type MembershipRow = { group_id: string; account_id: string; source: string }
 export type AccountTables = {
   identity_account: AccountRow
@@ -52,7 +60,7 @@ export function createAccountStore(storage: Storage) {
       .execute()
     return byAccount(rows)
   }
-  const shown = async (rows: readonly AccountRow[]): Promise<Account[]> => {
+  const shown = async (rows: readonly Selectable<AccountRow>[]): Promise<Account[]> => {
     const groups = await groupsOf(rows.map(({ id }) => id))
     return rows.map((row) => toAccount(row, groups.get(row.id) ?? []))
   }
@@ -92,7 +100,11 @@ export function createAccountStore(storage: Storage) {
   }
 }
 
-export function saidColumns({ externalId, givenName, familyName }: Said): Partial<AccountRow> {
+export function saidColumns({
+  externalId,
+  givenName,
+  familyName,
+}: Said): Partial<Pick<AccountRow, 'external_id' | 'given_name' | 'family_name'>> {
   return {
     ...(externalId === undefined ? {} : { external_id: externalId }),
     ...(givenName === undefined ? {} : { given_name: givenName }),
@@ -117,7 +129,7 @@ function byAccount(rows: readonly { accountId: string; group: string }[]): Reado
   return new Map([...sets].map(([id, found]) => [id, [...new Set(found.map(({ group }) => group))].toSorted()]))
 }
 
-function toRow(shown: Account): AccountRow {
+function toRow(shown: Account): Insertable<AccountRow> {
   return {
     id: shown.id,
     user_id: shown.userId,
@@ -138,7 +150,7 @@ function toRow(shown: Account): AccountRow {
   }
 }
 
-function toAccount(row: AccountRow, groups: string[]): Account {
+function toAccount(row: Selectable<AccountRow>, groups: string[]): Account {
   return account.parse({
     id: row.id,
     userId: row.user_id,
@@ -154,7 +166,7 @@ function toAccount(row: AccountRow, groups: string[]): Account {
   })
 }
 
-function toMember(row: AccountRow, groups: string[]): Member {
+function toMember(row: Selectable<AccountRow>, groups: string[]): Member {
   const { id, userId, kind, role, isActive } = toAccount(row, groups)
   return { accountId: id, userId, kind, role, groups, claims: claimsText.parse(JSON.parse(row.claims)), isActive }
 }

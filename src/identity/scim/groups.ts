@@ -1,5 +1,6 @@
 import { Problem } from '#kernel'
 import { isDuplicate } from '#storage'
+import { holdVersion } from './etag.ts'
 import { GROUP_FILTERS, parseFilter } from './filter.ts'
 import { groupFrom } from './parse.ts'
 import { patchGroup } from './patch.ts'
@@ -7,7 +8,7 @@ import { SCIM_BAD_VALUE, SCIM_NOT_FOUND, SCIM_TAKEN } from './problems.ts'
 import { showGroup, showList } from './resource.ts'
 import type { GroupState, ListQuery } from './schema.ts'
 import type { ScimGroupRow } from './store.ts'
-import { actor, pageOf, type Client, type Parts } from './users.ts'
+import { actor, pageOf, type Client, type Parts, type Wish } from './users.ts'
 
 const MAX_GROUP_SIZE = 20_000
 
@@ -74,28 +75,32 @@ async function requireOwn({ store }: Parts, { source }: Client, ids: readonly st
     throw new Problem(SCIM_BAD_VALUE, 'A member is none of the users that this client provisions.')
 }
 
-export async function replaceGroup(parts: Parts, client: Client, change: { id: string; body: unknown }) {
-  return saveGroup(parts, client, { id: change.id, edit: () => groupFrom(change.body) })
+export async function replaceGroup(parts: Parts, client: Client, wish: Wish & { body: unknown }) {
+  await saveGroup(parts, client, { ...wish, edit: () => groupFrom(wish.body) })
+  return showOneGroup(parts, client, wish.id)
 }
 
-export async function changeGroup(parts: Parts, client: Client, change: { id: string; body: unknown }) {
-  return saveGroup(parts, client, { id: change.id, edit: (before) => patchGroup(before, change.body) })
+/** Without its members, which may be very many. */
+export async function changeGroup(parts: Parts, client: Client, wish: Wish & { body: unknown }) {
+  await saveGroup(parts, client, { ...wish, edit: (before) => patchGroup(before, wish.body) })
+  return showGroup(await findGroup(parts, client, wish.id), [], client.place)
 }
 
 async function saveGroup(
   parts: Parts,
   client: Client,
-  change: { id: string; edit: (before: GroupState) => GroupState },
+  wish: Wish & { edit: (before: GroupState) => GroupState },
 ): Promise<void> {
-  const group = await findGroup(parts, client, change.id)
+  const group = await findGroup(parts, client, wish.id)
   const { name, externalId } = group
   const memberships = await parts.store.memberships(client.source, 'group_id', [group.id])
   const members = new Set(memberships.map(({ accountId }) => accountId))
-  const after = change.edit({ displayName: name, externalId, members })
+  const after = wish.edit({ displayName: name, externalId, members })
   const join = [...after.members].filter((id) => !members.has(id))
   const leave = [...members].filter((id) => !after.members.has(id))
   await requireOwn(parts, client, [...after.members])
   if (after.displayName !== name) await requireFree(parts, after.displayName)
+  await holdVersion(parts.store, { kind: 'group', resource: group, ifMatch: wish.ifMatch })
   if (after.displayName !== name || after.externalId !== externalId)
     await orTaken(
       parts.accounts.renameGroup(name, { name: after.displayName, externalId: after.externalId }, actor(client)),
@@ -104,7 +109,8 @@ async function saveGroup(
   await parts.accounts.changeMembers({ group: renamed, source: client.source, join, leave }, actor(client))
 }
 
-export async function removeGroup(parts: Parts, client: Client, id: string): Promise<void> {
+export async function removeGroup(parts: Parts, client: Client, { id, ifMatch }: Wish): Promise<void> {
   const group = await findGroup(parts, client, id)
+  await holdVersion(parts.store, { kind: 'group', resource: group, ifMatch })
   await parts.accounts.removeGroup(group.name, actor(client))
 }

@@ -31,6 +31,11 @@ export const SCIM_NOT_FOUND = {
   status: 404,
   title: 'There is no such resource',
 } as const satisfies ProblemKind
+export const SCIM_CHANGED = {
+  code: 'identity/scim-changed',
+  status: 412,
+  title: 'The resource has changed since',
+} as const satisfies ProblemKind
 export const SCIM_WRONG_METHOD = {
   code: 'identity/scim-wrong-method',
   status: 405,

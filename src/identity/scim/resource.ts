@@ -1,3 +1,4 @@
+import { etagOf } from './etag.ts'
 import { GROUP_SCHEMA, LIST_SCHEMA, USER_SCHEMA } from './schema.ts'
 import type { ScimGroupRow, ScimUserRow } from './store.ts'
 
@@ -35,6 +36,7 @@ export function showUser(user: ScimUserRow, memberships: readonly Membership[], 
       created: new Date(user.createdAt).toISOString(),
       lastModified: new Date(user.changedAt).toISOString(),
       location: place(`Users/${user.id}`),
+      version: etagOf(user),
     },
   }
 }
@@ -54,6 +56,7 @@ export function showGroup(group: ScimGroupRow, memberships: readonly Membership[
       resourceType: 'Group',
       created: new Date(group.createdAt).toISOString(),
       location: place(`Groups/${group.id}`),
+      version: etagOf(group),
     },
   }
 }

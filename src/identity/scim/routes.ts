@@ -6,7 +6,7 @@ import { listed, resourceTypes, schemas, serviceProviderConfig } from './discove
 import { changeGroup, createGroup, listGroups, removeGroup, replaceGroup, showOneGroup } from './groups.ts'
 import { parse } from './parse.ts'
 import { SCIM_NOT_FOUND, SCIM_TOO_FAST, SCIM_WRONG_METHOD } from './problems.ts'
-import { project, withMembers } from './project.ts'
+import { withMembers } from './project.ts'
 import { listQuery } from './schema.ts'
 import { createScim, type Scim, type ScimDeps } from './service.ts'
 import { changeUser, createUser, listUsers, removeUser, replaceUser, showOneUser, type Client } from './users.ts'
@@ -18,10 +18,12 @@ type Asked = {
   readonly client: Client
   readonly id: string
   readonly query: URLSearchParams
+  readonly ifMatch: string | null
   readonly body: () => Promise<unknown>
 }
 type Handle = (asked: Asked) => object | null | Promise<object | null>
-type Route = { readonly operationId: string; readonly status?: 201; readonly handle: Handle }
+/** `status` 204: of what there is now, only the version is told. */
+type Route = { readonly operationId: string; readonly status?: 201 | 204; readonly handle: Handle }
 
 const list = ({ query }: Asked) => parse(listQuery, Object.fromEntries(query))
 
@@ -41,19 +43,19 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
     'PUT Users/*',
     {
       operationId: 'scimReplaceUser',
-      handle: async ({ scim, client, id, body }) => replaceUser(scim, client, { id, body: await body() }),
+      handle: async ({ scim, client, body, ...wish }) => replaceUser(scim, client, { ...wish, body: await body() }),
     },
   ],
   [
     'PATCH Users/*',
     {
       operationId: 'scimChangeUser',
-      handle: async ({ scim, client, id, body }) => changeUser(scim, client, { id, body: await body() }),
+      handle: async ({ scim, client, body, ...wish }) => changeUser(scim, client, { ...wish, body: await body() }),
     },
   ],
   [
     'DELETE Users/*',
-    { operationId: 'scimRemoveUser', handle: ({ scim, client, id }) => gone(removeUser(scim, client, id)) },
+    { operationId: 'scimRemoveUser', handle: ({ scim, client, ...wish }) => gone(removeUser(scim, client, wish)) },
   ],
   [
     'GET Groups',
@@ -76,23 +78,20 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
     'PUT Groups/*',
     {
       operationId: 'scimReplaceGroup',
-      handle: async ({ scim, client, id, body }) => {
-        await replaceGroup(scim, client, { id, body: await body() })
-        return showOneGroup(scim, client, id)
-      },
+      handle: async ({ scim, client, body, ...wish }) => replaceGroup(scim, client, { ...wish, body: await body() }),
     },
   ],
   [
     'PATCH Groups/*',
     {
       operationId: 'scimChangeGroup',
-      // Nothing is told: a group may have very many members.
-      handle: async ({ scim, client, id, body }) => gone(changeGroup(scim, client, { id, body: await body() })),
+      status: 204,
+      handle: async ({ scim, client, body, ...wish }) => changeGroup(scim, client, { ...wish, body: await body() }),
     },
   ],
   [
     'DELETE Groups/*',
-    { operationId: 'scimRemoveGroup', handle: ({ scim, client, id }) => gone(removeGroup(scim, client, id)) },
+    { operationId: 'scimRemoveGroup', handle: ({ scim, client, ...wish }) => gone(removeGroup(scim, client, wish)) },
   ],
   [
     'GET ServiceProviderConfig',
@@ -153,10 +152,11 @@ async function perform(
     const value = await deps.witness(use, async () => {
       const client = admit(scim, deps.publicUrl(), use)
       if (!route) throw nothingHere(path)
-      const asked = { scim, client, id: decode(id ?? ''), query: url.searchParams }
+      const ifMatch = request.headers.get('if-match')
+      const asked = { scim, client, id: decode(id ?? ''), query: url.searchParams, ifMatch }
       return route.handle({ ...asked, body: () => readJson(request) })
     })
-    return { route, answer: answerScim(value && project(value, url.searchParams), route?.status) }
+    return { route, answer: answerScim(value, { request, query: url.searchParams, status: route?.status }) }
   } catch (error) {
     return { route, answer: answerScimError(error, deps.log) }
   }

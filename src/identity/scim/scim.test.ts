@@ -10,7 +10,7 @@ const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'
 
 const resource = z.looseObject({
   id: z.string().default(''),
-  meta: z.object({ location: z.string() }).optional(),
+  meta: z.object({ location: z.string(), version: z.string().optional() }).optional(),
 })
 
 /** Asks as an identity provider with a key of this name does. */
@@ -22,17 +22,19 @@ async function clientOf(house: TestIdentity, name: string) {
     witness: (_use, run) => run(),
     log: SILENT,
   })
-  return async (method: string, path: string, body?: unknown) => {
+  return async (method: string, path: string, body?: unknown, conditions: Record<string, string> = {}) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
     const response = await answer(
       new Request(`https://gate.example/scim/v2/${path}`, {
         method,
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/scim+json' },
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/scim+json', ...conditions },
         ...(text === undefined ? {} : { body: text }),
       }),
     )
     const said = await response.text()
-    return { status: response.status, body: resource.parse(said === '' ? {} : JSON.parse(said)) }
+    const { headers } = response
+    const answered = { etag: headers.get('etag') ?? '', location: headers.get('location') }
+    return { ...answered, status: response.status, body: resource.parse(said === '' ? {} : JSON.parse(said)) }
   }
 }
 
@@ -142,6 +144,73 @@ forEachEngine((engine) => {
     expect((await entra('GET', 'Users')).body).toMatchObject({ totalResults: 0, Resources: [] })
     expect(await accounts.get('root@example.com')).toEqual(admin)
     expect((await okta('GET', 'Users')).body['totalResults']).toBe(1)
+  })
+
+  it.each(['Users', 'Groups'])('of %s, a change for one version is refused when there is a newer one', async (type) => {
+    await using house = await openTestIdentity(engine)
+    const ask = await clientOf(house, 'entra')
+    const name = (text: string) => ({ userName: 'anne', displayName: text })
+    const made = await ask('POST', type, name('one'))
+    const path = `${type}/${made.body.id}`
+    const put = (text: string, ifMatch: string) => ask('PUT', path, name(text), { 'if-match': ifMatch })
+    const same = { 'if-none-match': made.etag }
+
+    expect(made).toMatchObject({ location: made.body.meta?.location, etag: made.body.meta?.version })
+    expect(await ask('GET', path, undefined, same)).toMatchObject({ status: 304, body: { id: '' }, etag: made.etag })
+    const rivals = await Promise.all(['two', 'three'].map((text) => put(text, made.etag)))
+    expect(new Set(rivals.map(({ status }) => status))).toEqual(new Set([200, 412]))
+    const now = await ask('GET', path, undefined, same)
+    expect(now).toMatchObject({ status: 200, body: { displayName: rivals[0]?.status === 200 ? 'two' : 'three' } })
+    expect(rivals.map(({ etag }) => etag)).toContain(now.etag)
+    expect((await ask('DELETE', path, undefined, { 'if-match': made.etag })).body).toMatchObject({ status: '412' })
+    expect(await put('four', `W/"0", ${now.etag}`)).toMatchObject({ status: 200, body: { displayName: 'four' } })
+    const patched = await ask('PATCH', path, patch({ op: 'replace', value: { displayName: 'five' } }), {
+      'if-match': '*',
+    })
+    expect(patched.etag).toBe((await ask('GET', path)).etag)
+    expect((await ask('DELETE', path, undefined, { 'if-match': patched.etag })).status).toBe(204)
+  })
+
+  it('whatever is shown of a person or a group, no other state has its version', async () => {
+    await using house = await openTestIdentity(engine)
+    const { accounts } = house.identity
+    const ask = await clientOf(house, 'entra')
+    const [anne, ben] = [
+      await ask('POST', 'Users', { userName: 'anne' }),
+      await ask('POST', 'Users', { userName: 'ben' }),
+    ]
+    const group = await ask('POST', 'Groups', { displayName: 'one', members: [{ value: ben.body.id }] })
+    const paths = [`Users/${anne.body.id}`, `Users/${ben.body.id}`, `Groups/${group.body.id}`]
+    const seen = new Map<string, string>()
+    const look = async () => {
+      for (const path of paths) {
+        const { etag, body } = await ask('GET', path)
+        const state = JSON.stringify(body)
+        expect(seen.get(path + etag) ?? state).toBe(state)
+        seen.set(path + etag, state)
+      }
+    }
+    const [, , groupPath = ''] = paths
+    const change = (operation: object) => ask('PATCH', groupPath, patch(operation))
+
+    for (const step of [
+      () => change({ op: 'add', path: 'members', value: [{ value: anne.body.id }] }),
+      () => change({ op: 'replace', path: 'displayName', value: 'two' }),
+      () => change({ op: 'remove', path: `members[value eq "${anne.body.id}"]` }),
+      () => accounts.update('anne', { name: 'Anne' }, ADMIN),
+      () => accounts.addMember('two', 'anne', ADMIN),
+      () => accounts.handOver('ben', 'local', ADMIN),
+      () => accounts.handOver('ben', 'scim:entra', ADMIN),
+      () => change({ op: 'add', path: 'members', value: [{ value: ben.body.id }] }),
+      () => accounts.remove('ben', ADMIN).then(() => paths.splice(1, 1)),
+      () => change({ op: 'add', path: 'members', value: [{ value: anne.body.id }] }),
+      () => accounts.removeGroup('two', ADMIN).then(() => paths.pop()),
+    ]) {
+      await look()
+      await step()
+    }
+    await look()
+    expect(seen.size).toBeGreaterThan(11)
   })
 
   it('lists come in pages that begin with 1', async () => {

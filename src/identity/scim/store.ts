@@ -9,6 +9,7 @@ export type ScimGroupRow = {
   readonly name: string
   readonly externalId: string | null
   readonly createdAt: number
+  readonly version: number
 }
 export type ScimUserRow = {
   readonly id: string
@@ -21,13 +22,29 @@ export type ScimUserRow = {
   readonly isActive: boolean
   readonly createdAt: number
   readonly changedAt: number
+  readonly version: number
 }
+export type Versioned = { readonly id: string; readonly version: number }
 export type ScimStore = ReturnType<typeof createScimStore>
 
 /** What one source may see. Every query names the source, so that nothing of others can be found. */
 export function createScimStore(storage: Storage) {
   const db = storage.tables<AccountTables>()
-  return { ...userQueries(db), ...groupQueries(db), memberships: membershipsIn.bind(null, db) }
+  return {
+    ...userQueries(db),
+    ...groupQueries(db),
+    memberships: membershipsIn.bind(null, db),
+    /** Makes the next version of a resource. False when there is a newer one: somebody else was faster. */
+    claim: async (kind: 'user' | 'group', { id, version }: Versioned): Promise<boolean> => {
+      const table = ({ user: 'identity_account', group: 'identity_group' } as const)[kind]
+      const update = db
+        .updateTable(table)
+        .set({ version: version + 1 })
+        .where('id', '=', id)
+      const { numUpdatedRows } = await update.where('version', '=', version).executeTakeFirst()
+      return numUpdatedRows > 0n
+    },
+  }
 }
 
 type Db = Kysely<AccountTables>
@@ -61,6 +78,7 @@ function userQueries(db: Db) {
         isActive: row.is_active === 1,
         createdAt: row.created_at,
         changedAt: row.changed_at,
+        version: row.version,
       }))
     },
     /** Which of these ids are accounts of this source. */
@@ -100,7 +118,13 @@ function groupQueries(db: Db) {
     },
     listGroups: async (source: string, filter: GroupFilter, { offset, limit }: Page): Promise<ScimGroupRow[]> => {
       const rows = await groupsOf(source, filter).selectAll().orderBy('id').limit(limit).offset(offset).execute()
-      return rows.map((row) => ({ id: row.id, name: row.name, externalId: row.external_id, createdAt: row.created_at }))
+      return rows.map(({ id, name, external_id: externalId, created_at: createdAt, version }) => ({
+        id,
+        name,
+        externalId,
+        createdAt,
+        version,
+      }))
     },
     /** True when anybody has a group of this name. */
     isGroupName: async (name: string): Promise<boolean> => {

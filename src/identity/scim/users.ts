@@ -1,6 +1,7 @@
 import { isProblem, Problem } from '#kernel'
 import type { Accounts } from '../accounts/service.ts'
 import { USER_ID_TAKEN } from '../problems.ts'
+import { holdVersion } from './etag.ts'
 import { parseFilter, USER_FILTERS } from './filter.ts'
 import { userFrom } from './parse.ts'
 import { patchUser } from './patch.ts'
@@ -71,22 +72,27 @@ export function actor({ keyId }: Client) {
   return { keyId, face: 'scim' }
 }
 
-export async function replaceUser(parts: Parts, client: Client, change: { id: string; body: unknown }) {
-  const before = await findUser(parts, client, change.id)
-  return saveUser(parts, client, { before, after: userFrom(change.body, before.isActive) })
+/** `ifMatch`: the change is for these versions only (RFC 7644 §3.14). */
+export type Wish = { readonly id: string; readonly ifMatch: string | null }
+
+export async function replaceUser(parts: Parts, client: Client, wish: Wish & { body: unknown }) {
+  const before = await findUser(parts, client, wish.id)
+  return saveUser(parts, client, { before, after: userFrom(wish.body, before.isActive), ifMatch: wish.ifMatch })
 }
 
-export async function changeUser(parts: Parts, client: Client, change: { id: string; body: unknown }) {
-  const before = await findUser(parts, client, change.id)
-  return saveUser(parts, client, { before, after: patchUser(before, change.body) })
+export async function changeUser(parts: Parts, client: Client, wish: Wish & { body: unknown }) {
+  const before = await findUser(parts, client, wish.id)
+  return saveUser(parts, client, { before, after: patchUser(before, wish.body), ifMatch: wish.ifMatch })
 }
 
-async function saveUser(parts: Parts, client: Client, change: { before: ScimUserRow; after: UserState }) {
-  const { before, after } = change
+type Save = { before: ScimUserRow; after: UserState; ifMatch: string | null }
+
+async function saveUser(parts: Parts, client: Client, { before, after, ifMatch }: Save) {
   if (fold(before.userName) !== fold(after.userName))
     throw new Problem(SCIM_FIXED, 'The userName of an account never changes here; make another account for it.')
   const { displayName, email, isActive, externalId, givenName, familyName } = after
   const said = { externalId, givenName, familyName }
+  await holdVersion(parts.store, { kind: 'user', resource: before, ifMatch })
   if (!isSame(before, after))
     await parts.accounts.update(before.id, { name: displayName, email, isActive }, actor(client), said)
   return showOneUser(parts, client, before.id)
@@ -101,7 +107,8 @@ function isSame(before: ScimUserRow, after: UserState): boolean {
   return kept.every((name) => before[name] === after[name])
 }
 
-export async function removeUser(parts: Parts, client: Client, id: string): Promise<void> {
+export async function removeUser(parts: Parts, client: Client, { id, ifMatch }: Wish): Promise<void> {
   const user = await findUser(parts, client, id)
+  await holdVersion(parts.store, { kind: 'user', resource: user, ifMatch })
   await parts.accounts.remove(user.id, actor(client))
 }
