@@ -102,6 +102,26 @@ describe.skipIf(!hasChromium())('in Chromium', { timeout: 60_000 }, () => {
     expect(complaints).toEqual([])
   })
 
+  test('a house without a name offers no passkey, and says why where one could be made', async () => {
+    await using pages = await openTestPages()
+    await using browser = await openChromium({ width: 360, height: 800 })
+    const { page } = browser
+    const address = pages.url.replace('localhost', '127.0.0.1')
+    const passkeys = page.locator('button[data-passkey]:visible')
+
+    await page.goto(`${address}/setup/${await pages.makeSetup(USER)}`)
+    const onSetup = [await passkeys.count(), await page.getByText('No passkeys here').isVisible()]
+    await page.goto(`${address}/signin`)
+    const onSignIn = [await passkeys.count(), await page.getByText('No passkeys here').count()]
+    await page.goto(`${pages.url}/signin`)
+
+    expect({ onSetup, onSignIn, withName: await passkeys.count() }).toEqual({
+      onSetup: [0, true],
+      onSignIn: [0, 0],
+      withName: 1,
+    })
+  })
+
   test('an answer that was heard on the way signs in nobody else', async () => {
     await using pages = await openTestPages()
     await using browser = await openChromium({ width: 360, height: 800 })

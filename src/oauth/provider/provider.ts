@@ -124,11 +124,21 @@ async function showError(ctx: KoaContextWithOIDC, out: ErrorOut, troublePage: Tr
     ctx.body = out
     return
   }
-  const why = `${out.error_description ?? 'It asked for something that is not right'} (${out.error}).`
-  const text = `The program that sent you here cannot be let in. ${why} Go back to it and start again.`
-  const page = await troublePage({ title: 'This cannot go on', text })
+  const page = await troublePage({ title: 'This cannot go on', text: wordsOf(out) })
   ctx.set({ ...page.headers })
   ctx.body = page.body
+}
+
+/** For the person, who can do something about the first two alone. */
+function wordsOf({ error, error_description: description }: ErrorOut): string {
+  switch (error) {
+    case 'invalid_client':
+      return 'This house does not know the program that sent you here (any more). In the program, remove the connection to this house and add it again.'
+    case 'invalid_redirect_uri':
+      return 'The program wants its answer at an address that it has not registered, so nothing was sent there. In the program, remove the connection to this house and add it again; whoever runs the program can have the address registered.'
+    default:
+      return `The program that sent you here cannot be let in: ${description ?? 'it asked for something that is not right'} (${error}). Go back to it and start again.`
+  }
 }
 
 /** As the library takes it: a JSON Web Key with its private part. */

@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import { MIN_PASSWORD_CHARS } from '../visits/choose-password.ts'
 import { alert, buttonForm, field, form, layout, type Frame, type Html } from './layout.ts'
-import { passkeyButton } from './passkey-button.ts'
+import { passkeyButton, passkeysNeedName } from './passkey-button.ts'
 
 /** A new password for somebody who has just proved who they are. */
 export function passwordPage(frame: Frame, view: { readonly userId: string; readonly trouble?: string | null }): Html {
@@ -56,6 +56,7 @@ export function addPasskeyPage(frame: Frame): Html {
       submit: '/account/passkey',
       kind: 'primary',
     })}
+    ${passkeysNeedName()}
     <p class="foot"><a href="/account">Back to your account</a></p>`
   return layout(frame, { title: 'Add a passkey', body, usesPasskeys: true })
 }

@@ -32,6 +32,15 @@ export function passkeyButton(
     <p class="alert" role="alert" id="passkey-trouble" hidden></p>`
 }
 
+/** Why there is no such button; it shows itself where the house is reached at a bare IP address. */
+export function passkeysNeedName(): Html {
+  return html`<p class="hint" data-passkey-nameless hidden>
+    No passkeys here: they need a name in the address of this house, and this one is an IP address. An administrator can
+    give it one with <code>server.public_url</code>; on its own machine <code>http://localhost</code> with the port is
+    enough.
+  </p>`
+}
+
 function key(): Html {
   return html`<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true" focusable="false">
     <path

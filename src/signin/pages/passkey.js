@@ -3,9 +3,12 @@
 ;(() => {
   const library = globalThis.SimpleWebAuthnBrowser
   const buttons = document.querySelectorAll('button[data-passkey]')
+  // Browsers make passkeys for names only, never for a bare IP address.
+  const hasName = !/^[\d.]+$|^\[/.test(globalThis.location.hostname)
 
+  for (const hint of document.querySelectorAll('[data-passkey-nameless]')) hint.hidden = hasName
   for (const button of buttons) {
-    if (!library?.browserSupportsWebAuthn()) continue
+    if (!hasName || !library?.browserSupportsWebAuthn()) continue
     button.hidden = false
     button.closest('[data-passkey-block]')?.removeAttribute('hidden')
     button.addEventListener('click', () => void run(button))

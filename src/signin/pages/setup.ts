@@ -2,7 +2,7 @@ import { html, raw } from 'hono/html'
 import { renderSVG } from 'uqr'
 import { MIN_PASSWORD_CHARS as MIN_PASSWORD } from '../visits/choose-password.ts'
 import { alert, field, form, layout, type Frame, type Html } from './layout.ts'
-import { passkeyButton } from './passkey-button.ts'
+import { passkeyButton, passkeysNeedName } from './passkey-button.ts'
 
 /** The first steps with a new account: a password or a passkey. */
 export function setupPage(
@@ -62,7 +62,8 @@ export function setupPage(
           minLength: MIN_PASSWORD,
           maxLength: 1024,
         })}<button class="quiet" type="submit">Set the password</button>`,
-    )}`
+    )}
+    ${passkeysNeedName()}`
   return layout(frame, { title: 'Set up', body, usesPasskeys: true })
 }
 
@@ -84,6 +85,7 @@ export function totpPage(
     <details>
       <summary>Type it instead</summary>
       <p>Key: <code>${secret.replaceAll(/(.{4})(?=.)/g, '$1 ')}</code></p>
+      <p><a href="${uri}">Open the app on this device</a></p>
     </details>
     <div class="or">then</div>
     ${form(

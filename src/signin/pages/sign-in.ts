@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import { alert, field, form, layout, type Frame, type Html } from './layout.ts'
-import { passkeyButton } from './passkey-button.ts'
+import { passkeyButton, passkeysNeedName } from './passkey-button.ts'
 
 export type SourceButton = { readonly title: string; readonly href: string }
 
@@ -106,5 +106,6 @@ function passkeyStep(frame: Frame, { query, isOnly }: { query: string; isOnly: b
     submit: `/signin/passkey${query}`,
     kind: isOnly ? 'primary' : 'quiet',
   })
-  return html`<div data-passkey-block hidden>${isOnly ? '' : html`<div class="or">or</div>`} ${button}</div>`
+  return html`<div data-passkey-block hidden>${isOnly ? '' : html`<div class="or">or</div>`} ${button}</div>
+    ${isOnly ? passkeysNeedName() : ''}`
 }

@@ -5,7 +5,7 @@ const DEMO = { slug: 'demo', title: 'Demo', scopes: [{ scope: 'mcp:delete', allo
 
 test('a person reads what a further scope of the gateway allows, in its operator’s words', () => {
   expect(describeScopes(['mcp', 'mcp:delete', 'offline_access'], DEMO)).toEqual([
-    'Use every tool of Demo that you may use, less those it has to ask for by name',
+    'Use every tool of Demo that you may use, except those that need a permission of their own',
     'Delete repositories',
     'Stay connected until you disconnect it',
   ])

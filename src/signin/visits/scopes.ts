@@ -20,6 +20,6 @@ export function describeScopes(scopes: readonly string[], gateway: ConsentGatewa
 }
 
 function useOf(where: string, gateway: ConsentGateway | null): string {
-  const rest = (gateway?.scopes.length ?? 0) > 0 ? ', less those it has to ask for by name' : ''
+  const rest = (gateway?.scopes.length ?? 0) > 0 ? ', except those that need a permission of their own' : ''
   return `Use every tool of ${where} that you may use${rest}`
 }
