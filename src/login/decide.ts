@@ -10,7 +10,7 @@ export type LoginQuestion = {
   /** `none`: a system account. */
   readonly role: Role | 'none' | null
   readonly groups: readonly string[] | null
-  /** Everything that is used at once: the slug of a gateway or `console`, and `client:ID` of the OAuth client. */
+  /** Everything that is used at once: the slug of a gateway or `account`, and `client:ID` of the OAuth client. */
   readonly services: readonly string[]
   readonly address: string | null
   readonly factor: LoginFactor | null

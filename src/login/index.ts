@@ -8,7 +8,7 @@
  * Rules stand in the config file, or in the database, where each change is a new version of all of them (`store.ts`);
  * `live-rules.ts` keeps the newest in memory on every replica.
  */
-export { createLoginPolicy, type LoginPolicy } from './service.ts'
+export { createLoginPolicy, type LoginPolicy, type TestedLogin } from './service.ts'
 export { loginFactor, loginPolicyConfig, testRequest as loginTestRequest } from './schema.ts'
 export type { LoginFactor } from './schema.ts'
 export type { LoginDecision } from './decide.ts'

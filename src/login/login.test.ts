@@ -24,7 +24,7 @@ const config = {
       roles: ['admin' as const],
       factors: ['two-factor' as const, 'passkey' as const],
     },
-    { id: 'a-no-console', priority: 10, effect: 'deny' as const, services: ['console'], accounts: ['system' as const] },
+    { id: 'a-no-account', priority: 10, effect: 'deny' as const, services: ['account'], accounts: ['system' as const] },
     { id: 'no-old-client', priority: 15, effect: 'deny' as const, services: ['client:https://old.example/*'] },
     { id: 'office', priority: 20, effect: 'deny' as const, service_tags: ['production'], groups: ['contractors-*'] },
     {
@@ -63,15 +63,15 @@ type Row = [
 ]
 
 const rows: readonly Row[] = [
-  ['root', 'console', undefined, 'passkey', 'allow', 'b-strong-admins'],
-  ['root', 'console', undefined, 'two-factor', 'allow', 'b-strong-admins'],
-  ['root', 'console', undefined, 'password', 'deny', null],
-  ['root', 'console', undefined, undefined, 'deny', null],
+  ['root', 'account', undefined, 'passkey', 'allow', 'b-strong-admins'],
+  ['root', 'account', undefined, 'two-factor', 'allow', 'b-strong-admins'],
+  ['root', 'account', undefined, 'password', 'deny', null],
+  ['root', 'account', undefined, undefined, 'deny', null],
   ['root', 'payroll', '192.0.2.1', 'passkey', 'allow', 'b-strong-admins'],
   ['root', 'payroll', '10.1.1.1', 'password', 'allow', 'production'],
   ['root', 'wiki', '10.1.1.1', 'password', 'deny', null],
   ['root', 'wiki', undefined, 'passkey', 'allow', 'b-strong-admins'],
-  ['ada', 'console', '10.1.1.1', 'passkey', 'deny', null],
+  ['ada', 'account', '10.1.1.1', 'passkey', 'deny', null],
   ['ada', 'wiki', undefined, undefined, 'allow', 'wiki'],
   ['ada', 'wiki', '192.0.2.1', 'password', 'allow', 'wiki'],
   ['ada', 'payroll', '10.255.255.255', 'password', 'allow', 'production'],
@@ -90,8 +90,8 @@ const rows: readonly Row[] = [
   ['eve', 'wiki', '10.0.0.1', 'password', 'allow', 'wiki'],
   ['eve', 'payroll', '10.0.0.1', 'passkey', 'deny', 'office'],
   ['eve', 'crm-eu', '10.0.0.1', 'passkey', 'deny', 'office'],
-  ['eve', 'console', '10.0.0.1', 'passkey', 'deny', null],
-  ['bot', 'console', '10.0.0.1', 'token', 'deny', 'a-no-console'],
+  ['eve', 'account', '10.0.0.1', 'passkey', 'deny', null],
+  ['bot', 'account', '10.0.0.1', 'token', 'deny', 'a-no-account'],
   ['bot', 'wiki', undefined, 'token', 'allow', 'machines'],
   ['bot', 'build', undefined, 'token', 'allow', 'machines'],
   ['bot', 'build', undefined, 'password', 'deny', null],
@@ -101,7 +101,7 @@ const rows: readonly Row[] = [
   ['mallory', 'wiki', '10.0.0.1', 'passkey', 'deny', 'banned'],
   ['mallory2', 'payroll', '10.0.0.1', 'passkey', 'deny', 'banned'],
   ['stranger', 'wiki', '10.0.0.1', 'password', 'deny', null],
-  ['stranger', 'console', '10.0.0.1', 'password', 'deny', 'a-no-console'],
+  ['stranger', 'account', '10.0.0.1', 'password', 'deny', 'a-no-account'],
   ['stranger', 'build', '10.0.0.1', 'token', 'deny', null],
   ['stranger', 'payroll', '10.0.0.1', 'passkey', 'deny', 'office'],
 ]
@@ -124,7 +124,20 @@ describe('the decision', () => {
     })
 
     expect(tested).toMatchObject({ effect, winner })
-    expect(enforced).toEqual(tested)
+    expect(tested).toMatchObject(enforced)
+  })
+
+  test('is told with whether there is anybody whom it could let in', async () => {
+    const off = member('gone', { isActive: false })
+    await using house = await openTestLoginPolicy({ engine: 'sqlite', members: [member('ada'), off] })
+
+    const tested = ['ada', 'gone', 'nobody'].map((user) => house.policy.test({ user, service: 'wiki' }))
+
+    expect(tested.map(({ effect, account }) => [effect, account])).toEqual([
+      ['allow', 'active'],
+      ['allow', 'inactive'],
+      ['allow', 'none'],
+    ])
   })
 
   test('a client is refused where the gateway alone would be allowed', async () => {
@@ -144,7 +157,7 @@ describe('the decision', () => {
 
     expect(rules.map(({ id, verdict, because }) => [id, verdict, because])).toEqual([
       ['banned', 'miss', ['user']],
-      ['a-no-console', 'miss', ['account', 'service']],
+      ['a-no-account', 'miss', ['account', 'service']],
       ['b-strong-admins', 'miss', ['role']],
       ['no-old-client', 'miss', ['service']],
       ['office', 'miss', ['group']],

@@ -38,7 +38,9 @@ export const loginRule = z.strictObject({
     .array(namePattern)
     .max(200)
     .optional()
-    .meta({ description: 'Slugs of gateways, "console", or "client:ID" for an OAuth client.' }),
+    .meta({
+      description: 'Slugs of gateways, "account" for the pages of this house, or "client:ID" for an OAuth client.',
+    }),
   service_tags: z.array(name).max(50).optional(),
   networks: z.array(network).max(200).optional(),
   factors: z.array(z.enum(FACTORS)).max(FACTORS.length).optional(),
@@ -95,6 +97,9 @@ export const decisionReply = z.object({
   effect: z.enum(['allow', 'deny']),
   winner: z.string().nullable().meta({ description: 'The deciding rule; null: the default.' }),
   reason: z.string(),
+  account: z
+    .enum(['active', 'inactive', 'none'])
+    .meta({ description: 'Whoever has no active account signs in to nothing, whatever the rules say.' }),
   rules: z.array(
     z.object({
       id: z.string(),

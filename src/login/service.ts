@@ -20,13 +20,16 @@ export type LoginPolicyDeps = {
   readonly findMember: (userId: string) => Member | null
 }
 
+/** What the rules say, and whether there is anybody about whom they say it. */
+export type TestedLogin = LoginDecision & { readonly account: 'active' | 'inactive' | 'none' }
+
 type Actor = { readonly userId?: string | null; readonly keyId?: string | null; readonly face?: string }
 
 export type LoginPolicy = {
   /** May this account use these services, from there and so proved? No waiting; the newest rules decide. */
   mayEnter(question: LoginQuestion): LoginDecision
   /** What `mayEnter` would say of a person or a system account that there is, without anybody signing in. */
-  test(request: TestRequest): LoginDecision
+  test(request: TestRequest): TestedLogin
   list(): ShownPolicy
   /** Adds a rule to those in the database. Refuses an id that is taken. */
   add(rule: LoginRule, by: Actor): Promise<ShownPolicy>
@@ -49,7 +52,11 @@ export async function createLoginPolicy(deps: LoginPolicyDeps): Promise<LoginPol
   const parts: Parts = { ...deps, store, live }
   return {
     mayEnter: (question) => decideLogin(live.current.compiled, question),
-    test: (request) => decideLogin(live.current.compiled, questionOf(request, deps.findMember(request.user))),
+    test: (request) => {
+      const member = deps.findMember(request.user)
+      const account = member === null ? 'none' : member.isActive ? 'active' : 'inactive'
+      return { ...decideLogin(live.current.compiled, questionOf(request, member)), account }
+    },
     list: () => live.current.shown,
     add: (rule, by) => addRule(parts, rule, by),
     remove: (id, by) => removeRule(parts, id, by),

@@ -10,7 +10,7 @@ import { interactionRoutes } from './visits/interaction-routes.ts'
 import { pageHeaders } from './pages/page-headers.ts'
 import { messagePage } from './pages/message.ts'
 import { policyRoutes } from './visits/policy-routes.ts'
-import { BAD_FORM } from './problems.ts'
+import { BAD_FORM, NOT_LET_IN } from './problems.ts'
 import type { SignInDeps } from './service.ts'
 import { setupRoutes } from './visits/setup-routes.ts'
 import { statusOf } from './visits/status.ts'
@@ -72,9 +72,15 @@ async function answerTrouble(deps: SignInDeps, error: Error, context: Context): 
   const text = problem?.message ?? 'This is not your fault. Try again in a moment.'
   if (wantsJson(context)) return Response.json({ title, status, detail: text }, { status })
   const { frame } = await visit(deps, context)
-  const next = { label: 'Go to your account', href: '/account' }
+  const next = problem?.kind === NOT_LET_IN ? signInAgain(context) : { label: 'Go to your account', href: '/account' }
   context.status(statusOf(status))
   return await context.html(messagePage(frame, { title, text, next, reference }))
+}
+
+/** More strongly, or as somebody else, and back to what was refused. */
+function signInAgain({ req }: Context): { label: string; href: string } {
+  const back = req.method === 'GET' ? req.path : '/account'
+  return { label: 'Sign in again', href: `/signin?return=${encodeURIComponent(back)}&again=1` }
 }
 
 function wantsJson(context: Context): boolean {

@@ -223,6 +223,73 @@ describe('the login policy', () => {
   })
 })
 
+describe('the login policy, at the pages of this house', () => {
+  const IDP = { issuer: 'https://idp.example', client_id: 'x' }
+
+  async function openRefusing() {
+    let isRefusing = false
+    const pages = await openTestPages({
+      mayEnter: (all) => (isRefusing && all.includes('account') ? 'deny' : 'allow'),
+      sources: [{ name: 'work', ...IDP }],
+    })
+    await pages.add('ada', { password: PASSWORD, role: 'admin' })
+    const browser = openBrowser(pages.url)
+    await browser.signIn('ada', PASSWORD)
+    await browser.get('/account/password')
+    isRefusing = true
+    return { pages, browser, [Symbol.asyncDispose]: () => pages.close() }
+  }
+
+  test.each([
+    ['/account/password', { password: 'another quiet otter', again: 'another quiet otter' }],
+    ['/account/totp', { code: '123456' }],
+    ['/account/recovery-codes', {}],
+    ['/account/totp/remove', {}],
+    ['/account/keys/revoke', { id: 'key' }],
+    ['/account/links/remove', { source: 'work' }],
+  ])('stops the form %s as it stops the page', async (path, fields) => {
+    await using house = await openRefusing()
+
+    const { status, text } = await house.browser.post(path, fields)
+
+    expect([status, /may not use &quot;account&quot;/.test(text)]).toEqual([403, true])
+    expect((await house.pages.audit.search({ what: 'sign-in.policy' })).records).toMatchObject([{ decision: 'denied' }])
+  })
+
+  test.each(['/account', '/account/login-policy', '/signin/sources/work?link=1', '/signin/sources/work?preview=1'])(
+    'stops %s',
+    async (path) => {
+      await using house = await openRefusing()
+
+      const { status, text } = await house.browser.get(path)
+
+      expect([status, text.includes('Sign in again')]).toEqual([403, true])
+    },
+  )
+
+  test('stops a passkey from being added', async () => {
+    await using house = await openRefusing()
+    const cookie = [...house.browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const headers = { cookie, 'x-csrf': house.browser.csrf(), 'content-type': 'application/json' }
+
+    const { status } = await fetch(`${house.pages.url}/account/passkey/options`, {
+      method: 'POST',
+      headers,
+      body: '{}',
+    })
+
+    expect(status).toBe(403)
+  })
+
+  test('keeps nobody from leaving', async () => {
+    await using house = await openRefusing()
+
+    const left = await house.browser.post('/account/sign-out', {})
+
+    expect([left.status, left.location, await house.pages.sessions()]).toEqual([303, '/signin', []])
+  })
+})
+
 describe('factors', () => {
   test('are changed only soon after a sign-in', async () => {
     await using pages = await openTestPages()

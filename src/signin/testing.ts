@@ -101,7 +101,11 @@ function policyOf(effectOf: (services: readonly string[]) => 'allow' | 'deny') {
     const effect = effectOf(services)
     return { effect, winner: effect === 'deny' ? 'test-rule' : null, reason: 'a test', rules: [] }
   }
-  return { mayEnter, test: ({ service }: { service: string }) => mayEnter({ services: [service] }) }
+  const test = ({ service }: { service: string }) => ({
+    ...mayEnter({ services: [service] }),
+    account: 'active' as const,
+  })
+  return { mayEnter, test }
 }
 
 /** The pages behind a listener that says who is there, as the one of the house does. */

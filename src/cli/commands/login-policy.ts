@@ -22,7 +22,7 @@ export function addLoginPolicy(program: Command, { terminal, finish }: Verb): vo
     .option('--role <role>', 'admin, user or guest', gather)
     .option('--group <pattern>', 'names of groups', gather)
     .option('--account <kind>', 'person or system', gather)
-    .option('--service <pattern>', 'slugs of gateways, "console", or "client:ID"', gather)
+    .option('--service <pattern>', 'slugs of gateways, "account" for the pages of the house, or "client:ID"', gather)
     .option('--service-tag <tag>', 'names from [login_policy.service_tags]', gather)
     .option('--network <range>', 'address ranges such as 10.0.0.0/8', gather)
     .option('--factor <factor>', FACTORS.join(', '), gather)
@@ -37,7 +37,7 @@ export function addLoginPolicy(program: Command, { terminal, finish }: Verb): vo
   dataCommand(policy, 'test')
     .description('what the policy says of a user and a service; ends with 1 when it refuses')
     .requiredOption('--user <user>', 'the user id')
-    .requiredOption('--service <name>', 'slug of a gateway, or "console"')
+    .requiredOption('--service <name>', 'slug of a gateway, "account", or "client:ID"')
     .option('--client <id>', 'the OAuth client')
     .option('--from <address>', 'the IP address')
     .addOption(new Option('--factor <factor>', 'how the user signed in').choices(FACTORS))
@@ -163,7 +163,13 @@ async function testPolicy(terminal: Terminal, options: TestOptions, finish: Verb
 
 type Decision = Awaited<ReturnType<Api['testLoginPolicy']>>
 
-function describeDecision({ effect, winner, reason, rules }: Decision, columns: number | undefined): string {
+const NOBODY = {
+  active: '',
+  inactive: 'This account is switched off: nobody signs in with it, whatever the rules say.\n',
+  none: 'There is no such account: nobody signs in with it, whatever the rules say.\n',
+}
+
+function describeDecision({ effect, winner, reason, rules, account }: Decision, columns: number | undefined): string {
   const rows = rules.map((rule) => [
     rule.id === winner ? '>' : '',
     `${rule.priority}`,
@@ -174,5 +180,5 @@ function describeDecision({ effect, winner, reason, rules }: Decision, columns: 
   ])
   const judged =
     rows.length === 0 ? '' : table(['', 'priority', 'id', 'effect', 'verdict', 'because of'], rows, columns)
-  return `${judged}${effect}: ${reason}.\n`
+  return `${judged}${effect}: ${reason}.\n${NOBODY[account]}`
 }

@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import type { LoginDecision } from '#login'
+import type { LoginDecision, TestedLogin } from '#login'
 import { alert, layout, type Frame, type Html } from './layout.ts'
 
 export type PolicyQuestion = {
@@ -23,7 +23,7 @@ export function loginPolicyPage(
   frame: Frame,
   view: {
     readonly asked: PolicyQuestion
-    readonly decision: LoginDecision | null
+    readonly decision: TestedLogin | null
     readonly trouble?: string | null
   },
 ): Html {
@@ -37,13 +37,13 @@ export function loginPolicyPage(
     </header>
     ${alert(trouble)}
     <section>${questionForm(asked)}</section>
-    ${decision === null ? '' : answer(decision)}`
+    ${decision === null ? '' : answer(decision, asked.user)}`
   return layout(frame, { title: 'Login policy', body, isWide: true })
 }
 
 /** It only asks, so its answers stand in the address and can be shown to others. */
 function questionForm(asked: PolicyQuestion): Html {
-  const text = (name: 'user' | 'service' | 'from', label: string, isNeeded: boolean): Html =>
+  const text = (name: 'user' | 'service' | 'from', label: string, { isNeeded = true, hint = '' } = {}): Html =>
     html`<div class="field">
       <label for="${name}">${label}</label>
       <input
@@ -53,11 +53,14 @@ function questionForm(asked: PolicyQuestion): Html {
         maxlength="256"
         autocomplete="off"
         ${isNeeded ? html`required` : ''}
+        ${hint === '' ? '' : html`aria-describedby="${name}-hint"`}
       />
+      ${hint === '' ? '' : html`<p class="hint" id="${name}-hint">${hint}</p>`}
     </div>`
   return html`<form method="get" action="/account/login-policy">
     <div class="fields">
-      ${text('user', 'User', true)} ${text('service', 'Service', true)} ${text('from', 'IP address', false)}
+      ${text('user', 'User')} ${text('service', 'Service', { hint: 'A gateway, account, or client:ID' })}
+      ${text('from', 'IP address', { isNeeded: false })}
       <div class="field">
         <label for="factor">Factor</label>
         <select id="factor" name="factor">
@@ -72,7 +75,21 @@ function questionForm(asked: PolicyQuestion): Html {
   </form>`
 }
 
-function answer({ effect, winner, reason, rules }: LoginDecision): Html {
+function answer({ effect, winner, reason, rules, account }: TestedLogin, user: string): Html {
+  return html`<section aria-labelledby="answer">
+    <h2 id="answer">${effect === 'allow' ? 'Let in' : 'Refused'}</h2>
+    <p class="lead">${reason}.</p>
+    ${account === 'active' ? '' : alert(`${NOBODY[account](user)} Nobody signs in with it, whatever the rules say.`)}
+    ${rules.length === 0 ? '' : rulesTable(rules, winner)}
+  </section>`
+}
+
+const NOBODY = {
+  none: (user: string) => `There is no account “${user}” here.`,
+  inactive: (user: string) => `The account “${user}” is switched off.`,
+}
+
+function rulesTable(rules: LoginDecision['rules'], winner: LoginDecision['winner']): Html {
   const row = (rule: LoginDecision['rules'][number]): Html =>
     html`<tr class="${rule.id === winner ? 'winner' : ''}">
       <td>${rule.priority}</td>
@@ -81,24 +98,20 @@ function answer({ effect, winner, reason, rules }: LoginDecision): Html {
       <td>${rule.verdict}</td>
       <td>${rule.because.join(', ')}</td>
     </tr>`
-  return html`<section aria-labelledby="answer">
-    <h2 id="answer">${effect === 'allow' ? 'Let in' : 'Refused'}</h2>
-    <p class="lead">${reason}.</p>
-    <div class="scroll" tabindex="0" role="region" aria-labelledby="answer">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Priority</th>
-            <th scope="col">Rule</th>
-            <th scope="col">Effect</th>
-            <th scope="col">Verdict</th>
-            <th scope="col">Because of</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rules.map(row)}
-        </tbody>
-      </table>
-    </div>
-  </section>`
+  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="answer">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Priority</th>
+          <th scope="col">Rule</th>
+          <th scope="col">Effect</th>
+          <th scope="col">Verdict</th>
+          <th scope="col">Because of</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rules.map(row)}
+      </tbody>
+    </table>
+  </div>`
 }

@@ -5,6 +5,7 @@ import { Problem } from '#kernel'
 import { previewPage } from '../pages/preview.ts'
 import { messagePage } from '../pages/message.ts'
 import { PROOF_NEEDED, SIGN_IN_EXPIRED, SOURCE_REFUSED } from '../problems.ts'
+import { requireAccountEntry } from '../visits/entry.ts'
 import { returnPath } from '../visits/return-to.ts'
 import type { SignInDeps } from '../service.ts'
 import { keepSealed, readSealed, settle } from '../visits/sign-in-routes.ts'
@@ -41,6 +42,7 @@ async function leave(deps: SignInDeps, visitor: Visit): Promise<Response> {
   if (purpose === 'preview' && account?.role !== 'admin')
     throw new Problem(PROOF_NEEDED, 'Only administrators may look at what a source says before it is switched on.')
   if (purpose === 'link') requireFresh(deps, visitor)
+  if (purpose !== 'sign-in') await requireAccount(deps, visitor)
   const { url, pending } = await deps.sources.begin(name, callbackUrlOf(deps, name), {
     isPreview: purpose === 'preview',
   })
@@ -78,6 +80,7 @@ async function comeBack(deps: SignInDeps, visitor: Visit): Promise<Response> {
     )
     if (kept.purpose === 'preview') {
       requireSame(visitor, kept)
+      await requireAccount(deps, visitor)
       const preview = await deps.sources.preview(name, claims)
       return await context.html(previewPage(visitor.frame, { source: name, claims, preview }))
     }
@@ -98,6 +101,7 @@ async function arrive(
   if (kept.purpose === 'link') {
     requireSame(visitor, kept)
     requireFresh(deps, visitor)
+    await requireAccount(deps, visitor)
     await deps.sources.link(person, visitor.account?.accountId ?? '')
     return context.redirect('/account?done=link', 303)
   }
@@ -131,6 +135,11 @@ function requireFresh(deps: SignInDeps, { session }: Visit): void {
     PROOF_NEEDED,
     'Sign in once more with a factor of this house (not by another provider), and link it then.',
   )
+}
+
+async function requireAccount(deps: SignInDeps, visitor: Visit): Promise<void> {
+  const { account, session } = visitor
+  if (account !== null && session !== null) await requireAccountEntry(deps, { ...visitor, account, session })
 }
 
 async function recordRefusal(

@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import { isProblem, Problem } from '#kernel'
 import { choosePassword } from './choose-password.ts'
-import { requireEntry } from './entry.ts'
+import { requireAccountEntry } from './entry.ts'
 import { accountPage } from '../pages/account.ts'
 import { addPasskeyPage, makeCodesPage, passwordPage } from '../pages/change.ts'
 import { recoveryCodesPage, totpPage } from '../pages/setup.ts'
@@ -26,7 +26,7 @@ export function accountRoutes(app: Hono, deps: SignInDeps): void {
       const member = await memberOf(deps, context)
       if (member === null || (isFresh && !(await hasFreshProof(deps, member))))
         return askAgain(context, path, member !== null)
-      await requireEntry(deps, member, { ...member, services: ['account'] })
+      await requireAccountEntry(deps, member)
       return await show(member)
     })
   }
@@ -36,11 +36,17 @@ export function accountRoutes(app: Hono, deps: SignInDeps): void {
       if (member === null) return askAgain(context, '/account', false)
       const form = await readForm(member)
       if (isFresh && !(await hasFreshProof(deps, member))) return askAgain(context, '/account', true)
+      await requireAccountEntry(deps, member)
       return await run(member, form)
     })
   }
   page('/account', false, (member) => showAccount(deps, member))
-  act('/account/sign-out', false, (member) => signOut(deps, member))
+  app.post('/account/sign-out', async (context) => {
+    const member = await memberOf(deps, context)
+    if (member === null) return askAgain(context, '/account', false)
+    await readForm(member)
+    return await signOut(deps, member) // whatever the login policy says
+  })
   act('/account/sessions/end', false, (member, form) => endSession(deps, member, form))
   act('/account/sessions/end-others', false, (member) => endOthers(deps, member))
   act('/account/clients/revoke', false, (member, form) => revokeClient(deps, member, form))
@@ -270,7 +276,10 @@ function passkeyRoutes(app: Hono, deps: SignInDeps): void {
   const freshMember = async (context: Context): Promise<Member> => {
     const member = await memberOf(deps, context)
     if (member !== null) requireCsrf(member, context.req.header('x-csrf'))
-    if (member !== null && (await hasFreshProof(deps, member))) return member
+    if (member !== null && (await hasFreshProof(deps, member))) {
+      await requireAccountEntry(deps, member)
+      return member
+    }
     throw new Problem(PROOF_NEEDED, 'Sign in once more, with your strongest factor, and add the passkey then.')
   }
   app.post('/account/passkey/options', async (context) => {

@@ -4,6 +4,7 @@ import { approvePage } from '../pages/approve.ts'
 import { messagePage } from '../pages/message.ts'
 import { BAD_FORM, NO_SUCH_SIGN_IN } from '../problems.ts'
 import type { SignInDeps } from '../service.ts'
+import { requireAccountEntry } from './entry.ts'
 import { readForm, visit, type Visit } from './visit.ts'
 
 /** Who answers, and where the form goes. */
@@ -66,7 +67,7 @@ async function visitWithoutScript(deps: SignInDeps, context: Context): Promise<V
 
 async function whoAnswers(
   deps: SignInDeps,
-  { account }: Visit,
+  visitor: Visit,
   { id, token }: { id?: string; token?: string },
 ): Promise<Approver | 'signin'> {
   if (token !== undefined) {
@@ -74,7 +75,9 @@ async function whoAnswers(
     if (linked === null) throw noSuchPage()
     return { id: linked, userId: `link:${linked}`, via: 'link' }
   }
-  if (account === null) return 'signin'
+  const { account, session } = visitor
+  if (account === null || session === null) return 'signin'
+  await requireAccountEntry(deps, { ...visitor, account, session })
   const approval = await deps.approvals.show(id ?? '').catch(() => null)
   if (approval === null || !deps.approvals.mayAnswer(approval, account.userId)) throw noSuchPage()
   return { id: approval.id, userId: account.userId, via: 'page' }

@@ -28,3 +28,11 @@ export async function requireEntry(
     `You are signed in as ${account.userId}, but may not use "${services[0] ?? ''}" like this. Signing in more strongly, or from another network, may help; an administrator can tell you.`,
   )
 }
+
+/** For whatever somebody does about themselves, or as an administrator, on the pages of this house. */
+export function requireAccountEntry(
+  deps: SignInDeps,
+  visitor: Visit & { readonly account: Account; readonly session: Session },
+): Promise<void> {
+  return requireEntry(deps, visitor, { ...visitor, services: ['account'] })
+}
