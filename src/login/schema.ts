@@ -34,13 +34,9 @@ export const loginRule = z.strictObject({
     .array(z.enum(['person', 'system']))
     .max(2)
     .optional(),
-  services: z
-    .array(namePattern)
-    .max(200)
-    .optional()
-    .meta({
-      description: 'Slugs of gateways, "account" for the pages of this house, or "client:ID" for an OAuth client.',
-    }),
+  services: z.array(namePattern).max(200).optional().meta({
+    description: 'Slugs of gateways, "account" for the pages of this house, or "client:ID" for an OAuth client.',
+  }),
   service_tags: z.array(name).max(50).optional(),
   networks: z.array(network).max(200).optional(),
   factors: z.array(z.enum(FACTORS)).max(FACTORS.length).optional(),

@@ -20,18 +20,7 @@ export function setupPage(
       ${isFirstAdmin ? 'You are its first administrator' : 'Choose how you will sign in'}, as
       <strong>${userId}</strong>.
     </p>
-    ${alert(trouble)}
-    <div data-passkey-block hidden>
-      ${passkeyButton(frame, {
-        what: 'register',
-        label: 'Create a passkey',
-        options: `${action}/passkey/options`,
-        submit: `${action}/passkey`,
-        kind: 'primary',
-      })}
-      <p class="hint">The strongest way: your fingerprint, face or PIN, and nothing to remember.</p>
-      <div class="or">or a password</div>
-    </div>
+    ${alert(trouble)} ${passkeyFirst(frame, action)}
     ${form(
       frame,
       action,
@@ -65,6 +54,20 @@ export function setupPage(
     )}
     ${passkeysNeedName()}`
   return layout(frame, { title: 'Set up', body, usesPasskeys: true })
+}
+
+function passkeyFirst(frame: Frame, action: string): Html {
+  return html`<div data-passkey-block hidden>
+    ${passkeyButton(frame, {
+      what: 'register',
+      label: 'Create a passkey',
+      options: `${action}/passkey/options`,
+      submit: `${action}/passkey`,
+      kind: 'primary',
+    })}
+    <p class="hint">The strongest way: your fingerprint, face or PIN, and nothing to remember.</p>
+    <div class="or">or a password</div>
+  </div>`
 }
 
 /** A second factor for an authenticator app. */
