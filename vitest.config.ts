@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { hasPostgres } from './scripts/debian.ts'
 
@@ -9,6 +10,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    // As the launcher has it, for the programs that tests start.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.cache/compile') },
     projects: [
       {
         extends: true,

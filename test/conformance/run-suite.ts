@@ -114,7 +114,7 @@ function runProgram({ args, timeoutMs }: { args: string[]; timeoutMs: number }) 
   return new Promise<{ exitCode: number; output: string }>((resolve, reject) => {
     const child = spawn(process.execPath, [join(packageFolder, 'dist/index.js'), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], NO_COLOR: '1' },
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     })

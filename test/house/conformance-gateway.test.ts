@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, test } from 'vitest'
 import { headerShim } from '../conformance/header-shim.ts'
 import {
   compareReports,
@@ -55,11 +55,12 @@ const runs: Run[] = [
   { requirements: '2026-07-28', inapplicable: [] },
 ]
 
-describe('a gateway in front of the conformance fixture', () => {
+// The suite waits more than it works, so its runs stand side by side.
+describe.concurrent('a gateway in front of the conformance fixture', () => {
   test.for(runs)(
     'passes $requirements, and answers every check as the fixture does',
     PATIENCE,
-    async ({ requirements, inapplicable }) => {
+    async ({ requirements, inapplicable }, { expect }) => {
       await using alone = await startConformanceServer()
       await using fixture = await startConformanceServer()
       await using gateway = await startGatewayInFront(fixture.url)
@@ -92,7 +93,7 @@ const unsaidByLegacyServers = [
 ]
 
 // The suite speaks one era at a time, so an upstream of the other era puts our bridge under the same examination.
-describe('a gateway in front of a fixture of one era only', () => {
+describe.concurrent('a gateway in front of a fixture of one era only', () => {
   const bridged = [
     { requirements: '2025-11-25', eras: 'modern', beyondReach: [] },
     { requirements: '2026-07-28', eras: 'modern', beyondReach: [] },
@@ -100,7 +101,7 @@ describe('a gateway in front of a fixture of one era only', () => {
     { requirements: '2026-07-28', eras: 'legacy', beyondReach: unsaidByLegacyServers },
   ] as const
 
-  test.for(bridged)('passes $requirements with a $eras upstream', PATIENCE, async (bridge) => {
+  test.for(bridged)('passes $requirements with a $eras upstream', PATIENCE, async (bridge, { expect }) => {
     await using fixture = await startConformanceServer({ eras: bridge.eras })
     await using gateway = await startGatewayInFront(fixture.url)
 

@@ -37,8 +37,8 @@ export async function startHouseProcess(options: {
       PATH: process.env['PATH'],
       HOUSE_TOML: toml,
       HOUSE_DATA_DIR: options.dataDir,
-      // As the launcher has it: compiling everything anew costs each process three seconds.
-      NODE_COMPILE_CACHE: join(import.meta.dirname, '../../.cache/compile'),
+      // Compiling everything anew costs each process three seconds.
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
     },
   })
   const exited = once(child, 'exit')
