@@ -3,6 +3,7 @@ import { createTestPlace, forEachEngine, type TestEngine } from '../../src/stora
 import { startChangingServer } from '../fakes/changing-server.ts'
 import { connectClient } from '../fakes/connect.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
+import { openHouse } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import {
   ask,
@@ -48,9 +49,7 @@ async function start(engine: TestEngine) {
   `
   const houses: TestHouse[] = []
   for (const _ of engine === 'postgres' ? [1, 2, 3] : [1]) {
-    const house = await startHouse({ toml, storageUrl: place.url })
-    onTestFinished(() => house.close())
-    await house.listed()
+    const house = await openHouse({ toml, storageUrl: place.url })
     houses.push(house)
   }
   const [first] = houses

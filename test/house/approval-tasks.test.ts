@@ -3,7 +3,8 @@ import * as z from 'zod'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { ask, callTool, eventually, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
 
 /** A call that waits for an approval, looked after by its caller as a task: in both generations of tasks. */
@@ -38,9 +39,7 @@ async function startWith(wanted: Wanted = {}) {
   onTestFinished(() => effects.close())
   const { clock } = wanted
   const toml = tomlOf('effects', effects.url, wanted)
-  const house = await startHouse({ toml, ...(clock === undefined ? {} : { clock }) })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml, ...(clock === undefined ? {} : { clock }) })
   return { house, effects, line: await lineOf(house, ALICE) }
 }
 
@@ -209,9 +208,7 @@ test('a cancelled task is not made, whatever is answered later; the call made an
 test('a server that asks in the middle of an approved call asks through the task', async () => {
   const leaky = await startLeakyServer({ eras: 'modern' })
   onTestFinished(() => leaky.close())
-  const house = await startHouse({ toml: tomlOf('leaky', leaky.url, { tool: '"leaky/ask"' }) })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: tomlOf('leaky', leaky.url, { tool: '"leaky/ask"' }) })
   const line = { ...(await lineOf(house, ALICE)), capabilities: { ...TASKS, ...FORMS } }
   const { result: task } = await callTool(line, 'ask')
   await answer(house, 'approve')

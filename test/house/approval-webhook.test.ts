@@ -5,8 +5,9 @@ import { approvalsConfig } from '#approvals'
 import { listen as listenOn, parseObject, readText, sendJson } from '../fakes/listen.ts'
 import { createJournal } from '../fakes/observe.ts'
 import { startSideEffectServer, type SideEffectServer } from '../fakes/side-effect-server.ts'
+import { lineOf } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { callTool, gatewayUrl, textOf, type Line } from './talk.ts'
+import { callTool, textOf, type Line } from './talk.ts'
 
 /** The service behind `[approvals.webhook]`, which is told what waits and answers it; and settings that change meanwhile. */
 
@@ -33,7 +34,7 @@ beforeAll(async () => {
   })
   house = await startHouse({ toml: TOML(effects.url), clock })
   await house.listed()
-  line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: ALICE, gateway: 'demo' }) }
+  line = await lineOf(house, ALICE)
 })
 beforeEach(() => {
   declare({})

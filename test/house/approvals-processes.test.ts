@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
-import { startHouse } from './start-house.ts'
+import { openHouse } from './kit.ts'
 import { startHouseProcess, type HouseProcess } from './start-house-process.ts'
 import { callTool, gatewayUrl, type Line } from './talk.ts'
 
@@ -54,9 +54,7 @@ describe.skipIf(!postgresIsAvailable())('two processes on one database', () => {
     const place = await createTestPlace('postgres')
     onTestFinished(() => place.remove())
     const toml = tomlOf(effects.url)
-    const house = await startHouse({ toml, storageUrl: place.url })
-    onTestFinished(() => house.close())
-    await house.listed()
+    const house = await openHouse({ toml, storageUrl: place.url })
     const second = await startHouseProcess({ toml, storageUrl: place.url, dataDir: place.dataDir })
     onTestFinished(() => second.stop())
     const key = await house.createKey({ user: ALICE, gateway: 'demo' })

@@ -1,9 +1,10 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect } from './matrix/clients.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { ask, gatewayUrl } from './talk.ts'
 
 /** What callers say who are asked themselves, in each era; and calls that are no tool calls. */
@@ -11,7 +12,7 @@ import { ask, gatewayUrl } from './talk.ts'
 const ALICE = 'alice@example.com'
 
 async function startWith(name: string, url: string, more: string): Promise<TestHouse> {
-  const house = await startHouse({
+  const house = await openHouse({
     toml: `
       [approvals]
       wait_ms = 0
@@ -28,8 +29,6 @@ async function startWith(name: string, url: string, more: string): Promise<TestH
       ${more}
     `,
   })
-  onTestFinished(() => house.close())
-  await house.listed()
   return house
 }
 

@@ -11,6 +11,7 @@ import { createJournal } from '../fakes/observe.ts'
 import { startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect } from './matrix/clients.ts'
+import { lineOf, openHouse } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, eventually, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
 
@@ -216,7 +217,7 @@ test('of many calls at once with one approval exactly one is made', async () => 
 test('a call that waits is made as soon as it is approved, without being sent again', async () => {
   const effects = await startEffects()
   const house = await startPatient(effects.url, {})
-  const line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: ALICE, gateway: 'demo' }) }
+  const line = await lineOf(house, ALICE)
   const session = await openSession(line)
 
   const waiting = [callTool(line, 'charge', { order: 'modern' }), session.call('charge', { order: 'legacy' })]
@@ -275,9 +276,7 @@ test('an answer at one replica reaches the call that waits at another', async ()
 async function startPatient(url: string, wanted: Wanted): Promise<TestHouse> {
   const { storageUrl } = wanted
   const toml = tomlOf(url, wanted).replace('wait_ms = 0', 'wait_ms = 30_000')
-  const house = await startHouse({ toml, ...(storageUrl === undefined ? {} : { storageUrl }) })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml, ...(storageUrl === undefined ? {} : { storageUrl }) })
   return house
 }
 

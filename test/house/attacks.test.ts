@@ -5,27 +5,26 @@
 import { readdir, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { startArcadeWorker } from '../fakes/arcade-worker.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
 import { listen as listenOn, parseObject, readText, sendJson } from '../fakes/listen.ts'
 import { startPoisoned } from '../fakes/poisoned-server.ts'
+import { ADMIN, lineOf, openHouse } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { ask, callTool, countOf, eventually, gatewayUrl, listen, openSession, toolNames, type Line } from './talk.ts'
+import { ask, callTool, countOf, eventually, gatewayUrl, listen, openSession, toolNames } from './talk.ts'
 
-async function openHouse(toml: string): Promise<TestHouse> {
-  const house = await startHouse({ toml })
-  onTestFinished(() => house.close())
-  await house.listed()
-  return house
-}
+// For attempts that leave nothing behind, whatever comes of them.
+let impatient: TestHouse
+let quiet: TestHouse
+beforeAll(async () => {
+  impatient = await startHouse({ toml: IMPATIENT })
+  quiet = await startHouse({ toml: TWO_GATEWAYS })
+  await Promise.all([impatient.listed(), quiet.listed()])
+})
+afterAll(() => Promise.all([impatient.close(), quiet.close()]))
 
-async function lineOf(house: TestHouse, user: string, gateway = 'demo'): Promise<Line> {
-  return { url: gatewayUrl(house, gateway), key: await house.createKey({ user, gateway }) }
-}
-
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const PREFIX = 'io.modelcontextprotocol/'
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -44,7 +43,8 @@ test.each(POISONS.flatMap(([what, meta]) => (['legacy', 'modern'] as const).map(
   async ({ meta, eras }) => {
     await using counter = await startCounterServer({ eras })
     await using worker = await startArcadeWorker()
-    const house = await openHouse(`
+    const house = await openHouse({
+      toml: `
     [[servers]]
     name = "counter"
     transport = "http"
@@ -57,7 +57,8 @@ test.each(POISONS.flatMap(([what, meta]) => (['legacy', 'modern'] as const).map(
     [[gateways]]
     slug = "demo"
     tools = ["*"]
-  `)
+  `,
+    })
     const mallory = await lineOf(house, 'mallory')
     const tools = ['increment', (await toolNames(mallory)).find((name) => /add/i.test(name)) ?? '']
 
@@ -109,15 +110,13 @@ test.each([
     'POST /api/v1/gateways/open/call HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{',
   ],
 ])('%s is cut off', async (_what, bytes) => {
-  const house = await openHouse(IMPATIENT)
+  await sendRaw(impatient, bytes)
 
-  await sendRaw(house, bytes)
-
-  expect((await fetch(`${house.url}/livez`)).status).toBe(200)
+  expect((await fetch(`${impatient.url}/livez`)).status).toBe(200)
 })
 
 test('a stream that is open for longer than a request may take to arrive stays open', async () => {
-  const house = await openHouse(IMPATIENT)
+  const house = await openHouse({ toml: IMPATIENT })
   const stream = await listen(await lineOf(house, 'alice'), { toolsListChanged: true })
 
   await sendRaw(house, 'GET / HTTP/1.1\r\nX-Slow: ') // returns when the limit has passed
@@ -130,10 +129,9 @@ test('a stream that is open for longer than a request may take to arrive stays o
 })
 
 test.each(['/mcp/demo', '/mcp/nowhere'])('a stranger at %s is refused before the body has arrived', async (path) => {
-  const house = await openHouse(IMPATIENT)
   const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n`
 
-  const answer = await sendRaw(house, `${head}{`)
+  const answer = await sendRaw(impatient, `${head}{`)
 
   expect(answer).toMatch(/^HTTP\/1\.1 401 /)
 })
@@ -142,12 +140,10 @@ test.each(['/mcp/demo', '/mcp/nowhere'])('a stranger at %s is refused before the
 test.each([{ 'x-forwarded-for': '203.0.113.9' }, { forwarded: 'for=203.0.113.9' }, { 'x-real-ip': '203.0.113.9' }])(
   'who comes through a proxy is not taken for this machine: %o',
   async (headers) => {
-    const house = await openHouse(IMPATIENT)
-
-    const health: unknown = await (await fetch(`${house.url}/health`, { headers })).json()
-    const metrics = await fetch(`${house.url}/metrics`, { headers })
-    const call = await callTool({ url: gatewayUrl(house, 'open'), headers }, 'echo')
-    const rest = await fetch(`${house.url}/api/v1/gateways/open/tools`, { headers })
+    const health: unknown = await (await fetch(`${impatient.url}/health`, { headers })).json()
+    const metrics = await fetch(`${impatient.url}/metrics`, { headers })
+    const call = await callTool({ url: gatewayUrl(impatient, 'open'), headers }, 'echo')
+    const rest = await fetch(`${impatient.url}/api/v1/gateways/open/tools`, { headers })
 
     expect(Object.keys(health ?? {}).sort()).toEqual(['status', 'version'])
     expect([metrics.status, call.status, rest.status]).toEqual([401, 403, 401])
@@ -155,10 +151,9 @@ test.each([{ 'x-forwarded-for': '203.0.113.9' }, { forwarded: 'for=203.0.113.9' 
 )
 
 test('nobody outside can say where a request comes from', async () => {
-  const house = await openHouse(IMPATIENT)
   const headers = { 'gatehouse-peer-address': '', 'x-forwarded-for': '203.0.113.9' }
 
-  const metrics = await fetch(`${house.url}/metrics`, { headers })
+  const metrics = await fetch(`${impatient.url}/metrics`, { headers })
 
   expect(metrics.status).toBe(401)
 })
@@ -216,13 +211,12 @@ test.each([
   ],
   ['with a token of the right form', 401, async () => bearer(`gha_${'A'.repeat(43)}`)],
 ])('nothing of the admin API is done %s', async (_who, status, headersOf) => {
-  const house = await openHouse(TWO_GATEWAYS)
-  const headers = await headersOf(house)
+  const headers = await headersOf(quiet)
 
-  const statuses = await Promise.all(ADMIN_OPERATIONS.map((operation) => attempt(house, operation, headers)))
+  const statuses = await Promise.all(ADMIN_OPERATIONS.map((operation) => attempt(quiet, operation, headers)))
 
   expect(new Set(statuses)).toEqual(new Set([status]))
-  expect(house.gatehouse.toolsAdmin.listServers().map(({ name }) => name)).toEqual(['reference'])
+  expect(quiet.gatehouse.toolsAdmin.listServers().map(({ name }) => name)).toEqual(['reference'])
 })
 
 function bearer(key: string): Record<string, string> {
@@ -238,24 +232,20 @@ test.each<[string, Record<string, string>]>([
   ['JSON from elsewhere', { 'content-type': 'application/json', origin: 'https://evil.example' }],
   ['JSON from another port', { 'content-type': 'application/json', origin: 'http://localhost:3000' }],
 ])('a web page cannot add a server: %s', async (_what, headers) => {
-  const house = await openHouse(TWO_GATEWAYS)
-
-  const response = await fetch(`${house.url}/api/v1/servers`, {
+  const response = await fetch(`${quiet.url}/api/v1/servers`, {
     method: 'POST',
     body: JSON.stringify({ name: 'evil', transport: 'builtin' }),
-    headers: { ...headers, ...bearer(house.adminToken) },
+    headers: { ...headers, ...bearer(quiet.adminToken) },
   })
 
   expect([403, 415]).toContain(response.status)
-  expect(house.gatehouse.toolsAdmin.listServers()).toHaveLength(1)
+  expect(quiet.gatehouse.toolsAdmin.listServers()).toHaveLength(1)
 })
 
 test.each(['/', '/health', '/metrics', '/openapi.json', '/api/v1/keys', '/mcp/demo'])(
   'a name that was rebound to this machine reads nothing at %s',
   async (path) => {
-    const house = await openHouse(TWO_GATEWAYS)
-
-    const answer = await sendRaw(house, `GET ${path} HTTP/1.1\r\nHost: evil.example:8600\r\nConnection: close\r\n\r\n`)
+    const answer = await sendRaw(quiet, `GET ${path} HTTP/1.1\r\nHost: evil.example:8600\r\nConnection: close\r\n\r\n`)
 
     expect(answer).toMatch(/^HTTP\/1\.1 403 /)
     expect(answer).not.toMatch(/reference|process_cpu/)
@@ -263,39 +253,36 @@ test.each(['/', '/health', '/metrics', '/openapi.json', '/api/v1/keys', '/mcp/de
 )
 
 test('a key opens no gateway but its own, by no face', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
-  const key = await house.createKey({ user: 'mallory', gateway: 'demo' })
+  const key = await quiet.createKey({ user: 'mallory', gateway: 'demo' })
 
-  const mcp = await callTool({ url: gatewayUrl(house, 'other'), key }, 'echo', { text: 'x' })
-  const session = await openSession({ url: gatewayUrl(house, 'demo'), key })
-  const moved = await session.ask('tools/list', {}, { url: gatewayUrl(house, 'other') })
+  const mcp = await callTool({ url: gatewayUrl(quiet, 'other'), key }, 'echo', { text: 'x' })
+  const session = await openSession({ url: gatewayUrl(quiet, 'demo'), key })
+  const moved = await session.ask('tools/list', {}, { url: gatewayUrl(quiet, 'other') })
   const body = { tool: 'echo', arguments: {} }
-  const rest = await attempt(house, { method: 'POST', path: '/api/v1/gateways/other/call', body }, bearer(key))
-  const listed = await attempt(house, { method: 'GET', path: '/api/v1/gateways/other/tools' }, bearer(key))
+  const rest = await attempt(quiet, { method: 'POST', path: '/api/v1/gateways/other/call', body }, bearer(key))
+  const listed = await attempt(quiet, { method: 'GET', path: '/api/v1/gateways/other/tools' }, bearer(key))
 
   expect([mcp.status, moved.status, rest, listed]).toEqual([403, 403, 403, 403])
 })
 
 test('a key of one user acts for nobody else, by no face', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
-  const line = await lineOf(house, 'mallory')
+  const line = await lineOf(quiet, 'mallory')
   const headers = { 'gatehouse-user-id': 'alice' }
   const key = line.key ?? ''
 
   const mcp = await callTool({ ...line, headers }, 'echo', { text: 'x' })
   const alias = await callTool({ ...line, headers: { 'arcade-user-id': 'alice' } }, 'echo', { text: 'x' })
   const body = { tool: 'echo', user: 'alice' }
-  const rest = await attempt(house, { method: 'POST', path: '/api/v1/gateways/demo/call', body }, bearer(key))
-  const query = await attempt(house, { method: 'GET', path: '/api/v1/gateways/demo/tools?user=alice' }, bearer(key))
+  const rest = await attempt(quiet, { method: 'POST', path: '/api/v1/gateways/demo/call', body }, bearer(key))
+  const query = await attempt(quiet, { method: 'GET', path: '/api/v1/gateways/demo/tools?user=alice' }, bearer(key))
 
   expect([mcp.status, alias.status, rest, query]).toEqual([403, 403, 403, 403])
 })
 
 test('a session that is known is of no use to anybody else', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
-  const alice = await openSession(await lineOf(house, 'alice'))
-  const mallory = await lineOf(house, 'mallory')
-  const unbound = await house.createKey({ gateway: 'demo' })
+  const alice = await openSession(await lineOf(quiet, 'alice'))
+  const mallory = await lineOf(quiet, 'mallory')
+  const unbound = await quiet.createKey({ gateway: 'demo' })
   const stolen = { ...mallory, headers: alice.headers }
 
   const calls = await Promise.all([
@@ -312,7 +299,7 @@ test('a session that is known is of no use to anybody else', async () => {
 })
 
 test('references in a server that is added over the API are not followed', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
+  const house = await openHouse({ toml: TWO_GATEWAYS })
   const seen: (string | undefined)[] = []
   const upstream = await listenOn((req, res) => {
     seen.push(req.headersDistinct['x-stolen']?.[0])
@@ -334,7 +321,7 @@ test('references in a server that is added over the API are not followed', async
 })
 
 test('a server that is added over the API reaches no inside address', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
+  const house = await openHouse({ toml: TWO_GATEWAYS })
   let asked = 0
   const inside = await listenOn((_req, res) => {
     asked += 1
@@ -361,7 +348,7 @@ test('a server that is added over the API reaches no inside address', async () =
 })
 
 test('keys and tokens stand in no log, no record and no answer', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
+  const house = await openHouse({ toml: TWO_GATEWAYS })
   const line = await lineOf(house, 'alice')
   const key = line.key ?? ''
   await callTool(line, 'echo', { text: 'a private text' })
@@ -379,7 +366,7 @@ test('keys and tokens stand in no log, no record and no answer', async () => {
 })
 
 test('nobody else on this machine can read what the house keeps', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
+  const house = await openHouse({ toml: TWO_GATEWAYS })
   await attempt(house, { method: 'POST', path: '/api/v1/backup' }, bearer(house.adminToken))
 
   const entries = await readdir(house.dataDir, { recursive: true, withFileTypes: true })
@@ -393,7 +380,8 @@ test('nobody else on this machine can read what the house keeps', async () => {
 
 test('a server full of poison harms neither the house nor its neighbours', async () => {
   await using poisoned = await startPoisoned()
-  const house = await openHouse(`
+  const house = await openHouse({
+    toml: `
     [[servers]]
     name = "evil"
     transport = "http"
@@ -404,7 +392,8 @@ test('a server full of poison harms neither the house nor its neighbours', async
     [[gateways]]
     slug = "demo"
     tools = ["*"]
-  `)
+  `,
+  })
   const line = await lineOf(house, 'alice')
 
   const names = await toolNames(line)
@@ -427,19 +416,18 @@ test('a server full of poison harms neither the house nor its neighbours', async
 test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
   'the name %s means nothing anywhere',
   async (name) => {
-    const house = await openHouse(TWO_GATEWAYS)
-    const line = await lineOf(house, 'alice')
-    const admin = bearer(house.adminToken)
+    const line = await lineOf(quiet, 'alice')
+    const admin = bearer(quiet.adminToken)
 
     const statuses = await Promise.all([
       ask(line, name).then(({ error }) => error?.code),
       callTool(line, name).then(({ error }) => error?.code),
       ask(line, 'resources/read', { uri: name }).then(({ error }) => error?.code),
       ask({ ...line, headers: { 'mcp-session-id': name } }, 'tools/list').then(({ status }) => status),
-      ask({ ...line, url: gatewayUrl(house, name) }, 'tools/list').then(({ status }) => status),
-      attempt(house, { method: 'GET', path: `/api/v1/gateways/${name}` }, admin),
-      attempt(house, { method: 'POST', path: `/api/v1/servers/${name}/check` }, admin),
-      attempt(house, { method: 'GET', path: `/api/v1/gateways/demo/tools?${name}=1` }, admin),
+      ask({ ...line, url: gatewayUrl(quiet, name) }, 'tools/list').then(({ status }) => status),
+      attempt(quiet, { method: 'GET', path: `/api/v1/gateways/${name}` }, admin),
+      attempt(quiet, { method: 'POST', path: `/api/v1/servers/${name}/check` }, admin),
+      attempt(quiet, { method: 'GET', path: `/api/v1/gateways/demo/tools?${name}=1` }, admin),
     ])
 
     expect(statuses).toEqual([-32601, -32602, -32601, 200, 403, 404, 404, 400])
@@ -447,7 +435,7 @@ test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
 )
 
 test('arguments that would change every object change nothing', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
+  const house = await openHouse({ toml: TWO_GATEWAYS })
   const line = await lineOf(house, 'alice')
   const args: JsonObject = JSON.parse(
     '{"text":"x","__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}',
@@ -469,13 +457,12 @@ test('arguments that would change every object change nothing', async () => {
 test.each(['a\r\nb', ' alice', '\u202Ealice', 'x'.repeat(257)])(
   'not even an admin acts for a user whose name deceives: %o',
   async (user) => {
-    const house = await openHouse(TWO_GATEWAYS)
     const body = { tool: 'echo', user }
 
     const status = await attempt(
-      house,
+      quiet,
       { method: 'POST', path: '/api/v1/gateways/demo/call', body },
-      bearer(house.adminToken),
+      bearer(quiet.adminToken),
     )
 
     expect(status).toBe(400)
@@ -495,7 +482,8 @@ test('a task whose id is as long as a book is no task', async () => {
       sendJson(res, 200, { jsonrpc: '2.0', id, result: method === 'tools/call' ? task : lists })
     })
   })
-  const house = await openHouse(`
+  const house = await openHouse({
+    toml: `
     [[servers]]
     name = "evil"
     transport = "http"
@@ -503,7 +491,8 @@ test('a task whose id is as long as a book is no task', async () => {
     [[gateways]]
     slug = "demo"
     tools = ["*"]
-  `)
+  `,
+  })
   const line = await lineOf(house, 'alice')
 
   const answer = await callTool({ ...line, capabilities: { extensions: { [`${PREFIX}tasks`]: {} } } }, 't')
@@ -519,7 +508,7 @@ async function adminKey(house: TestHouse): Promise<string> {
 }
 
 test('an admin key runs no programs on this machine, by adding or by changing a server, and the attempt is recorded', async () => {
-  const house = await openHouse(TWO_GATEWAYS)
+  const house = await openHouse({ toml: TWO_GATEWAYS })
   const key = bearer(await adminKey(house))
   await house.gatehouse.toolsAdmin.addServer(ADMIN, { name: 'mine', transport: 'builtin' })
 
@@ -544,7 +533,9 @@ test.each([
   ['local', { token: 201, key: 403 }],
   ['admin', { token: 201, key: 201 }],
 ] as const)('programs_from = "%s" says who may add programs', async (from, expected) => {
-  const house = await openHouse(`[server]\nlisten = "127.0.0.1:0"\nprograms_from = "${from}"\n${TWO_GATEWAYS}`)
+  const house = await openHouse({
+    toml: `[server]\nlisten = "127.0.0.1:0"\nprograms_from = "${from}"\n${TWO_GATEWAYS}`,
+  })
   const add = (name: string, by: string) =>
     attempt(house, { method: 'POST', path: '/api/v1/servers', body: { ...PROGRAM, name } }, bearer(by))
 
@@ -555,7 +546,8 @@ test.each([
 })
 
 test('answers to a question that nobody asked are no way around a rate limit', async () => {
-  const house = await openHouse(`
+  const house = await openHouse({
+    toml: `
     [[servers]]
     name = "reference"
     transport = "builtin"
@@ -563,7 +555,8 @@ test('answers to a question that nobody asked are no way around a rate limit', a
     slug = "demo"
     tools = ["*"]
     rate_limits = [{ calls = 1, seconds = 3600 }]
-  `)
+  `,
+  })
   const mallory = await lineOf(house, 'mallory')
   const retry = { requestState: 'made up' }
 
@@ -576,12 +569,14 @@ test('answers to a question that nobody asked are no way around a rate limit', a
 })
 
 test('who names a user at a gateway without keys is not taken for that user', async () => {
-  const house = await openHouse(`${TWO_GATEWAYS}
+  const house = await openHouse({
+    toml: `${TWO_GATEWAYS}
     [[gateways]]
     slug = "open"
     auth = "none"
     tools = ["*"]
-  `)
+  `,
+  })
   const mallory = { url: gatewayUrl(house, 'open'), headers: { 'gatehouse-user-id': 'alice' } }
 
   await callTool(mallory, 'echo', { text: 'x' })
@@ -595,7 +590,8 @@ test('who names a user at a gateway without keys is not taken for that user', as
 
 test('users hear that a program of the house ended, not its command or its last words; admins hear all', async () => {
   const words = 'password is hunter2'
-  const house = await openHouse(`
+  const house = await openHouse({
+    toml: `
     [[servers]]
     name = "broken"
     transport = "stdio"
@@ -607,7 +603,8 @@ test('users hear that a program of the house ended, not its command or its last 
     [[gateways]]
     slug = "demo"
     tools = ["*"]
-  `)
+  `,
+  })
 
   const { text } = await ask(await lineOf(house, 'alice'), 'tools/list')
   const shown = JSON.stringify(house.gatehouse.toolsAdmin.listServers().map(({ health }) => health.reason))

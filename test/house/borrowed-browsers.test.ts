@@ -4,25 +4,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openBrowser, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import { REDIRECT, register, textOf } from './oauth-client.ts'
 import { addPerson, answer } from './person.ts'
+import { REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 /** Somebody's browser does what somebody else began: mix-ups, planted cookies, forged hosts, words that become headers. */
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
 const CHALLENGE = { code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' }
 let house: TestHouse
 let clientId: string
 
 beforeAll(async () => {
-  house = await startHouse({ toml: TOML })
+  house = await startHouse({ toml: REFERENCE })
   await house.listed()
   clientId = textOf((await register(house)).body['client_id'])
 })

@@ -8,8 +8,9 @@ import { startOtlpCollector, type OtlpCollector } from '../fakes/otlp-collector.
 import { hearAll, timesIn } from './hear-all.ts'
 import { connect } from './matrix/clients.ts'
 import { keptBy, leaks, toldBy } from './secrets.ts'
+import { lineOf } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { ask, callTool, gatewayUrl, openSession, post, type Line } from './talk.ts'
+import { ask, callTool, openSession, post, type Line } from './talk.ts'
 
 /**
  * A secret is planted wherever somebody can put one: by a server in each part of its answers, and by a caller in each
@@ -99,7 +100,7 @@ beforeAll(async () => {
   })
   house = await startHouse({ toml: TOML() })
   await house.listed()
-  line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'alice', gateway: 'demo' }) }
+  line = await lineOf(house, 'alice')
   const headers = { authorization: `Bearer ${line.key}` }
   await using client = await connect('SDK v2 modern', { url: line.url, headers })
   heard = await hearAll(client)
@@ -123,9 +124,9 @@ async function plantEverywhere(): Promise<void> {
   await ask(line, 'prompts/get', { name: 'write', arguments: { key: plant('an argument of a prompt') } })
   await ask(line, 'resources/read', { uri: `leaky://keys/${plant('an address that fits a template')}` })
   await ask(line, 'resources/read', { uri: `leaky://none?key=${plant('an address of nothing')}` })
-  const two = { url: gatewayUrl(house, 'two'), key: await house.createKey({ user: 'alice', gateway: 'two' }) }
+  const two = await lineOf(house, 'alice', 'two')
   await ask(two, 'resources/read', { uri: `nothing://none?key=${plant('an address of no server')}` })
-  const closed = { url: gatewayUrl(house, 'closed'), key: await house.createKey({ user: 'alice', gateway: 'closed' }) }
+  const closed = await lineOf(house, 'alice', 'closed')
   await ask(closed, 'resources/read', { uri: `leaky://keys/${plant('an address that is not granted')}` })
   await ask(closed, 'completion/complete', {
     ref: { type: 'ref/resource', uri: `leaky://keys/${plant('a template that is not granted')}` },
@@ -163,7 +164,7 @@ async function plantEverywhere(): Promise<void> {
     headers: { authorization: `Bearer ${line.key}`, 'content-type': 'application/json' },
     body: JSON.stringify({ tool: 'take', arguments: { text: plant('an argument by REST') } }),
   })
-  const asks = { url: gatewayUrl(house, 'asks'), key: await house.createKey({ user: 'alice', gateway: 'asks' }) }
+  const asks = await lineOf(house, 'alice', 'asks')
   await callTool(asks, 'take', { text: `please approve ${plant('an argument that waits for approval')}` })
   await webhook.until((text) => text.includes('approval.requested'))
   await callTool(line, 'the last of all')

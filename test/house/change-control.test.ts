@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createTestPlace, forEachEngine, type TestEngine } from '../../src/storage/testing.ts'
 import { startChangingServer, type ChangingServer, type ChangingTool } from '../fakes/changing-server.ts'
+import { openHouse } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { ask, callTool, eventually, gatewayUrl, textOf, toolNames, type Line } from './talk.ts'
 
@@ -30,9 +31,7 @@ async function start(engine: TestEngine, onChange: 'hold' | 'accept') {
   `
   const houses: TestHouse[] = []
   for (const _ of engine === 'postgres' ? [1, 2] : [1]) {
-    const house = await startHouse({ toml, storageUrl: place.url })
-    onTestFinished(() => house.close())
-    await house.listed()
+    const house = await openHouse({ toml, storageUrl: place.url })
     houses.push(house)
   }
   const [first] = houses

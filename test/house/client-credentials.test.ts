@@ -8,20 +8,13 @@ import * as z from 'zod'
 import { loginPolicyConfig } from '#login'
 import { testCli, type TestCli } from '../../src/cli/testing.ts'
 import { post, register, textOf } from './oauth-client.ts'
+import { ADMIN, REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, toolNames } from './talk.ts'
 
 /** Clients that act by themselves, as a system account (RFC 6749 §4.4), with a secret or a key of their own. */
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-
+const TOML = `${REFERENCE}
   [[gateways]]
   slug = "wiki"
   tools = ["reference/*"]
@@ -31,7 +24,6 @@ const TOML = `
   tools = ["reference/*"]
   auth = "key"
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const created = z.object({ id: z.string(), secret: z.string().nullable(), account: z.string().nullable() })
 
 let cwd: string

@@ -10,6 +10,7 @@ import { PLACES, startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect } from './matrix/clients.ts'
 import { hearAll, timesIn } from './hear-all.ts'
+import { lineOf } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { ask, callTool, gatewayUrl, openSession, textOf } from './talk.ts'
 
@@ -221,7 +222,7 @@ test('an address is redacted too, also one that the gateway shows under another 
     await Promise.all(servers.map((server) => server.close()))
   })
   await house.listed()
-  const line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'ann', gateway: 'demo' }) }
+  const line = await lineOf(house, 'ann')
   const { resourceTemplates } = (await ask(line, 'resources/templates/list')).result
   const shown = z.array(z.object({ uriTemplate: z.string() })).parse(resourceTemplates)
   const read = async (name: string) => {

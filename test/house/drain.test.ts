@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { lineOf } from './kit.ts'
 import { startHouse } from './start-house.ts'
-import { callTool, eventually, gatewayUrl, listen, openSession, textOf, type Line } from './talk.ts'
+import { callTool, eventually, listen, openSession, textOf, type Line } from './talk.ts'
 
 async function start(latencyMs: number) {
   const server = await startSideEffectServer({ latencyMs })
@@ -37,7 +38,7 @@ async function start(latencyMs: number) {
   }
   onTestFinished(close)
   await house.listed()
-  const line: Line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'alice', gateway: 'demo' }) }
+  const line: Line = await lineOf(house, 'alice')
   const busy = () =>
     eventually(
       () => server.executions.entries.length,

@@ -3,8 +3,9 @@ import * as z from 'zod'
 import type { JsonObject } from '#kernel'
 import { startCatalogueServer } from '../fakes/catalogue-server.ts'
 import { clientKinds, connect } from './matrix/clients.ts'
+import { lineOf } from './kit.ts'
 import { startHouse } from './start-house.ts'
-import { ask, gatewayUrl, openSession, type Line } from './talk.ts'
+import { ask, openSession, type Line } from './talk.ts'
 
 /** What a server says of its tools, and what they answer, goes through as it was said. */
 
@@ -31,7 +32,7 @@ async function lineTo(server: Parameters<typeof startCatalogueServer>[0]): Promi
   `
   const house = parts.use(await startHouse({ toml }))
   await house.listed()
-  return { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'ada@example.com', gateway: 'demo' }) }
+  return await lineOf(house, 'ada@example.com')
 }
 
 async function say(line: Line, era: 'legacy' | 'modern', { method, params }: { method: string; params?: JsonObject }) {

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startEchoUpstream, type EchoUpstream } from '../fakes/echo-upstream.ts'
 import { FORGERIES, forgedFor, type Loot } from './forgeries.ts'
 import { authorize, post, redeem, register, textOf, type Answer } from './oauth-client.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession } from './talk.ts'
 
 /** A forged token opens nothing: no gateway by any face, no page of the API, no word about anybody. */
 
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const SCOPE = 'openid mcp offline_access'
 
 let upstream: EchoUpstream

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { testCli } from '../../src/cli/testing.ts'
 import { startChangingServer } from '../fakes/changing-server.ts'
+import { openHouse } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession, toolNames } from './talk.ts'
 
@@ -52,7 +53,7 @@ async function start() {
   )
   onTestFinished(async () => void (await Promise.all(servers.map((server) => server.close()))))
   const [github, atlassian] = servers
-  const house = await startHouse({
+  const house = await openHouse({
     toml: `
       [storage]
       durability = "process"
@@ -74,8 +75,6 @@ async function start() {
       tools = ["github/*", "atlassian/*"]
     `,
   })
-  onTestFinished(() => house.close())
-  await house.listed()
   const callers = new Map(await Promise.all(USERS.map(async (user) => [user, await callerFor(house, user)] as const)))
   return { house, callers, servers }
 }

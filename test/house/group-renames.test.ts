@@ -2,11 +2,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
 import { createTestPlace, forEachEngine, type TestPlace } from '../../src/storage/testing.ts'
 import { startChangingServer, type ChangingServer } from '../fakes/changing-server.ts'
+import { ADMIN, lineOf } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { eventually, gatewayUrl, toolNames } from './talk.ts'
+import { eventually, toolNames } from './talk.ts'
 
 /** An identity provider renames groups by SCIM: nobody gets or loses anything by it that nobody decided on. */
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const USER = 'urn:ietf:params:scim:schemas:core:2.0:User'
 const GROUP = 'urn:ietf:params:scim:schemas:core:2.0:Group'
 const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'
@@ -77,7 +77,7 @@ forEachEngine((engine) => {
     const { body: user } = await scim('POST', 'Users', { schemas: [USER], userName, active: true })
     const members = [{ value: user.id }]
     const { body: group } = await scim('POST', 'Groups', { schemas: [GROUP], displayName, members })
-    const line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: userName, gateway: 'demo' }) }
+    const line = await lineOf(house, userName)
     const rename = (to: string) =>
       scim('PATCH', `Groups/${group.id}`, {
         schemas: [PATCH],

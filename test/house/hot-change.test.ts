@@ -1,15 +1,16 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { startHangingInCalls } from '../fakes/bad-neighbours.ts'
 import { startChangingServer } from '../fakes/changing-server.ts'
 import { startEchoUpstream } from '../fakes/echo-upstream.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
-import { callTool, eventually, gatewayUrl, openSession, textOf, toolNames, type Heard, type Line } from './talk.ts'
+import { lineOf, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
+import { callTool, eventually, openSession, textOf, toolNames, type Heard, type Line } from './talk.ts'
 
 const ADMIN = { userId: 'admin', keyId: null, face: 'rest' } as const
 const WITHIN_MS = 1_000
 
 async function houseWith(echoUrl: string): Promise<{ house: TestHouse; line: Line }> {
-  const house = await startHouse({
+  const house = await openHouse({
     toml: `
       [[servers]]
       name = "echo"
@@ -21,11 +22,9 @@ async function houseWith(echoUrl: string): Promise<{ house: TestHouse; line: Lin
       tools = ["*"]
     `,
   })
-  onTestFinished(() => house.close())
-  await house.listed()
   return {
     house,
-    line: { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'a@b.c', gateway: 'demo' }) },
+    line: await lineOf(house, 'a@b.c'),
   }
 }
 

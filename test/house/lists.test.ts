@@ -4,14 +4,14 @@ import type { JsonObject } from '#kernel'
 import { testCli } from '../../src/cli/testing.ts'
 import { startLeakyServer } from '../fakes/leaky-server.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
+import { ADMIN, lineOf } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
-import { ask, gatewayUrl, openSession, type Heard, type Line } from './talk.ts'
+import { ask, openSession, type Heard, type Line } from './talk.ts'
 
 /**
  * Lists are answers to the same question as calls. Somebody with a part of everything finds in each list exactly that
  * part, can use what is listed, and hears of all else what is said of what does not exist: in the same words.
  */
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const cleanUp = new AsyncDisposableStack()
 let house: TestHouse
 let line: Line
@@ -37,7 +37,7 @@ beforeAll(async () => {
     },
     ADMIN,
   )
-  line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'pat', gateway: 'demo' }) }
+  line = await lineOf(house, 'pat')
   const session = await openSession(line)
   say = { modern: (method, params) => ask(line, method, params), legacy: session.ask }
 })

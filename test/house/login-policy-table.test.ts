@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loginPolicyConfig } from '#login'
 import { refresh, textOf, tokensFor } from './oauth-client.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -19,7 +20,6 @@ const TOML = `
   slug = "wiki"
   tools = ["reference/*"]
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const TAGS = { production: ['payroll'], open: ['wiki', 'client:*'] }
 const RULES = {
   admins: { effect: 'allow', roles: ['admin'] },

@@ -1,31 +1,21 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { loginPolicyConfig } from '#login'
 import { authorize, post, redeem, refresh, register, textOf, tokensFor } from './oauth-client.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-
+const TOML = `${REFERENCE}
   [[gateways]]
   slug = "wiki"
   tools = ["reference/*"]
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 type PolicyInput = Parameters<typeof loginPolicyConfig.parse>[0]
 
 async function start() {
   const clock = { skippedMs: 0, now: () => Date.now() + clock.skippedMs }
-  const house = await startHouse({ toml: TOML, clock })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: TOML, clock })
   const { id } = await house.gatehouse.identity.accounts.create({ userId: 'anne' }, ADMIN)
   const declare = (policy: PolicyInput) => house.gatehouse.loginPolicy.declare(loginPolicyConfig.parse(policy))
   return { house, clock, accountId: id, declare }

@@ -6,21 +6,11 @@ import * as client from 'openid-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testCli, type TestCli } from '../../src/cli/testing.ts'
 import { authorize, post, REDIRECT, refresh, register, textOf, tokensFor } from './oauth-client.ts'
+import { ADMIN, REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 /** OAuth clients that admins make, and what becomes of any client that is removed. */
-
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 
 let cwd: string
 let house: TestHouse
@@ -29,7 +19,7 @@ let accountId: string
 
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'gatehouse-oauth-clients-'))
-  house = await startHouse({ toml: TOML, dataDir: join(cwd, 'data') })
+  house = await startHouse({ toml: REFERENCE, dataDir: join(cwd, 'data') })
   cli = testCli({ cwd })
   await house.listed()
   accountId = (await house.gatehouse.identity.accounts.create({ userId: 'anne@example.com' }, ADMIN)).id

@@ -8,18 +8,10 @@ import { freePort } from '../fakes/listen.ts'
 import { register, textOf } from './oauth-client.ts'
 import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { addPerson, answer, type Answering } from './person.ts'
+import { REFERENCE } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { gatewayUrl } from './talk.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
 const PACKAGE = createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json')
 const PROGRAM = join(dirname(PACKAGE), 'dist/index.js')
 
@@ -40,7 +32,7 @@ test.each<[string, (url: string) => string[]]>([
   ['for a gateway', (url) => ['--resource', url]],
   ['for no resource', () => []],
 ])('the conformance suite for authorization servers passes, %s and with no scope', async (_what, resource) => {
-  await using house = await startHouse({ toml: TOML })
+  await using house = await startHouse({ toml: REFERENCE })
   await house.listed()
   const ada = await addPerson(house, 'ada@example.com')
   const port = await freePort()

@@ -1,29 +1,18 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { openBrowser, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import { post, refresh, register, textOf, tokensFor, type Answer } from './oauth-client.ts'
 import { addPerson } from './person.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const ANNE = 'anne@example.com'
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 async function start() {
   const clock = { skippedMs: 0, now: () => Date.now() + clock.skippedMs }
-  const house = await startHouse({ toml: TOML, clock })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: REFERENCE, clock })
   const { id } = await house.gatehouse.identity.accounts.create({ userId: ANNE }, ADMIN)
   return { house, clock, accountId: id }
 }

@@ -2,25 +2,14 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { authorize, post, REDIRECT, register, textOf } from './oauth-client.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const HEAD =
   'POST /oauth/token HTTP/1.1\r\nhost: gatehouse\r\ncontent-type: application/x-www-form-urlencoded\r\n' as const
 
 async function start(): Promise<TestHouse> {
-  const house = await startHouse({ toml: TOML })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: REFERENCE })
   return house
 }
 

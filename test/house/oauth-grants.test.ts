@@ -1,25 +1,16 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authorize, Browser, REDIRECT, register, textOf, tokensFor } from './oauth-client.ts'
+import { ADMIN, REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { gatewayUrl } from './talk.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const VERIFIER = 'v'.repeat(43)
 const clock = { skippedMs: 0, now: () => Date.now() + clock.skippedMs }
 let house: TestHouse
 
 beforeAll(async () => {
-  house = await startHouse({ toml: TOML, clock })
+  house = await startHouse({ toml: REFERENCE, clock })
   await house.listed()
 })
 afterAll(() => house.close())

@@ -9,18 +9,9 @@ import { freePort } from '../fakes/listen.ts'
 import { authorize, post, redeem, refresh, register, textOf, tokensFor } from './oauth-client.ts'
 import { addPerson, PASSWORD } from './person.ts'
 import { startHouseProcess } from './start-house-process.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { REFERENCE, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { ask, eventually, gatewayUrl } from './talk.ts'
-
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
 
 /** One house of two processes on one database, under one public address; the first of them is this process. */
 async function startTwo(): Promise<{ house: TestHouse; both: readonly [TestHouse, TestHouse] }> {
@@ -28,12 +19,10 @@ async function startTwo(): Promise<{ house: TestHouse; both: readonly [TestHouse
   onTestFinished(() => place.remove())
   const port = await freePort()
   const server = `[server]\nlisten = "127.0.0.1:${port}"\n`
-  const house = await startHouse({ toml: server + TOML, storageUrl: place.url })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: server + REFERENCE, storageUrl: place.url })
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-second-'))
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
-  const second = await startHouseProcess({ toml: TOML, dataDir, storageUrl: place.url, publicUrl: house.url })
+  const second = await startHouseProcess({ toml: REFERENCE, dataDir, storageUrl: place.url, publicUrl: house.url })
   onTestFinished(() => second.stop())
   return { house, both: [house, { ...house, url: second.url }] }
 }

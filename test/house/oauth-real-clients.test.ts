@@ -1,32 +1,21 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { hasOpenssl } from '../fakes/certificate.ts'
 import { serveMetadataDocument } from '../fakes/metadata-document.ts'
 import { addPerson, answer } from './person.ts'
 import { CLIENTS, type ClientOptions } from './real-clients.ts'
-import { startHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse } from './kit.ts'
 import { gatewayUrl } from './talk.ts'
 
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const TOML = `
   [oauth]
   allow_hosts = ["localhost"]
-
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
+  ${REFERENCE}`
 const MAY = { ada: ['whoami', 'add'], bob: ['whoami', 'echo'] } as const
 
 /** A house with two people, who may use different tools. */
 async function start() {
-  const house = await startHouse({ toml: TOML })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: TOML })
   for (const [userId, tools] of Object.entries(MAY)) {
     await addPerson(house, userId)
     const subject = { kind: 'user', id: userId } as const

@@ -1,23 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Browser, REDIRECT, register, textOf } from './oauth-client.ts'
+import { REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
 const WEB = 'https://app.example/cb'
 let house: TestHouse
 let clientId: string
 
 // One house for all attacks: it must stand them one after the other.
 beforeAll(async () => {
-  house = await startHouse({ toml: TOML })
+  house = await startHouse({ toml: REFERENCE })
   await house.listed()
   const metadata = { redirect_uris: [WEB, REDIRECT], application_type: 'native' }
   clientId = textOf((await register(house, metadata)).body['client_id'])

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { authorize, post, REDIRECT, refresh, register, textOf, tokensFor, type Answer } from './oauth-client.ts'
 import { addPerson } from './person.ts'
+import { ADMIN, REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 /** What anybody may leave behind by registering clients, and how little that is. */
@@ -13,16 +14,7 @@ const TOML = `
 
   [oauth]
   unused_clients_days = 10
-
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
+  ${REFERENCE}`
 const DAY = 86_400_000
 
 /** For all that has nothing to do with time. */

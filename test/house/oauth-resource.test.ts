@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authorize, Browser, post, redeem, REDIRECT, register, textOf, type Answer } from './oauth-client.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -20,7 +21,6 @@ const STEP_UP = `
   tools = ["reference/echo"]
   scope = "mcp:echo"
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 
 let many: TestHouse
 let one: TestHouse

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { JsonObject } from '#kernel'
 import { authorize, Browser, post, redeem, REDIRECT, refresh, register, textOf, tokensFor } from './oauth-client.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { ask, callTool, gatewayUrl, openSession } from './talk.ts'
 
 const TOML = `
@@ -31,13 +32,10 @@ const TOML = `
   auth = "oauth"
   tools = ["reference/*"]
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const ANNE = 'anne@example.com'
 
 async function start(): Promise<{ house: TestHouse; accountId: string }> {
-  const house = await startHouse({ toml: TOML })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: TOML })
   const { id } = await house.gatehouse.identity.accounts.create({ userId: ANNE }, ADMIN)
   return { house, accountId: id }
 }

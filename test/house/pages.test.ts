@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { ask, openSession, type Line } from './talk.ts'
 
@@ -7,15 +8,7 @@ const TOML = `
 [server]
 listen = "127.0.0.1:0"
 allowed_origins = ["${PAGE}/"]
-
-[[servers]]
-name = "reference"
-transport = "builtin"
-
-[[gateways]]
-slug = "demo"
-tools = ["reference/*"]
-`
+  ${REFERENCE}`
 
 let house: TestHouse
 let line: Line

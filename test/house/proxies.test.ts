@@ -1,30 +1,20 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { loginPolicyConfig } from '#login'
 import { register, tokensFor } from './oauth-client.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 const TOML = `
   [server]
   listen = "127.0.0.1:0"
   trusted_proxies = ["127.0.0.1", "10.1.0.0/16"]
-
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
+  ${REFERENCE}`
 const OFFICE = '203.0.113.9'
 const HOME = '198.51.100.7'
 
 async function start(toml = TOML): Promise<{ house: TestHouse; accountId: string }> {
-  const house = await startHouse({ toml })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml })
   const { id } = await house.gatehouse.identity.accounts.create({ userId: 'anne' }, ADMIN)
   return { house, accountId: id }
 }

@@ -1,16 +1,8 @@
-import { expect, onTestFinished, test } from 'vitest'
-import { startHouse } from './start-house.ts'
+import { expect, test } from 'vitest'
+import { REFERENCE, openHouse } from './kit.ts'
 import { ask, callTool, eventually, gatewayUrl, type Line } from './talk.ts'
 
-const TOML = `
-[[servers]]
-name = "reference"
-transport = "builtin"
-
-[[gateways]]
-slug = "demo"
-tools = ["reference/*"]
-
+const TOML = `${REFERENCE}
 [[gateways]]
 slug = "other"
 tools = ["reference/*"]
@@ -18,9 +10,7 @@ tools = ["reference/*"]
 const ADMIN = { userId: 'admin', keyId: null, face: 'rest' } as const
 
 async function start() {
-  const house = await startHouse({ toml: TOML })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: TOML })
   const made = await house.gatehouse.identity.createKey({ userId: 'alice@example.com', gateways: ['demo'] }, ADMIN)
   const line: Line = { url: gatewayUrl(house, 'demo'), key: made.key }
   const denied = () => house.gatehouse.audit.search({ decision: 'denied' }).then(({ records }) => records)

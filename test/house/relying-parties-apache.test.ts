@@ -3,11 +3,10 @@ import { testCli } from '../../src/cli/testing.ts'
 import { hasChromium, openChromium, type RealBrowser } from '../../src/signin/testing/chromium.ts'
 import { hasApache, placeForApache, startApache, type Apache } from '../fakes/apache.ts'
 import { addPerson, PASSWORD } from './person.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 /** A relying party that others made: Apache's `mod_auth_openidc`, with people at a real browser. */
-
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 
 describe.skipIf(!hasApache() || !hasChromium())('an application behind Apache', { timeout: 60_000 }, () => {
   let house: TestHouse

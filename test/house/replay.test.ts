@@ -3,6 +3,7 @@ import type { AuditRecord } from '../../src/audit/index.ts'
 import type { ReplayReply } from '../../src/policy/ask/schema.ts'
 import { createTestPlace, forEachEngine, type TestPlace } from '../../src/storage/testing.ts'
 import { startChangingServer } from '../fakes/changing-server.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, toolNames } from './talk.ts'
 
@@ -10,7 +11,6 @@ import { callTool, gatewayUrl, toolNames } from './talk.ts'
  * Replay is right when it names exactly the calls that really end otherwise once the rules are in force: so all calls are
  * made before, replayed against rules that are not in force, and made again under each of them.
  */
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const TOOLS = {
   github: ['create_issue', 'delete_repo', 'get_file', 'list_repos'],
   atlassian: ['create_page', 'delete_page', 'search'],

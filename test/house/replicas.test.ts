@@ -3,7 +3,8 @@ import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.
 import { startChangingServer } from '../fakes/changing-server.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import {
   ask,
   callTool,
@@ -37,9 +38,7 @@ async function startReplicas(upstreamUrl: string, options: { count: number; serv
     tools = ["*"]
   `
   const start = async (): Promise<TestHouse> => {
-    const house = await startHouse({ toml, storageUrl: place.url })
-    onTestFinished(() => house.close())
-    await house.listed()
+    const house = await openHouse({ toml, storageUrl: place.url })
     return house
   }
   const replicas = await Promise.all(Array.from({ length: options.count }, start))

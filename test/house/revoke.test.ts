@@ -1,7 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { ask, callTool, eventually, gatewayUrl, listen, listenInSession, openSession, type Line } from './talk.ts'
 
 const ADMIN = { userId: 'admin', keyId: null, face: 'rest' } as const
@@ -22,9 +23,7 @@ async function start(options: { storageUrl?: string } = {}) {
     tools = ["slow/*"]
   `
   const open = async (): Promise<TestHouse> => {
-    const house = await startHouse({ toml, ...options })
-    onTestFinished(() => house.close())
-    await house.listed()
+    const house = await openHouse({ toml, ...options })
     return house
   }
   return { server, open }

@@ -1,28 +1,17 @@
 import { decodeProtectedHeader } from 'jose'
 import * as client from 'openid-client'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { authorize, REDIRECT, register, textOf } from './oauth-client.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 /** A new key waits ten minutes; the library of the authorization server knows no other clock than the real one. */
 const BEHIND_MS = 600_000
 
 async function start() {
   const late = { ms: BEHIND_MS }
-  const house = await startHouse({ toml: TOML, clock: { now: () => Date.now() - late.ms } })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml: REFERENCE, clock: { now: () => Date.now() - late.ms } })
   const { id } = await house.gatehouse.identity.accounts.create({ userId: 'anne@example.com' }, ADMIN)
   return { house, late, accountId: id }
 }

@@ -6,7 +6,8 @@ import {
 } from '@modelcontextprotocol/client'
 import { expect, onTestFinished, test } from 'vitest'
 import { authorize, Browser, post, REDIRECT, redeem, register, textOf, tokensFor } from './oauth-client.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { ADMIN, openHouse } from './kit.ts'
+import { type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession, toolNames } from './talk.ts'
 
 const TOML = `
@@ -28,13 +29,10 @@ const TOML = `
   slug = "other"
   tools = ["reference/*"]
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const ANNE = 'anne@example.com'
 
 async function start(toml = TOML): Promise<{ house: TestHouse; accountId: string }> {
-  const house = await startHouse({ toml })
-  onTestFinished(() => house.close())
-  await house.listed()
+  const house = await openHouse({ toml })
   const { id } = await house.gatehouse.identity.accounts.create({ userId: ANNE }, ADMIN)
   return { house, accountId: id }
 }

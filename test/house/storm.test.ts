@@ -6,6 +6,7 @@ import { createTestPlace } from '../../src/storage/testing.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { stdioCommand } from '../fakes/stdio-programs.ts'
+import { lineOf } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { startHouseProcess } from './start-house-process.ts'
 import { callTool, eventually, gatewayUrl, textOf } from './talk.ts'
@@ -147,7 +148,7 @@ test('calls beyond what a server may do at once are refused clearly and at once,
     `,
   })
   await house.listed()
-  const line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'a@b.c', gateway: 'demo' }) }
+  const line = await lineOf(house, 'a@b.c')
 
   const texts = (
     await Promise.all(Array.from({ length: 60 }, (_, n) => callTool(line, 'charge', { order: `o${n}` })))

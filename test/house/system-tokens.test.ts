@@ -4,21 +4,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testCli, type TestCli } from '../../src/cli/testing.ts'
 import { openBrowser } from '../../src/signin/testing/browser.ts'
+import { ADMIN, REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 /** The life of a token of a system account: a year, a month of which somebody is told that it ends. */
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const DAY = 86_400_000
 const YEAR = 365 * DAY
 
@@ -31,7 +22,7 @@ const late = { ms: 0 }
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'gatehouse-system-tokens-'))
   const clock = { now: () => Date.now() - late.ms }
-  house = await startHouse({ toml: TOML, dataDir: join(cwd, 'data'), clock })
+  house = await startHouse({ toml: REFERENCE, dataDir: join(cwd, 'data'), clock })
   cli = testCli({ cwd })
   await house.listed()
 })

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { post, register, textOf, tokensFor, type Answer, type Tokens } from './oauth-client.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -32,7 +33,6 @@ const TOML = `
   slug = "archive"
   tools = ["reference/*"]
 `
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const WAYS = [

@@ -1,22 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authorize, redeem, refresh, register, textOf, tokensFor } from './oauth-client.ts'
 import { addPerson } from './person.ts'
+import { REFERENCE } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
-const TOML = `
-  [[servers]]
-  name = "reference"
-  transport = "builtin"
-
-  [[gateways]]
-  slug = "demo"
-  tools = ["reference/*"]
-`
 const clock = { skippedMs: 0, now: () => Date.now() + clock.skippedMs }
 let house: TestHouse
 
 beforeAll(async () => {
-  house = await startHouse({ toml: TOML, clock })
+  house = await startHouse({ toml: REFERENCE, clock })
   await house.listed()
 })
 afterAll(() => house.close())

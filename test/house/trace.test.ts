@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { isJsonObject, type Json, type JsonObject } from '#kernel'
 import { readText } from '../fakes/listen.ts'
-import { startHouse } from './start-house.ts'
-import { callTool, gatewayUrl, openSession } from './talk.ts'
+import { lineOf, openHouse } from './kit.ts'
+import { callTool, openSession } from './talk.ts'
 
 /** A server of either era that keeps what calls bring. */
 async function startWitness(modern: boolean) {
@@ -48,7 +48,7 @@ test.each([true, false])(
   'one trace goes from the client to the server and into the audit (modern server: %s)',
   async (modern) => {
     const witness = await startWitness(modern)
-    const house = await startHouse({
+    const house = await openHouse({
       toml: `
       [[servers]]
       name = "up"
@@ -60,9 +60,7 @@ test.each([true, false])(
       tools = ["up/*"]
     `,
     })
-    onTestFinished(() => house.close())
-    await house.listed()
-    const line = { url: gatewayUrl(house, 'demo'), key: await house.createKey({ user: 'alice', gateway: 'demo' }) }
+    const line = await lineOf(house, 'alice')
     const traceId = randomBytes(16).toString('hex')
     const spanId = randomBytes(8).toString('hex')
     const meta = { traceparent: `00-${traceId}-${spanId}-01`, tracestate: 'vendor=1', baggage: 'team=blue' }

@@ -8,12 +8,12 @@ import { createIdentityCheck, type Checked } from '../fakes/identity-check.ts'
 import { stdioCommand } from '../fakes/stdio-programs.ts'
 import { claimsIn, startStrictUpstream, type StrictUpstream } from '../fakes/strict-upstream.ts'
 import { tokensFor } from './oauth-client.ts'
+import { ADMIN } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, openSession, textOf, type Heard } from './talk.ts'
 
 /** Servers that verify with `jose` who calls, by the keys at `/oauth/jwks`, and refuse everything else. */
 
-const ADMIN = { userId: 'admin', keyId: null, face: 'cli' } as const
 const GATEWAY = `[[gateways]]\nslug = "demo"\ntools = ["*"]\n`
 const KINDS = ['modern', 'legacy', 'sse'] as const
 

@@ -3,7 +3,7 @@ import { startExpiring, startRestartable } from '../fakes/bad-neighbours.ts'
 import { connectClient, callText } from '../fakes/connect.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
 import type { Era, Eras } from '../fakes/serve-mcp.ts'
-import { startHouse } from './start-house.ts'
+import { openHouse } from './kit.ts'
 import { eventually, gatewayUrl } from './talk.ts'
 
 /** A house in front of these servers, named in order `s1`, `s2`, …, whose tools are `s1_increment` and so on. */
@@ -12,12 +12,10 @@ async function houseOf(urls: readonly string[]) {
   const overrides = urls.map(
     (_, at) => `[[gateways.overrides]]\ntool = "s${at + 1}/increment"\nname = "s${at + 1}_increment"\n`,
   )
-  const house = await startHouse({
+  const house = await openHouse({
     toml: `${servers.join('\n')}\n[[gateways]]\nslug = "demo"\ntools = ["*"]\n${overrides.join('\n')}`,
     timing: { firstRetryMs: 100, maxRetryMs: 400 },
   })
-  onTestFinished(() => house.close())
-  await house.listed()
   return house
 }
 
