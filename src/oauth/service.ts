@@ -14,7 +14,7 @@ import { EndedGrants, KEPT_MS } from './ended-grants.ts'
 import type { KeyRing } from './signing-keys/ring.ts'
 import type { SigningKey } from './signing-keys/schema.ts'
 import type { Assertions } from './house-grants/jwt-bearer.ts'
-import { addHouseRules } from './endpoints/house-rules.ts'
+import { addHouseRules, createPaces } from './endpoints/house-rules.ts'
 import type { BrowserSessions, LogoutPage } from './endpoints/logout.ts'
 import { makeProvider, type TroublePage } from './provider/provider.ts'
 import { createResources, type GatewayResource, type Resources } from './resources.ts'
@@ -142,6 +142,7 @@ type Parts = OauthDeps & {
 /** The library, made anew when the public address or the signing keys are other ones. */
 function buildOnce(parts: Parts): () => Made {
   const { issuer, keyRing, rolls } = parts
+  const paces = createPaces()
   let made: Made | undefined
   return () => {
     const keys = keyRing.all()
@@ -156,7 +157,7 @@ function buildOnce(parts: Parts): () => Made {
       accountOf: (clientId) => rolls.accountOf(clientId),
       rightsOf: (clientId) => rolls.rightsOf(clientId),
     })
-    addHouseRules(provider, { ...parts, known: rolls.known })
+    addHouseRules(provider, { ...parts, paces, known: rolls.known })
     made = { issuer: issuer(), keys, provider, answer: provider.callback() }
     return made
   }

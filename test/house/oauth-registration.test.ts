@@ -84,6 +84,21 @@ test('the sixty-first registration of an hour from one caller waits; the caller 
   expect(metrics).toContain('gatehouse_oauth_registrations_total{outcome="too-many"} 2')
 })
 
+test('whoever has to wait before the next registration still does after the signing keys are other ones', async () => {
+  const { house } = await startLate(0)
+  for (let at = 0; at < 60; at++) await registerFrom(house, '203.0.113.9')
+
+  const headers = { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
+  const rotated = await fetch(`${house.url}/api/v1/signing-keys/rotate`, {
+    method: 'POST',
+    headers,
+    body: '{"now":true}',
+  })
+
+  expect(rotated.status).toBe(200)
+  expect((await registerFrom(house, '203.0.113.9')).status).toBe(429)
+})
+
 test('a client that registered itself and is not used is removed; one that is used stays, and so do those of admins', async () => {
   const { house, late, accountId } = await startLate(20 * DAY)
   const { clients } = house.gatehouse.oauth

@@ -35,6 +35,14 @@ type Deps = {
   readonly issuer: () => string
   readonly browsers: BrowserSessions
   readonly logoutPage: LogoutPage
+  readonly paces: Paces
+}
+
+/** How often some things may be asked, whichever instance of the library answers. */
+export type Paces = { readonly registrations: RegistrationPace; readonly devices: DevicePace }
+
+export function createPaces(): Paces {
+  return { registrations: new RegistrationPace(REGISTRATIONS_PER_HOUR), devices: new DevicePace() }
 }
 
 const REGISTRATIONS_PER_HOUR = 60
@@ -45,10 +53,9 @@ type Context = Parameters<Parameters<Provider['use']>[0]>[0]
 
 /** What the house does around the library's endpoints, each rule a step that a request passes in this order. */
 export function addHouseRules(provider: Provider, deps: Deps): void {
-  const pace = new RegistrationPace(REGISTRATIONS_PER_HOUR)
-  const devices = new DevicePace()
+  const { registrations, devices } = deps.paces
   provider.use((ctx, next) => meterTokens(ctx, next, deps.metrics))
-  provider.use((ctx, next) => paceRegistration(ctx, next, { ...deps, pace }))
+  provider.use((ctx, next) => paceRegistration(ctx, next, { ...deps, pace: registrations }))
   provider.use((ctx, next) => forgetOtherPerson(ctx, next, { provider, cookies: COOKIES, log: deps.log }))
   provider.use((ctx, next) => askBeforeLogout(ctx, next, deps))
   provider.use((ctx, next) => revokeAccessToken(ctx, next, deps))
