@@ -1,4 +1,4 @@
-import { isProblem } from '#kernel'
+import { errorCode, isProblem } from '#kernel'
 
 /** Asked wrongly: exit code 2. */
 export class UsageError extends Error {
@@ -16,6 +16,24 @@ export class Failure extends Error {
     this.name = 'Failure'
     this.hint = hint
   }
+}
+
+/** For `.catch()`: a file that somebody named cannot be read. */
+export function unreadable(file: string): (error: unknown) => never {
+  return (error) => {
+    throw whyUnreadable(file, error)
+  }
+}
+
+function whyUnreadable(file: string, error: unknown): Failure {
+  const why = WHY_UNREADABLE[errorCode(error) ?? '']
+  return why === undefined ? new Failure(`${file} cannot be read.`, String(error)) : new Failure(`${file}: ${why}.`)
+}
+
+const WHY_UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a directory, not a file',
 }
 
 /** What is printed for whatever was thrown. A Problem's detail says already what to do. */

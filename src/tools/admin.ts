@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { Problem, isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Audit } from '#audit'
 import { decideHeldChange } from './catalog/catalog.ts'
@@ -110,11 +111,19 @@ function targetOf(config: ServerConfig): string {
       return `${url.origin}${url.pathname}`
     }
     case 'stdio':
-      return config.command[0] ?? ''
+      return programOf(config.command)
     case 'builtin':
       return config.builtin
   }
 }
+
+/** Arguments may be secret; of those that run something else, its name is told too: `npx @scope/server`. */
+function programOf([program = '', ...args]: readonly string[]): string {
+  const what = RUNNERS.has(basename(program)) ? args.find((arg) => !arg.startsWith('-')) : undefined
+  return what !== undefined && /^[\w@./-]{1,100}$/.test(what) ? `${program} ${what}` : program
+}
+
+const RUNNERS: ReadonlySet<string> = new Set(['npx', 'uvx', 'bunx', 'node', 'bun', 'python', 'python3'])
 
 /** Changes are recorded before they are made: what cannot be recorded is not done. */
 async function addServer(deps: AdminDeps, actor: AdminActor, input: unknown): Promise<ServerInfo> {

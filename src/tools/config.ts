@@ -8,6 +8,9 @@ const serverName = z
 const slug = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'use 1–63 of a–z, 0–9 and "-", starting with a letter or digit')
+const address = z
+  .url({ protocol: /^https?$/, error: 'write an address that begins with http:// or https://' })
+  .max(2048)
 const milliseconds = z.int().min(1).max(86_400_000)
 
 const common = {
@@ -38,7 +41,7 @@ const http = z.strictObject({
   ...common,
   ...identity,
   transport: z.literal('http'),
-  url: z.url({ protocol: /^https?$/ }).max(2048),
+  url: address,
   /** Sent with every request to this server; values may be `${env:…}` or `${file:…}`. */
   headers: z.record(z.string().max(128), z.string().max(8192)).default({}),
   /** Upstream sessions held at once for session-era servers; the longest idle one is closed to make room. */
@@ -64,7 +67,7 @@ const worker = z.strictObject({
   ...common,
   ...identity,
   transport: z.literal('worker'),
-  url: z.url({ protocol: /^https?$/ }).max(2048),
+  url: address,
   secret: z.string().min(1).max(4096),
   /** Values for the secrets that the worker's tools ask for by name. */
   secrets: z.record(z.string().max(256), z.string().max(32_768)).default({}),

@@ -85,7 +85,7 @@ test.each([
   ['forbidding', 'ok', 'it refuses whoever brings nothing'],
   ['worker', 'ok', 'it refuses whoever brings nothing'],
   ['silent', 'warn', 'tried without the gateway: server "silent" did not answer'],
-  ['private', 'warn', 'tried without the gateway: 127.0.0.1 points to an address that may not be reached'],
+  ['private', 'warn', 'tried without the gateway: 127.0.0.1 is an address that may not be reached'],
   ['program', 'ok', 'not tried without the gateway: it is a program that this house starts'],
   ['ref', 'ok', 'not tried without the gateway: it is part of this house'],
 ])('%s: %s, %s', (name, level, what) => {

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { verifyExport, type AuditRecord, type ExportVerdict } from '#audit'
 import { isProblem } from '#kernel'
-import { Failure } from '../failure.ts'
+import { Failure, unreadable } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import { addExport } from './audit-export.ts'
 import { filterOf, withFilters, type FilterOptions } from './audit-filter.ts'
@@ -62,11 +62,13 @@ async function search(terminal: Terminal, options: AuditOptions): Promise<void> 
 const HEADINGS = ['time', 'decision', 'what', 'user', 'gateway', 'tool', 'ms', 'reason'] as const
 
 function cellsOf(record: AuditRecord, time: string): string[] {
-  const { decision, what, userId, gateway, server, tool, toolName, latencyMs, reason } = record
+  const { decision, what, userId, gateway, server, tool, toolName, latencyMs, reason, extra } = record
   const from = server === undefined ? '' : `${server}/`
   const target = tool === undefined ? (toolName ?? server ?? '') : `${from}${tool}`
+  // What was asked of the API, where there is nothing else to tell.
+  const why = reason ?? (typeof extra?.['operation'] === 'string' ? extra['operation'] : '')
   const took = latencyMs === undefined ? '' : `${Math.round(latencyMs)}`
-  return [time, decision, what, userId ?? '', gateway ?? '', target, took, reason ?? '']
+  return [time, decision, what, userId ?? '', gateway ?? '', target, took, why]
 }
 
 async function show(terminal: Terminal, text: string, options: DataOptions & { payload?: true }): Promise<void> {
@@ -155,12 +157,6 @@ function unlessProblem(file: string): (error: unknown) => never {
   return (error) => {
     if (isProblem(error)) throw error
     return unreadable(file)(error)
-  }
-}
-
-function unreadable(file: string): (error: unknown) => never {
-  return (error) => {
-    throw new Failure(`"${file}" cannot be read.`, `Look at the path. (${String(error)})`)
   }
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { Failure, describeFailure } from '../failure.ts'
+import { describeFailure, unreadable } from '../failure.ts'
 import { readClientConfig, type Importable, type Left } from '../import/client-config.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
@@ -36,9 +36,7 @@ async function importServers(
   file: string,
   options: ImportOptions,
 ): Promise<'all well' | 'some failed'> {
-  const text = await readFile(resolve(terminal.cwd, file), 'utf8').catch((error: unknown) => {
-    throw new Failure(`${file} cannot be read.`, String(error))
-  })
+  const text = await readFile(resolve(terminal.cwd, file), 'utf8').catch(unreadable(file))
   const { taken, left } = readClientConfig(text, { file, env: terminal.env })
   const wanted = taken.filter(({ label }) => options.only?.includes(label) ?? true)
   if (options.dryRun) {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { isJsonObject } from '#kernel'
 import type { Command } from 'commander'
-import { Failure, UsageError } from '../failure.ts'
+import { Failure, UsageError, unreadable } from '../failure.ts'
 import { withHouse, type Api } from '../reach.ts'
 import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
@@ -67,9 +67,7 @@ function addQuestions(policy: Command, terminal: Terminal): void {
 }
 
 async function readSource(terminal: Terminal, file: string): Promise<string> {
-  return readFile(resolve(terminal.cwd, file), 'utf8').catch((error: unknown) => {
-    throw new Failure(`${file} cannot be read.`, String(error))
-  })
+  return readFile(resolve(terminal.cwd, file), 'utf8').catch(unreadable(file))
 }
 
 async function check(terminal: Terminal, file: string, options: DataOptions): Promise<0 | 1> {

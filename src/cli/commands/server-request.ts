@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseDuration } from '#config'
-import { Failure, UsageError } from '../failure.ts'
+import { UsageError, unreadable } from '../failure.ts'
 import type { Terminal } from '../terminal.ts'
 import type { DataOptions } from '../verb.ts'
 
@@ -21,6 +21,7 @@ export type AddOptions = DataOptions & {
   title?: string
   tag?: string[]
   timeout?: string
+  startTimeout?: string
   identityToken?: boolean
   identityAudience?: string
 }
@@ -35,10 +36,13 @@ export async function serverRequest(
   const common = { ...commonOf(named.name, options), ...identityOf(options) }
   switch (kind) {
     case 'stdio': {
-      const { cwd, isolation, env } = options
+      const { cwd, isolation, env, startTimeout } = options
       const started = { command: [...named.command], env: pairs('--env', '=', env) }
       const place = cwd === undefined ? {} : { cwd: resolve(terminal.cwd, cwd) }
-      return { ...common, transport: kind, ...started, ...place, ...(isolation === undefined ? {} : { isolation }) }
+      const patience =
+        startTimeout === undefined ? {} : { start_timeout_ms: parseTimeout('--start-timeout', startTimeout) }
+      const shared = isolation === undefined ? {} : { isolation }
+      return { ...common, transport: kind, ...started, ...place, ...patience, ...shared }
     }
     case 'worker':
       return { ...common, transport: kind, url: options.url ?? '', secret: await secretOf(terminal, options) }
@@ -64,7 +68,7 @@ function commonOf(name: string, options: AddOptions) {
     ...(tag === undefined ? {} : { tags: tag }),
     ...(allow === undefined ? {} : { allow_addresses: allow }),
     ...(onChange === undefined ? {} : { on_change: onChange }),
-    ...(timeout === undefined ? {} : { timeout_ms: parseTimeout(timeout) }),
+    ...(timeout === undefined ? {} : { timeout_ms: parseTimeout('--timeout', timeout) }),
   }
 }
 
@@ -73,9 +77,9 @@ function identityOf({ identityToken, identityAudience }: AddOptions) {
   return identityToken === true ? { identity_token: true } : {}
 }
 
-function parseTimeout(text: string): number {
+function parseTimeout(option: string, text: string): number {
   const timeout = parseDuration(text)
-  if (timeout === undefined) throw new UsageError(`--timeout ${JSON.stringify(text)}: write a duration such as 60s.`)
+  if (timeout === undefined) throw new UsageError(`${option} ${JSON.stringify(text)}: write a duration such as 60s.`)
   return timeout
 }
 
@@ -102,9 +106,7 @@ async function secretOf(terminal: Terminal, { secret, secretFile, secretEnv }: A
   if (secretEnv !== undefined) return fromEnvironment(terminal, '--secret-env', secretEnv)
   if (secretFile === undefined)
     throw new UsageError('A worker needs its secret: --secret-file FILE or --secret-env NAME.')
-  const text = await readFile(resolve(terminal.cwd, secretFile), 'utf8').catch((error: unknown) => {
-    throw new Failure(`--secret-file ${secretFile} cannot be read.`, String(error))
-  })
+  const text = await readFile(resolve(terminal.cwd, secretFile), 'utf8').catch(unreadable(secretFile))
   return text.trim()
 }
 

@@ -46,6 +46,7 @@ function describeAdd(command: Command): Command {
     .option('--title <title>', 'its name for people')
     .option('--tag <tag>', 'for patterns such as tag:NAME', gather)
     .option('--timeout <time>', 'give a call up after this time without a sign of life: 60s')
+    .option('--start-timeout <time>', 'how long the command may take to start, and to fetch what it needs: 30s')
 }
 
 async function add(

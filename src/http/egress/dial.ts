@@ -85,9 +85,13 @@ function judge(guard: Guard, host: string, addresses: readonly string[]): readon
 function blockedAddress(host: string, kind: AddressClass): Problem {
   return new Problem(
     BLOCKED_ADDRESS,
-    `${host} points to an address that may not be reached from here (${kind}). An administrator can allow it by adding "${plainHost(host)}" or its address range to the server's allow_addresses.`,
+    `${describeHost(host)} that may not be reached from here (${kind}). An administrator can allow it: add the server with --allow ${plainHost(host)}, or write "${plainHost(host)}" or its address range into its allow_addresses.`,
     { host, addressClass: kind },
   )
+}
+
+function describeHost(host: string): string {
+  return isIP(plainHost(host)) === 0 ? `${host} points to an address` : `${host} is an address`
 }
 
 function guardedLookup(guard: Guard): LookupFunction {

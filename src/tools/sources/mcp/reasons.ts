@@ -36,7 +36,7 @@ export function refused(server: string, status: number): Problem {
     case 401:
       return new Problem(
         NEEDS_CONSENT,
-        `server "${server}" asks for a sign-in (it answered 401); connect an account for it`,
+        `server "${server}" asks for a sign-in (it answered 401); give it a credential (headers)`,
       )
     case 403:
       return new Problem(

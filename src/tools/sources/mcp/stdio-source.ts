@@ -75,7 +75,7 @@ async function detect(
   first: FirstLink,
   probe: { house: { name: string; version: string }; key: string; closing: AbortSignal },
 ): Promise<Verdict> {
-  const signal = AbortSignal.any([probe.closing, deadline(config.name, config.start_timeout_ms)])
+  const signal = AbortSignal.any([probe.closing, deadline(config.name, config.start_timeout_ms, 'start_timeout_ms')])
   const link = await first.start(probe.key, signal)
   const params = withEnvelope({}, { clientInfo: probe.house, clientCapabilities: {} })
   const patience = AbortSignal.any([signal, AbortSignal.timeout(Math.min(DISCOVER_MS, config.start_timeout_ms / 2))])
@@ -177,7 +177,7 @@ function lineFor(wanted: {
   const owner = session === undefined ? undefined : placing.ownerOf(session)
   const open = async (): Promise<PooledLine> => {
     const requests = new LinkRequests()
-    const signal = deadline(config.name, config.start_timeout_ms)
+    const signal = deadline(config.name, config.start_timeout_ms, 'start_timeout_ms')
     const link = await openLink({ key, signal, events: { message: (message) => requests.receive(message) } })
     return new PooledLine(key, link, requests)
   }

@@ -1,5 +1,5 @@
-import { Problem } from '#kernel'
-import { BROKEN_REPLY, CANCELLED, OVERLOADED, TOO_LARGE } from '../../../problems.ts'
+import { isProblem, Problem } from '#kernel'
+import { BROKEN_REPLY, CANCELLED, OVERLOADED, TIMED_OUT, TOO_LARGE } from '../../../problems.ts'
 import { mostBytes, type LinkRequest, type LinkResponse } from '../link.ts'
 import type { Incoming } from './messages.ts'
 
@@ -108,6 +108,8 @@ export class Conversation {
   }
 }
 
+/** By a deadline that says so, or by whoever called. */
 function cancelled(server: string, cause: unknown): Problem {
+  if (isProblem(cause, TIMED_OUT)) return cause
   return new Problem(CANCELLED, `the call to server "${server}" was cancelled`, { cause })
 }

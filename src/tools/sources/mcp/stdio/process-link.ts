@@ -25,8 +25,15 @@ export type ProcessLinkDeps = {
   onGone(): void
 }
 
-/** Why and how a link ended. `asked`: we closed it; `spoke`: it had sent at least one valid message. */
-export type LinkEnd = { readonly asked: boolean; readonly spoke: boolean; readonly reason: string }
+/** Why and how a link ended. `lastWords` go on after the reason, which holds them where the link ended by itself. */
+export type LinkEnd = {
+  /** We closed it. */
+  readonly asked: boolean
+  /** It had sent at least one valid message. */
+  readonly spoke: boolean
+  readonly reason: string
+  readonly lastWords: string
+}
 
 const ENVELOPE_BYTES = 4096
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024
@@ -161,10 +168,11 @@ export class ProcessLink implements Link {
     if (this.#isEnded) return
     this.#isEnded = true
     const reason = this.#inWords({ asked, how })
+    const lastWords = this.#lastWords()
     const shown = `the process of server "${this.#deps.config.name}" ${how}`
     this.#conversation.end(new Problem(UNREACHABLE, shown, { cause: new AdminDetail(reason) }))
     this.#resolveClosed(shown)
-    this.#deps.onEnd({ asked, spoke: this.#spoke, reason })
+    this.#deps.onEnd({ asked, spoke: this.#spoke, reason, lastWords })
     this.#gone = this.#deps.process.stop().then(() => this.#deps.onGone())
   }
 
@@ -172,8 +180,15 @@ export class ProcessLink implements Link {
   #inWords({ asked, how }: { asked: boolean; how: string }): string {
     const { config, process } = this.#deps
     const what = `the process of server "${config.name}" (${config.command[0] ?? ''}, pid ${process.pid}) ${how}`
+    return asked ? what : `${what}${this.#lastWords()}`
+  }
+
+  /** Goes on after the reason: what it wrote to stderr, or to stdout where it never spoke MCP. */
+  #lastWords(): string {
     const tail = this.#errors.tail()
-    return asked || tail === '' ? what : `${what}; its last words: ${tail}`
+    const noise = this.#spoke ? '' : this.#noise.tail()
+    if (tail !== '') return `; its last words: ${tail}`
+    return noise === '' ? '' : `; it prints to stdout what is not MCP: ${noise}`
   }
 
   #printed(event: string): PrintedLines {

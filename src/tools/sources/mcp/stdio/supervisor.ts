@@ -172,7 +172,7 @@ class ProcessSupervisor implements Supervisor {
     const ranForMs = this.#deps.clock.now() - entry.startedAt
     const wasSilent = !end.spoke && ranForMs >= config.start_timeout_ms
     if (end.asked && !wasSilent) return log.info({}, 'stopped')
-    const reason = end.asked ? 'it did not answer after its start' : end.reason
+    const reason = end.asked ? `it did not answer after its start${end.lastWords}` : end.reason
     this.#fail(end.spoke ? nameOf(config, entry.key) : config.name, ranForMs, reason)
     log.warn({ reason }, 'ended')
   }
