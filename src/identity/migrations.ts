@@ -56,4 +56,14 @@ export const IDENTITY_MIGRATIONS: Migrations = {
       await sql`alter table identity_group add column version bigint not null default 1`.execute(db)
     },
   },
+  '2026-11-26_identity_said_until': {
+    async up(db) {
+      await sql`alter table identity_account add column claims_until bigint`.execute(db)
+      await sql`alter table identity_membership add column until bigint`.execute(db)
+      // What upstream sources said before: when nobody signs in again, for as long as it counts by default.
+      await sql`update identity_account set claims_until = changed_at + 2592000000 where claims <> '{}'`.execute(db)
+      await sql`update identity_membership set until = (select changed_at + 2592000000 from identity_account
+        where id = account_id) where source <> 'local' and source not like 'scim:%'`.execute(db)
+    },
+  },
 }

@@ -87,7 +87,7 @@ type Parts = IdentityDeps & { readonly store: IdentityStore; readonly live: Live
 export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
   const store = createIdentityStore(deps.storage)
   const lastUse = new LastUse({ save: (uses) => store.saveLastUse(uses), log: deps.log })
-  const accounts = createAccountStore(deps.storage)
+  const accounts = createAccountStore(deps.storage, deps.clock)
   const live = await openLiveSnapshot({ ...deps, store, accounts, onUse: (keyId, at) => lastUse.note(keyId, at) })
   const parts: Parts = { ...deps, store, live, lastUse }
   const directory = (): Directory => live.current.directory
@@ -98,7 +98,7 @@ export async function createIdentity(deps: IdentityDeps): Promise<Identity> {
     guesses,
     onAttempt: (factor, outcome) => deps.metrics?.signIn(factor, outcome),
   })
-  const groups = createGroupStore(deps.storage)
+  const groups = createGroupStore(deps.storage, deps.clock)
   const announce = (id: string): Promise<void> => live.announce(id)
   const changes = createChangeStore(deps.storage)
   const people = createAccounts({ ...deps, store: accounts, changes, groups, directory, announce })

@@ -42,7 +42,10 @@ export type Accounts = {
     by: string,
   ): Promise<{ accountId: string } | null>
   /** Replaces the groups and claims that this source gave, and no others. */
-  takeOver(accountId: string, said: { source: string; groups: readonly string[]; claims: JsonObject }): Promise<void>
+  takeOver(
+    accountId: string,
+    said: { source: string; groups: readonly string[]; claims: JsonObject; countsForMs: number },
+  ): Promise<void>
 
   /** Whose setup link this is; null when it is used up, expired or was never made. */
   findSetup(token: string): Promise<{ accountId: string; userId: string; isFirstAdmin: boolean } | null>

@@ -56,4 +56,12 @@ export function createChangeStore(storage: Storage) {
   }
 }
 
-const FORGOTTEN = { name: null, email: null, claims: '{}', external_id: null, given_name: null, family_name: null }
+const FORGOTTEN = {
+  name: null,
+  email: null,
+  claims: '{}',
+  claims_until: null,
+  external_id: null,
+  given_name: null,
+  family_name: null,
+}

@@ -1,4 +1,5 @@
 import type { Insertable, Kysely } from 'kysely'
+import type { Clock } from '#kernel'
 import type { SharedTransaction, Storage } from '#storage'
 import type { Group } from './schema.ts'
 import type { AccountTables } from './store.ts'
@@ -7,7 +8,7 @@ import { countChangeOfAccount, countChangeOfGroup, countChangeOfGroupsOf, countC
 export type GroupStore = ReturnType<typeof createGroupStore>
 
 /** Every query about groups and who belongs to them. */
-export function createGroupStore(storage: Storage) {
+export function createGroupStore(storage: Storage, clock: Clock) {
   const db = storage.tables<AccountTables>()
   return {
     insertGroup: async (row: Insertable<AccountTables['identity_group']>): Promise<void> => {
@@ -35,7 +36,7 @@ export function createGroupStore(storage: Storage) {
         .executeTakeFirstOrThrow()
       return Number(amount)
     },
-    listGroups: () => listGroups(db),
+    listGroups: () => listGroups(db, clock.now()),
     removeGroup: (id: string): Promise<void> =>
       db.transaction().execute(async (tx) => {
         await countChangeOfMembers(tx, id)
@@ -52,7 +53,7 @@ function membershipQueries(db: Kysely<AccountTables>) {
       db.transaction().execute(async (tx) => {
         await tx
           .insertInto('identity_membership')
-          .values({ group_id: groupId, account_id: accountId, source })
+          .values({ group_id: groupId, account_id: accountId, source, until: null })
           .onConflict((conflict) => conflict.doNothing())
           .execute()
         await countMembership(tx, groupId, accountId)
@@ -82,10 +83,11 @@ async function countMembership(tx: Kysely<AccountTables>, groupId: string, accou
   await countChangeOfAccount(tx, accountId)
 }
 
-async function listGroups(db: Kysely<AccountTables>): Promise<Group[]> {
+async function listGroups(db: Kysely<AccountTables>, now: number): Promise<Group[]> {
   const rows = await db.selectFrom('identity_group').selectAll().orderBy('name').execute()
   const counts = await db
     .selectFrom('identity_membership')
+    .where((eb) => eb.or([eb('until', 'is', null), eb('until', '>', now)]))
     .select((eb) => ['group_id', eb.fn.count('account_id').distinct().as('amount')])
     .groupBy('group_id')
     .execute()

@@ -1,7 +1,8 @@
 import type { Generated, Insertable, Kysely, Selectable } from 'kysely'
 import * as z from 'zod'
+import type { Clock } from '#kernel'
 import type { Storage } from '#storage'
-import type { Member } from '../principal.ts'
+import { isInForce, type StoredMember } from './in-force.ts'
 import { account, type Account } from './schema.ts'
 
 type AccountRow = {
@@ -15,6 +16,7 @@ type AccountRow = {
   given_name: string | null
   family_name: string | null
   claims: string
+  claims_until: number | null
   source: string
   external_id: string | null
   is_active: number
@@ -31,7 +33,8 @@ type GroupRow = {
   created_at: number
   version: Generated<number>
 }
-type MembershipRow = { group_id: string; account_id: string; source: string }
+/** `until`: of what an upstream source said, as long as it counts. */
+type MembershipRow = { group_id: string; account_id: string; source: string; until: number | null }
 export type AccountTables = {
   identity_account: AccountRow
   identity_group: GroupRow
@@ -50,7 +53,7 @@ const claimsText = z.record(z.string(), z.json())
 export type AccountStore = ReturnType<typeof createAccountStore>
 
 /** Every query about accounts, with the names of their groups. */
-export function createAccountStore(storage: Storage) {
+export function createAccountStore(storage: Storage, clock: Clock) {
   const db = storage.tables<AccountTables>()
   const accounts = () => db.selectFrom('identity_account').selectAll()
   const groupsOf = async (ids: readonly string[]): Promise<ReadonlyMap<string, string[]>> => {
@@ -58,7 +61,8 @@ export function createAccountStore(storage: Storage) {
     const rows = await memberships(db)
       .where('identity_membership.account_id', 'in', [...ids])
       .execute()
-    return byAccount(rows)
+    const now = clock.now()
+    return groupsByAccount(rows.filter(({ until }) => isInForce(until, now)))
   }
   const shown = async (rows: readonly Selectable<AccountRow>[]): Promise<Account[]> => {
     const groups = await groupsOf(rows.map(({ id }) => id))
@@ -92,10 +96,10 @@ export function createAccountStore(storage: Storage) {
       return shown(await query.orderBy('id').limit(limit).execute())
     },
     /** Everybody, those removed as well: their keys must stay refused. */
-    loadMembers: async (): Promise<Member[]> => {
+    loadMembers: async (): Promise<StoredMember[]> => {
       const rows = await accounts().execute()
-      const groups = byAccount(await memberships(db).execute())
-      return rows.map((row) => toMember(row, groups.get(row.id) ?? []))
+      const sets = Map.groupBy(await memberships(db).execute(), ({ accountId }) => accountId)
+      return rows.map((row) => toMember(row, sets.get(row.id) ?? []))
     },
   }
 }
@@ -121,10 +125,14 @@ function memberships(db: Kysely<AccountTables>) {
   return db
     .selectFrom('identity_membership')
     .innerJoin('identity_group', 'identity_group.id', 'identity_membership.group_id')
-    .select(['identity_membership.account_id as accountId', 'identity_group.name as group'])
+    .select([
+      'identity_membership.account_id as accountId',
+      'identity_group.name as group',
+      'identity_membership.until',
+    ])
 }
 
-function byAccount(rows: readonly { accountId: string; group: string }[]): ReadonlyMap<string, string[]> {
+function groupsByAccount(rows: readonly { accountId: string; group: string }[]): ReadonlyMap<string, string[]> {
   const sets = Map.groupBy(rows, ({ accountId }) => accountId)
   return new Map([...sets].map(([id, found]) => [id, [...new Set(found.map(({ group }) => group))].toSorted()]))
 }
@@ -141,6 +149,7 @@ function toRow(shown: Account): Insertable<AccountRow> {
     given_name: null,
     family_name: null,
     claims: '{}',
+    claims_until: null,
     source: shown.source,
     external_id: null,
     is_active: shown.isActive ? 1 : 0,
@@ -166,7 +175,8 @@ function toAccount(row: Selectable<AccountRow>, groups: string[]): Account {
   })
 }
 
-function toMember(row: Selectable<AccountRow>, groups: string[]): Member {
-  const { id, userId, kind, role, isActive } = toAccount(row, groups)
-  return { accountId: id, userId, kind, role, groups, claims: claimsText.parse(JSON.parse(row.claims)), isActive }
+function toMember(row: Selectable<AccountRow>, memberships: StoredMember['memberships']): StoredMember {
+  const { id, userId, kind, role, isActive } = toAccount(row, [])
+  const claims = claimsText.parse(JSON.parse(row.claims))
+  return { accountId: id, userId, kind, role, isActive, memberships, claims, claimsUntil: row.claims_until }
 }

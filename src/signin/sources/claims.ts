@@ -16,11 +16,14 @@ export type Vouched = {
   readonly name: string | null
   readonly groups: readonly string[]
   readonly claims: JsonObject
+  /** For how long groups and claims count without being said again. */
+  readonly countsForMs: number
 }
 
 export type Reading = { readonly ok: true; readonly person: Vouched } | { readonly ok: false; readonly reason: string }
 
 const MAX_GROUPS = 1_000
+const DAY_MS = 86_400_000
 
 /** Reads a person out of verified claims, as the settings of the source say. */
 export function readClaims(source: IdentitySource, claims: JsonObject): Reading {
@@ -39,6 +42,7 @@ export function readClaims(source: IdentitySource, claims: JsonObject): Reading 
     name: textOf(claims[source.name_claim]),
     groups: groups.value,
     claims: Object.fromEntries(source.keep_claims.flatMap((name) => kept(name, claims[name]))),
+    countsForMs: source.max_age_days * DAY_MS,
   }
   return { ok: true, person }
 }

@@ -36,6 +36,8 @@ export const identitySourceConfig = z
     group_map: z.record(z.string().max(256), z.string().min(1).max(128)).default({}),
     /** `map`: only what `group_map` names; `all`: others under their own name. */
     groups_from: z.enum(['map', 'all']).default('map'),
+    /** For so many days after a sign-in, its groups and claims count; then whoever has not come back has none of them. */
+    max_age_days: z.number().int().min(1).max(3_650).default(30),
     /** Domains whose e-mail addresses this source gives out. */
     authoritative_domains: z.array(domain).max(100).default([]),
     /** Whoever signs in there without an account here gets one. */
