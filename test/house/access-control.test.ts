@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createTestPlace, forEachEngine, type TestEngine } from '../../src/storage/testing.ts'
+import { forEachEngine, type TestEngine } from '../../src/storage/testing.ts'
 import { startChangingServer } from '../fakes/changing-server.ts'
 import { connectClient } from '../fakes/connect.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
-import { openHouse } from './kit.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { linesOf, openReplicas } from './kit.ts'
+import { startHouse } from './start-house.ts'
 import {
   ask,
   callTool,
@@ -30,8 +30,6 @@ async function start(engine: TestEngine) {
   onTestFinished(() => github.close())
   const atlassian = await startChangingServer(ATLASSIAN)
   onTestFinished(() => atlassian.close())
-  const place = await createTestPlace(engine)
-  onTestFinished(() => place.remove())
   const toml = `
     [[servers]]
     name = "github"
@@ -47,26 +45,12 @@ async function start(engine: TestEngine) {
     slug = "demo"
     tools = ["github/*", "atlassian/*"]
   `
-  const houses: TestHouse[] = []
-  for (const _ of engine === 'postgres' ? [1, 2, 3] : [1]) {
-    const house = await openHouse({ toml, storageUrl: place.url })
-    houses.push(house)
-  }
+  const houses = await openReplicas({ engine, toml, count: 3 })
   const [first] = houses
-  if (first === undefined) throw new Error('one house was started')
-  const lineOf = async (user: string): Promise<Line[]> => {
-    const key = await first.createKey({ user, gateway: 'demo' })
-    const lines = houses.map((house): Line => ({ url: gatewayUrl(house, 'demo'), key }))
-    await eventually(
-      () => Promise.all(lines.map((line) => ask(line, 'tools/list'))),
-      (all) => all.every(({ status }) => status === 200),
-    )
-    return lines
-  }
   const { policy } = first.gatehouse
   const grant = (user: string, tools: string[], more: { expiresAt?: number } = {}) =>
     policy.addGrant({ subject: { kind: 'user', id: user }, gateway: 'demo', tools, ...more }, ADMIN)
-  return { houses, first, policy, grant, lineOf, github, atlassian }
+  return { houses, first, policy, grant, lineOf: (user: string) => linesOf(houses, user), github, atlassian }
 }
 
 /** What every replica lists, once they agree on it. */

@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { testCli, type TestCli } from '../../src/cli/testing.ts'
+import type { TestCli } from '../../src/cli/testing.ts'
 import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.ts'
+import { startHouseWithCli } from './house-with-cli.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { eventually } from './talk.ts'
 
@@ -38,10 +38,7 @@ let house: TestHouse
 let cli: TestCli
 
 beforeAll(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'gatehouse-admin-cli-'))
-  house = await startHouse({ toml: TOML, dataDir: join(cwd, 'data') })
-  await house.listed()
-  cli = testCli({ cwd })
+  ;({ cwd, house, cli } = await startHouseWithCli({ toml: TOML }))
   const { accounts } = house.gatehouse.identity
   await accounts.create({ userId: 'ada@example.com', role: 'admin' }, ADMIN)
   for (const [userId, group] of [
@@ -56,10 +53,7 @@ beforeAll(async () => {
   await writeFile(join(cwd, 'rules.cedar'), RULES)
 })
 
-afterAll(async () => {
-  await house.close()
-  await rm(cwd, { recursive: true, force: true })
-})
+afterAll(() => house.close())
 
 test('the check says which rule lets others give themselves more, and the rules are put in force', async () => {
   const checked = await cli('policy', 'check', 'rules.cedar')

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { createTestPlace, forEachEngine } from '../../src/storage/testing.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { answerApproval, askAdmin } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { startHouseProcess, type HouseProcess } from './start-house-process.ts'
 import { callTool, textOf, type Heard } from './talk.ts'
@@ -30,20 +31,17 @@ function waitsFor({ result }: Heard): string {
   return problemOf.parse(result)._meta['io.gatehouse/problem'].approval
 }
 
-async function answer({ url, adminToken }: HouseProcess, id: string, said: 'approve' | 'deny'): Promise<number> {
-  const headers = { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' }
-  const init = { method: 'POST', headers, body: JSON.stringify({ answer: said }) }
-  return (await fetch(`${url}/api/v1/approvals/${id}/answer`, init)).status
-}
+const answer = async (house: HouseProcess, id: string, said: 'approve' | 'deny') =>
+  (await answerApproval(house, id, said)).status
 
-async function storyOf({ url, adminToken }: HouseProcess, id: string): Promise<string[]> {
-  const response = await fetch(`${url}/api/v1/audit?limit=500`, { headers: { authorization: `Bearer ${adminToken}` } })
+async function storyOf(house: HouseProcess, id: string): Promise<string[]> {
+  const { body } = await askAdmin(house, '/api/v1/audit?limit=500')
   const record = z.object({
     what: z.string(),
     decision: z.string(),
     extra: z.object({ approval: z.string().optional() }).nullish(),
   })
-  const { records } = z.object({ records: z.array(record) }).parse(await response.json())
+  const { records } = z.object({ records: z.array(record) }).parse(body)
   const own = records.filter(({ what, extra }) => what.startsWith('approval.') && extra?.approval === id)
   return own.map(({ what, decision }) => `${what} ${decision}`).toReversed()
 }

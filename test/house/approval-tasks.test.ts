@@ -3,8 +3,8 @@ import * as z from 'zod'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
-import { openHouse } from './kit.ts'
-import { type TestHouse } from './start-house.ts'
+import { openHouse, answerApproval } from './kit.ts'
+import type { TestHouse } from './start-house.ts'
 import { ask, callTool, eventually, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
 
 /** A call that waits for an approval, looked after by its caller as a task: in both generations of tasks. */
@@ -49,10 +49,7 @@ async function lineOf(house: TestHouse, user: string): Promise<Line> {
 }
 
 async function answer(house: TestHouse, said: 'approve' | 'deny', id?: string) {
-  const headers = { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
-  const which = id ?? (await pending(house))
-  const init = { method: 'POST', headers, body: JSON.stringify({ answer: said }) }
-  return (await fetch(`${house.url}/api/v1/approvals/${which}/answer`, init)).status
+  return (await answerApproval(house, id ?? (await pending(house)), said)).status
 }
 
 async function pending(house: TestHouse): Promise<string> {

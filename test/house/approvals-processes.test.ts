@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
 import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
-import { openHouse } from './kit.ts'
+import { openHouse, answerApproval, askAdmin } from './kit.ts'
 import { startHouseProcess, type HouseProcess } from './start-house-process.ts'
 import { callTool, gatewayUrl, type Line } from './talk.ts'
 
@@ -28,22 +28,12 @@ const tomlOf = (url: string): string => `
 
 type Reached = Pick<HouseProcess, 'url' | 'adminToken'>
 
-async function askApi(house: Reached, path: string, body?: object) {
-  const headers = { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
-  const init = body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) }
-  const response = await fetch(`${house.url}/api/v1/${path}`, init)
-  return { status: response.status, text: await response.text() }
-}
-
 const oneReply = z.object({ id: z.string(), state: z.string() })
 
 async function approvalsOf(house: Reached) {
-  const { text } = await askApi(house, 'approvals')
-  return z.object({ approvals: z.array(oneReply) }).parse(JSON.parse(text)).approvals
+  const { body } = await askAdmin(house, '/api/v1/approvals')
+  return z.object({ approvals: z.array(oneReply) }).parse(body).approvals
 }
-
-const answer = (house: Reached, id: string, said: 'approve' | 'deny') =>
-  askApi(house, `approvals/${id}/answer`, { answer: said })
 
 const reach = (house: Reached, key: string): Line => ({ url: gatewayUrl(house, 'demo'), key })
 
@@ -66,7 +56,11 @@ describe.skipIf(!postgresIsAvailable())('two processes on one database', () => {
 
     const rounds = ids.map(async (id, nth) => {
       const said = nth % 2 === 0 ? 'deny' : 'approve'
-      return Promise.all([answer(house, id, 'approve'), answer(second, id, said), answer(second, id, 'approve')])
+      return Promise.all([
+        answerApproval(house, id, 'approve'),
+        answerApproval(second, id, said),
+        answerApproval(second, id, 'approve'),
+      ])
     })
     const answers = await Promise.all(rounds)
     const states = (await approvalsOf(house)).map(({ state }) => state).toReversed()
@@ -82,8 +76,8 @@ describe.skipIf(!postgresIsAvailable())('two processes on one database', () => {
     await call(0, 'late')
     const late = (await approvalsOf(house)).find(({ state }) => state === 'pending')
     await second.skip(61_000)
-    const tooLate = await answer(second, late?.id ?? '', 'approve')
-    const alsoHere = await answer(house, late?.id ?? '', 'approve')
+    const tooLate = await answerApproval(second, late?.id ?? '', 'approve')
+    const alsoHere = await answerApproval(house, late?.id ?? '', 'approve')
     expect([tooLate.status, alsoHere.status]).toEqual([409, 409])
     expect(tooLate.text).toContain('expired already')
     expect(effects.timesRun('charge', 'late')).toBe(0)

@@ -11,7 +11,7 @@ import { createJournal } from '../fakes/observe.ts'
 import { startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect } from './matrix/clients.ts'
-import { lineOf, openHouse } from './kit.ts'
+import { lineOf, openHouse, answerApproval, askAdmin } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, eventually, gatewayUrl, openSession, textOf, type Line } from './talk.ts'
 
@@ -68,15 +68,11 @@ async function startWith(wanted: Wanted = {}) {
   return { house, effects, line: { url: gatewayUrl(house, 'demo'), key } satisfies Line }
 }
 
-function adminOf({ adminToken }: TestHouse) {
-  return { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' }
-}
-
 const approvalReply = z.object({ id: z.string(), state: z.string(), answeredBy: z.string().nullable() }).loose()
 
 async function approvalsOf(house: TestHouse) {
-  const response = await fetch(`${house.url}/api/v1/approvals`, { headers: adminOf(house) })
-  return z.object({ approvals: z.array(approvalReply) }).parse(await response.json()).approvals
+  const { body } = await askAdmin(house, '/api/v1/approvals')
+  return z.object({ approvals: z.array(approvalReply) }).parse(body).approvals
 }
 
 async function pendingId(house: TestHouse): Promise<string> {
@@ -85,12 +81,6 @@ async function pendingId(house: TestHouse): Promise<string> {
     (one) => one !== undefined,
   )
   return found?.id ?? ''
-}
-
-async function answer(house: TestHouse, id: string, said: 'approve' | 'deny') {
-  const init = { method: 'POST', headers: adminOf(house), body: JSON.stringify({ answer: said }) }
-  const response = await fetch(`${house.url}/api/v1/approvals/${id}/answer`, init)
-  return { status: response.status, text: await response.text() }
 }
 
 async function eventsOf(house: TestHouse) {
@@ -107,7 +97,7 @@ test('a call that needs approval waits for it, runs once with exactly its argume
   const first = await callTool(line, 'charge', { order: 'o1' })
   const again = await callTool(line, 'charge', { order: 'o1' })
   const id = await pendingId(house)
-  await answer(house, id, 'approve')
+  await answerApproval(house, id, 'approve')
   const other = await callTool(line, 'charge', { order: 'o2' })
   const made = await callTool(line, 'charge', { order: 'o1' })
   const twice = await callTool(line, 'charge', { order: 'o1' })
@@ -152,7 +142,7 @@ test('a denial is told to the caller and stands until it ends; another user is a
   const { house, effects, line } = await startWith()
   const bob = { ...line, key: await house.createKey({ user: 'bob@example.com', gateway: 'demo' }) }
   await callTool(line, 'charge', { order: 'o1' })
-  await answer(house, await pendingId(house), 'deny')
+  await answerApproval(house, await pendingId(house), 'deny')
 
   const denied = await callTool(line, 'charge', { order: 'o1' })
   const ofBob = await callTool(bob, 'charge', { order: 'o1' })
@@ -173,10 +163,10 @@ test.each([
   const { house, effects, line } = await startWith({ clock, approvals: 'expires_ms = 60_000' })
   await callTool(line, 'charge', { order: 'o1' })
   const id = await pendingId(house)
-  const answered = isApproved ? await answer(house, id, 'approve') : null
+  const answered = isApproved ? await answerApproval(house, id, 'approve') : null
 
   clock.skippedMs = 61_000
-  const late = await answer(house, id, 'approve')
+  const late = await answerApproval(house, id, 'approve')
   const after = await callTool(line, 'charge', { order: 'o1' })
 
   expect(answered?.status ?? 200).toBe(200)
@@ -192,9 +182,9 @@ test('of two answers at once the first wins, and the second is told so', async (
   const id = await pendingId(house)
 
   const answers = await Promise.all([
-    answer(house, id, 'approve'),
-    answer(house, id, 'deny'),
-    answer(house, id, 'approve'),
+    answerApproval(house, id, 'approve'),
+    answerApproval(house, id, 'deny'),
+    answerApproval(house, id, 'approve'),
   ])
 
   expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409, 409])
@@ -206,7 +196,7 @@ test('of two answers at once the first wins, and the second is told so', async (
 test('of many calls at once with one approval exactly one is made', async () => {
   const { house, effects, line } = await startWith()
   await callTool(line, 'charge', { order: 'o1' })
-  await answer(house, await pendingId(house), 'approve')
+  await answerApproval(house, await pendingId(house), 'approve')
 
   const calls = await Promise.all(Array.from({ length: 8 }, () => callTool(line, 'charge', { order: 'o1' })))
 
@@ -221,8 +211,8 @@ test('a call that waits is made as soon as it is approved, without being sent ag
   const session = await openSession(line)
 
   const waiting = [callTool(line, 'charge', { order: 'modern' }), session.call('charge', { order: 'legacy' })]
-  await answer(house, await pendingId(house), 'approve')
-  await answer(house, await pendingId(house), 'approve')
+  await answerApproval(house, await pendingId(house), 'approve')
+  await answerApproval(house, await pendingId(house), 'approve')
   const made = await Promise.all(waiting)
 
   expect(made.map(textOf)).toEqual(['charged modern, time 1', 'charged legacy, time 1'])
@@ -245,7 +235,7 @@ test('a restart between pause and answer loses nothing, and the arguments lie se
 
   const after = await startOne(effects.url, { dataDir })
   onTestFinished(() => after.close())
-  const answered = await answer(after, id, 'approve')
+  const answered = await answerApproval(after, id, 'approve')
   const made = await callTool({ url: gatewayUrl(after, 'demo'), key }, 'charge', { order: 'very-private-order' })
 
   expect(answered.status).toBe(200)
@@ -265,7 +255,7 @@ test('an answer at one replica reaches the call that waits at another', async ()
   const line = { url: gatewayUrl(one, 'demo'), key: await one.createKey({ user: ALICE, gateway: 'demo' }) }
 
   const waiting = callTool(line, 'charge', { order: 'o1' })
-  const answered = await answer(two, await pendingId(two), 'approve')
+  const answered = await answerApproval(two, await pendingId(two), 'approve')
   const made = await waiting
 
   expect(answered.status).toBe(200)
@@ -373,12 +363,8 @@ test('a one-time link opens a page without script, whose form only its own brows
   const { house, line } = await startWith()
   await callTool(line, 'charge', { order: '<script>alert(1)</script>' })
   const id = await pendingId(house)
-  const made = await fetch(`${house.url}/api/v1/approvals/${id}/link`, {
-    method: 'POST',
-    headers: adminOf(house),
-    body: '{}',
-  })
-  const { link } = z.object({ link: z.string() }).parse(await made.json())
+  const made = await askAdmin(house, `/api/v1/approvals/${id}/link`, { body: {} })
+  const { link } = z.object({ link: z.string() }).parse(made.body)
 
   const page = await fetch(link)
   const text = await page.text()
@@ -450,7 +436,7 @@ test('with an idempotency key the repeat of an approved call gets its outcome, a
   const { house, effects, line } = await startWith()
   const keyed = { ...line, headers: { 'idempotency-key': 'k1' } }
   await callTool(keyed, 'charge', { order: 'o1' })
-  await answer(house, await pendingId(house), 'approve')
+  await answerApproval(house, await pendingId(house), 'approve')
 
   const made = await callTool(keyed, 'charge', { order: 'o1' })
   const repeat = await callTool(keyed, 'charge', { order: 'o1' })
@@ -473,7 +459,7 @@ test('a call whose server asks its caller needs one approval, and none of its ro
   const key = await house.createKey({ user: ALICE, gateway: 'demo' })
   const line = { url: gatewayUrl(house, 'demo'), key, capabilities: { elicitation: { form: {} } } }
   await callTool(line, 'ask')
-  await answer(house, await pendingId(house), 'approve')
+  await answerApproval(house, await pendingId(house), 'approve')
 
   const asked = await callTool(line, 'ask')
   const retry = {
@@ -500,11 +486,11 @@ test('an approval is given back when nothing was sent after all', async () => {
     `,
   })
   await callTool(line, 'charge', { order: 'o1' })
-  await answer(house, await pendingId(house), 'approve')
+  await answerApproval(house, await pendingId(house), 'approve')
   await callTool(line, 'charge', { order: 'o1' })
   await callTool(line, 'charge', { order: 'o2' })
   const id = await pendingId(house)
-  await answer(house, id, 'approve')
+  await answerApproval(house, id, 'approve')
 
   const limited = await callTool(line, 'charge', { order: 'o2' })
 

@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createTestPlace, forEachEngine, type TestEngine } from '../../src/storage/testing.ts'
 import { startChangingServer, type ChangingServer, type ChangingTool } from '../fakes/changing-server.ts'
-import { openHouse } from './kit.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
-import { ask, callTool, eventually, gatewayUrl, textOf, toolNames, type Line } from './talk.ts'
+import { linesOf, openReplicas } from './kit.ts'
+import { startHouse } from './start-house.ts'
+import { callTool, eventually, gatewayUrl, textOf, toolNames, type Line } from './talk.ts'
 
 const ADMIN = { userId: 'admin@example.com', keyId: null, face: 'rest' } as const
 const HARMLESS: ChangingTool = { name: 'weather', description: 'Tells the weather of a city.' }
@@ -16,8 +16,6 @@ const POISONED: ChangingTool = {
 async function start(engine: TestEngine, onChange: 'hold' | 'accept') {
   const upstream = await startChangingServer([HARMLESS, { name: 'time', description: 'Tells the time.' }])
   onTestFinished(() => upstream.close())
-  const place = await createTestPlace(engine)
-  onTestFinished(() => place.remove())
   const toml = `
     [[servers]]
     name = "up"
@@ -29,20 +27,9 @@ async function start(engine: TestEngine, onChange: 'hold' | 'accept') {
     slug = "demo"
     tools = ["up/*"]
   `
-  const houses: TestHouse[] = []
-  for (const _ of engine === 'postgres' ? [1, 2] : [1]) {
-    const house = await openHouse({ toml, storageUrl: place.url })
-    houses.push(house)
-  }
-  const [first] = houses
-  if (first === undefined) throw new Error('one house was started')
-  const key = await first.createKey({ user: 'alice@example.com', gateway: 'demo' })
-  const lines = houses.map((house): Line => ({ url: gatewayUrl(house, 'demo'), key }))
-  await eventually(
-    () => Promise.all(lines.map((line) => ask(line, 'tools/list'))),
-    (all) => all.every(({ status }) => status === 200),
-  )
-  return { upstream, admin: first.gatehouse.toolsAdmin, house: first, lines }
+  const houses = await openReplicas({ engine, toml, count: 2 })
+  const [house] = houses
+  return { upstream, admin: house.gatehouse.toolsAdmin, house, lines: await linesOf(houses, 'alice@example.com') }
 }
 
 /** What every replica lists, once they agree on it. */

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Secret } from '#kernel'
 import { testCli, type TestCli } from '../../src/cli/testing.ts'
 import { startConformanceServer, type ConformanceServer } from '../fixtures/conformance-server.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { printed, startHouseWithCli } from './house-with-cli.ts'
+import type { TestHouse } from './start-house.ts'
 
 const ADMIN = { userId: 'root', keyId: null, face: 'cli' } as const
 const TOML = `
@@ -32,24 +33,16 @@ let upstream: ConformanceServer
 let cli: TestCli
 
 beforeAll(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'gatehouse-cli-'))
   upstream = await startConformanceServer()
-  house = await startHouse({ toml: TOML, dataDir: join(cwd, 'data') })
-  await house.listed()
-  cli = testCli({ cwd })
+  ;({ cwd, house, cli } = await startHouseWithCli({ toml: TOML }))
 })
 
 afterAll(async () => {
   await house.close()
   await upstream.close()
-  await rm(cwd, { recursive: true, force: true })
 })
 
-async function json(...words: string[]) {
-  const ran = await cli(...words, '--json')
-  expect(ran).toMatchObject({ code: 0, err: '' })
-  return JSON.parse(ran.out)
-}
+const json = (...words: string[]) => printed(cli, ...words)
 
 describe('accounts', () => {
   test('a person is put into a group, made inactive with all keys, let in again and removed', async () => {

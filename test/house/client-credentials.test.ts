@@ -1,15 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
 import { loginPolicyConfig } from '#login'
-import { testCli, type TestCli } from '../../src/cli/testing.ts'
+import type { TestCli } from '../../src/cli/testing.ts'
 import { post, register, textOf } from './oauth-client.ts'
 import { ADMIN, REFERENCE } from './kit.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { startHouseWithCli } from './house-with-cli.ts'
+import type { TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl, toolNames } from './talk.ts'
 
 /** Clients that act by themselves, as a system account (RFC 6749 §4.4), with a secret or a key of their own. */
@@ -32,17 +32,11 @@ let cli: TestCli
 let accountId: string
 
 beforeAll(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'gatehouse-client-credentials-'))
-  house = await startHouse({ toml: TOML, dataDir: join(cwd, 'data') })
-  cli = testCli({ cwd })
-  await house.listed()
+  ;({ cwd, house, cli } = await startHouseWithCli({ toml: TOML }))
   accountId = (await house.gatehouse.identity.accounts.create({ userId: 'reporter', kind: 'system' }, ADMIN)).id
   await house.gatehouse.identity.accounts.create({ userId: 'anne@example.com' }, ADMIN)
 })
-afterAll(async () => {
-  await house.close()
-  await rm(cwd, { recursive: true, force: true })
-})
+afterAll(() => house.close())
 
 const create = (...words: string[]) => cli('client', 'create', '--name', 'Nightly', ...words, '--json')
 

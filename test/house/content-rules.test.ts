@@ -10,7 +10,7 @@ import { PLACES, startLeakyServer } from '../fakes/leaky-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { clientKinds, connect } from './matrix/clients.ts'
 import { hearAll, timesIn } from './hear-all.ts'
-import { lineOf } from './kit.ts'
+import { lineOf, askAdmin } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { ask, callTool, gatewayUrl, openSession, textOf } from './talk.ts'
 
@@ -83,19 +83,14 @@ test('a blocked input reaches no tool, says which rule and not what it found, an
 test('a rule that is changed while the house runs holds at once', async () => {
   const { house, effects, line } = await startWith('')
   await callTool(line, 'charge', { order: 'falcon' })
-  const admin = { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
   const rule = { name: 'no-falcon', phase: 'input', pattern: 'falcon', effect: 'block' }
-  const saved = await fetch(`${house.url}/api/v1/content-rules`, {
-    method: 'POST',
-    headers: admin,
-    body: JSON.stringify(rule),
-  })
+  const saved = await askAdmin(house, '/api/v1/content-rules', { body: rule })
 
   const refused = await callTool(line, 'charge', { order: 'falcon' })
-  await fetch(`${house.url}/api/v1/content-rules/no-falcon`, { method: 'DELETE', headers: admin })
+  await askAdmin(house, '/api/v1/content-rules/no-falcon', { method: 'DELETE' })
   await callTool(line, 'charge', { order: 'falcon' })
 
-  expect(await saved.json()).toMatchObject({ name: 'no-falcon', version: '1', origin: 'api' })
+  expect(saved.body).toMatchObject({ name: 'no-falcon', version: '1', origin: 'api' })
   expect(refused.result).toMatchObject({ isError: true })
   expect(effects.timesRun('charge', 'falcon')).toBe(2)
 })

@@ -4,9 +4,10 @@ import { Secret as TotpSecret, TOTP } from 'otpauth'
 import { createAuthenticator } from '../../src/identity/factors/testing-authenticator.ts'
 import { openBrowser, type Seen, type TestBrowser } from '../../src/signin/testing/browser.ts'
 import type { IdentityProvider } from '../fakes/identity-provider.ts'
-import { authorize, post, REDIRECT, refresh, register, textOf, type Answer } from './oauth-client.ts'
+import { authorize, post, REDIRECT, refresh, register, textOf } from './oauth-client.ts'
 import { addPerson, answer, PASSWORD } from './person.ts'
 import type { TestHouse } from './start-house.ts'
+import { askAdmin } from './kit.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 export const ADA = 'ada@example.com'
@@ -28,11 +29,8 @@ export async function goEveryWayIn(place: Omit<World, 'secrets'>): Promise<World
   return world.secrets
 }
 
-const asAdmin = async ({ house }: World, method: string, path: string, body?: object): Promise<Answer['body']> => {
-  const headers = { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
-  const init = body === undefined ? {} : { body: JSON.stringify(body) }
-  return (await fetch(`${house.url}/api/v1/${path}`, { method, headers, ...init })).json()
-}
+const asAdmin = async ({ house }: World, method: string, path: string, body?: object) =>
+  (await askAdmin(house, `/api/v1/${path}`, { method, body })).body
 
 /** A way that lets nobody in would prove nothing. */
 function requireIn(seen: Seen, { text = '', location = null }: { text?: string; location?: string | null }): void {

@@ -1,8 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { startHookServer } from '../fakes/hook-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { askAdmin, lineOf } from './kit.ts'
 import { startHouse } from './start-house.ts'
-import { callTool, gatewayUrl, textOf } from './talk.ts'
+import { callTool, textOf } from './talk.ts'
 
 /** A hook that is down: it is given a rest, told of where people and probes look, and asked again when it is back. */
 async function startWith(failure: 'closed' | 'open') {
@@ -32,13 +33,8 @@ async function startWith(failure: 'closed' | 'open') {
     await Promise.all([effects.close(), hooks.close()])
   })
   await house.listed()
-  const lineOf = async (user: string) => ({
-    url: gatewayUrl(house, 'demo'),
-    key: await house.createKey({ user, gateway: 'demo' }),
-  })
-  const [alice, bob] = [await lineOf('alice'), await lineOf('bob')]
-  const read = async (path: string) =>
-    (await fetch(`${house.url}${path}`, { headers: { authorization: `Bearer ${house.adminToken}` } })).text()
+  const [alice, bob] = [await lineOf(house, 'alice'), await lineOf(house, 'bob')]
+  const read = async (path: string) => (await askAdmin(house, path)).text
   const metrics = async (name: string) => (await read('/metrics')).split('\n').filter((line) => line.startsWith(name))
   return { house, effects, hooks, alice, bob, read, metrics }
 }

@@ -9,6 +9,7 @@ import { hasOpenssl, makeCertificate } from '../fakes/certificate.ts'
 import { startHookServer } from '../fakes/hook-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { readText } from '../fakes/listen.ts'
+import { askAdmin } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { callTool, gatewayUrl, textOf } from './talk.ts'
 
@@ -91,8 +92,7 @@ describe.skipIf(!hasOpenssl())('a hook that demands a certificate', () => {
 
     const right = await call('right')
     const refused = [await call('none'), await call('another'), await call('distrusted')]
-    const headers = { authorization: `Bearer ${house.adminToken}` }
-    const shown = await (await fetch(`${house.url}/api/v1/hooks`, { headers })).text()
+    const shown = (await askAdmin(house, '/api/v1/hooks')).text
 
     expect(textOf(right)).toBe('charged right, time 1')
     for (const { result } of refused)

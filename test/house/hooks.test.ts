@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { startHookServer, type HookBehaviour } from '../fakes/hook-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { askAdmin } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { callTool, countOf, eventually, gatewayUrl, listenInSession, openSession, textOf, toolNames } from './talk.ts'
 
@@ -133,7 +134,7 @@ test('each hook sees what the one before made of the arguments, in their order, 
     phase: 'after',
     allow_addresses: ['127.0.0.0/8'],
   }
-  const added = await post(world, '/api/v1/hooks', config)
+  const added = await askAdmin(world.house, '/api/v1/hooks', { body: config })
 
   const answer = await callTool(world.line, 'charge', { order: 'o1' })
 
@@ -267,11 +268,13 @@ test('who is connected hears when a hook that is added takes tools away from the
   const other = await startHookServer({ access: () => ({ deny: { effects: { tools: { charge: [] } } } }) })
   onTestFinished(() => other.close())
 
-  await post(world, '/api/v1/hooks', {
-    name: 'narrow',
-    url: other.url,
-    points: ['access'],
-    allow_addresses: ['127.0.0.0/8'],
+  await askAdmin(world.house, '/api/v1/hooks', {
+    body: {
+      name: 'narrow',
+      url: other.url,
+      points: ['access'],
+      allow_addresses: ['127.0.0.0/8'],
+    },
   })
 
   await eventually(
@@ -285,11 +288,11 @@ test('a hook added by API is reached only where the guard allows it, and never s
   const world = await startWith({})
   const inside = { name: 'inside', url: world.hooks.url, points: ['pre'], token: 'another-token-of-the-test' }
 
-  const added = await post(world, '/api/v1/hooks', inside)
+  const added = await askAdmin(world.house, '/api/v1/hooks', { body: inside })
   const { result } = await callTool(world.line, 'charge', { order: 'o1' })
-  const checked = await post(world, '/api/v1/hooks/check', {})
-  const removed = await fetch(`${world.house.url}/api/v1/hooks/inside`, { method: 'DELETE', headers: adminOf(world) })
-  const ofFile = await fetch(`${world.house.url}/api/v1/hooks/guard`, { method: 'DELETE', headers: adminOf(world) })
+  const checked = await askAdmin(world.house, '/api/v1/hooks/check', { body: {} })
+  const removed = await askAdmin(world.house, '/api/v1/hooks/inside', { method: 'DELETE' })
+  const ofFile = await askAdmin(world.house, '/api/v1/hooks/guard', { method: 'DELETE' })
   const after = await callTool(world.line, 'charge', { order: 'o2' })
 
   expect(result).toMatchObject({ isError: true, _meta: { 'io.gatehouse/problem': { hook: 'inside' } } })
@@ -308,15 +311,3 @@ test('a hook added by API is reached only where the guard allows it, and never s
   expect(everything).not.toContain(TOKEN)
   expect(everything).not.toContain(SECRET)
 })
-
-type World = Awaited<ReturnType<typeof startWith>>
-
-function adminOf({ house }: World) {
-  return { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
-}
-
-async function post(world: World, path: string, body: object) {
-  const headers = adminOf(world)
-  const response = await fetch(`${world.house.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  return { status: response.status, text: await response.text() }
-}

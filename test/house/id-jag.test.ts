@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isJsonObject, type JsonObject } from '#kernel'
+import type { JsonObject } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { authorize, post, REDIRECT, textOf, type Answer } from './oauth-client.ts'
-import { ADMIN } from './kit.ts'
+import { ADMIN, askAdmin } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -99,10 +99,8 @@ function issuerOf(server: Server): string {
 }
 
 async function createClient(house: TestHouse, body: JsonObject): Promise<Client> {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${house.adminToken}` }
-  const response = await fetch(`${house.url}/api/v1/clients`, { method: 'POST', body: JSON.stringify(body), headers })
-  const said: unknown = await response.json()
-  if (!isJsonObject(said) || response.status !== 201) throw new Error(JSON.stringify(said))
+  const { status, text, body: said } = await askAdmin(house, '/api/v1/clients', { body })
+  if (status !== 201) throw new Error(text)
   return { id: textOf(said['id']), secret: textOf(said['secret']) }
 }
 

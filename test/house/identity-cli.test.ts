@@ -1,36 +1,26 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testCli, type TestCli } from '../../src/cli/testing.ts'
+import type { TestCli } from '../../src/cli/testing.ts'
 import { startCatalogueServer, type CatalogueServer } from '../fakes/catalogue-server.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { printed, startHouseWithCli } from './house-with-cli.ts'
+import type { TestHouse } from './start-house.ts'
 
 /** Signing keys and identity tokens from the command line. */
 
-let cwd: string
 let house: TestHouse
 let upstream: CatalogueServer
 let cli: TestCli
 
 beforeAll(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'gatehouse-identity-cli-'))
   upstream = await startCatalogueServer({ era: 'modern', tools: [] })
-  house = await startHouse({ toml: '', dataDir: join(cwd, 'data') })
-  cli = testCli({ cwd })
+  ;({ house, cli } = await startHouseWithCli({ toml: '' }))
 })
 
 afterAll(async () => {
   await house.close()
   await upstream.close()
-  await rm(cwd, { recursive: true, force: true })
 })
 
-async function json(...words: string[]) {
-  const ran = await cli(...words, '--json')
-  expect(ran).toMatchObject({ code: 0, err: '' })
-  return JSON.parse(ran.out)
-}
+const json = (...words: string[]) => printed(cli, ...words)
 
 test('doctor names the server that can demand nothing, and not the one that can demand an identity token', async () => {
   await cli('server', 'add', 'plain', '--url', upstream.url, '--allow', '127.0.0.1')

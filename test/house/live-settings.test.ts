@@ -6,16 +6,11 @@ import { expect, test } from 'vitest'
 import { followConfig, readConfig } from '../../src/main/index.ts'
 import { listen, readText } from '../fakes/listen.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { askAdmin } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 async function restCall(house: TestHouse, tool: string, args: object = {}) {
-  const answer = await fetch(`${house.url}/api/v1/gateways/demo/call`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ tool, arguments: args, user: 'alice' }),
-  })
-  const body: unknown = await answer.json()
-  return { status: answer.status, text: JSON.stringify(body) }
+  return askAdmin(house, '/api/v1/gateways/demo/call', { body: { tool, arguments: args, user: 'alice' } })
 }
 
 const builtin = '[[servers]]\nname = "reference"\ntransport = "builtin"\n'
@@ -136,16 +131,12 @@ test.each([
 test('a server that was added can be changed in place, and one from the file cannot', async () => {
   await using house = await startHouse({ toml: `${builtin}[[gateways]]\nslug = "demo"\ntools = ["*"]\n` })
   const send = (method: string, path: string, body: object) =>
-    fetch(`${house.url}/api/v1/servers${path}`, {
-      method,
-      headers: { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
+    askAdmin(house, `/api/v1/servers${path}`, { method, body })
   await send('POST', '', { name: 'second', transport: 'builtin' })
   const changed = await send('PUT', '/second', { name: 'second', transport: 'builtin', title: 'Two', enabled: false })
   const refused = await send('PUT', '/reference', { name: 'reference', transport: 'builtin' })
   const missing = await send('PUT', '/third', { name: 'third', transport: 'builtin' })
 
-  expect(await changed.json()).toMatchObject({ name: 'second', enabled: false })
+  expect(changed.body).toMatchObject({ name: 'second', enabled: false })
   expect([changed.status, refused.status, missing.status]).toEqual([200, 409, 404])
 })

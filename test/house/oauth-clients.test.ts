@@ -1,40 +1,29 @@
 import { hash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as client from 'openid-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testCli, type TestCli } from '../../src/cli/testing.ts'
+import type { TestCli } from '../../src/cli/testing.ts'
 import { authorize, post, REDIRECT, refresh, register, textOf, tokensFor } from './oauth-client.ts'
 import { ADMIN, REFERENCE } from './kit.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { printed, startHouseWithCli } from './house-with-cli.ts'
+import type { TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 /** OAuth clients that admins make, and what becomes of any client that is removed. */
 
-let cwd: string
 let house: TestHouse
 let cli: TestCli
 let accountId: string
 
 beforeAll(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'gatehouse-oauth-clients-'))
-  house = await startHouse({ toml: REFERENCE, dataDir: join(cwd, 'data') })
-  cli = testCli({ cwd })
-  await house.listed()
+  ;({ house, cli } = await startHouseWithCli({ toml: REFERENCE }))
   accountId = (await house.gatehouse.identity.accounts.create({ userId: 'anne@example.com' }, ADMIN)).id
 })
 
-afterAll(async () => {
-  await house.close()
-  await rm(cwd, { recursive: true, force: true })
-})
+afterAll(() => house.close())
 
-async function json(...words: string[]) {
-  const ran = await cli(...words, '--json')
-  expect(ran).toMatchObject({ code: 0, err: '' })
-  return JSON.parse(ran.out)
-}
+const json = (...words: string[]) => printed(cli, ...words)
 
 const create = (...words: string[]) => json('client', 'create', '--name', 'Wiki', '--redirect', REDIRECT, ...words)
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { authorize, post, REDIRECT, refresh, register, textOf, tokensFor, type Answer } from './oauth-client.ts'
 import { addPerson } from './person.ts'
-import { ADMIN, REFERENCE } from './kit.ts'
+import { ADMIN, REFERENCE, askAdmin } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
 /** What anybody may leave behind by registering clients, and how little that is. */
@@ -104,9 +104,8 @@ test('a client that registered itself and is not used is removed; one that is us
   const { clients } = house.gatehouse.oauth
   const unused = textOf((await register(house, { client_name: 'Tried once' })).body['client_id'])
   const used = await tokensFor(house, { accountId, gateway: 'demo' })
-  const headers = { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' }
-  const wish = JSON.stringify({ name: 'Wiki', redirectUris: ['https://wiki.example/cb'] })
-  const ours = await (await fetch(`${house.url}/api/v1/clients`, { method: 'POST', headers, body: wish })).json()
+  const wish = { name: 'Wiki', redirectUris: ['https://wiki.example/cb'] }
+  const ours = textOf((await askAdmin(house, '/api/v1/clients', { body: wish })).body['id'])
   late.ms = 11 * DAY
   await clients.removeUnused()
   const early = (await clients.list({ limit: 100 })).clients.map(({ id }) => id)
@@ -118,8 +117,8 @@ test('a client that registered itself and is not used is removed; one that is us
 
   const left = (await clients.list({ limit: 100 })).clients.map(({ id }) => id)
   const { records } = await house.gatehouse.audit.search({ what: 'oauth.client-removed' })
-  expect(early).toEqual(expect.arrayContaining([unused, used.clientId, ours.id]))
-  expect(new Set(left)).toEqual(new Set([used.clientId, ours.id]))
+  expect(early).toEqual(expect.arrayContaining([unused, used.clientId, ours]))
+  expect(new Set(left)).toEqual(new Set([used.clientId, ours]))
   expect(records).toMatchObject([{ reason: 'not used for 10 days', extra: { client: unused } }])
   const asked = await fetch(`${house.url}/oauth/authorize?client_id=${unused}&response_type=code`)
   expect([asked.status, await asked.text()]).toEqual([400, expect.stringContaining('invalid_client')])

@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testCli, type TestCli } from '../../src/cli/testing.ts'
+import type { TestCli } from '../../src/cli/testing.ts'
 import { startChangingServer, type ChangingServer } from '../fakes/changing-server.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { printed, startHouseWithCli } from './house-with-cli.ts'
+import type { TestHouse } from './start-house.ts'
 
 let cwd: string
 let house: TestHouse
@@ -36,22 +37,15 @@ beforeAll(async () => {
     access = "all"
     tools = ["up/*"]
   `
-  house = await startHouse({ toml, dataDir: join(cwd, 'data') })
-  await house.listed()
-  cli = testCli({ cwd })
+  ;({ house, cli } = await startHouseWithCli({ toml, cwd }))
 })
 
 afterAll(async () => {
   await house.close()
   await upstream.close()
-  await rm(cwd, { recursive: true, force: true })
 })
 
-async function json(...words: string[]) {
-  const ran = await cli(...words, '--json')
-  expect(ran).toMatchObject({ code: 0, err: '' })
-  return JSON.parse(ran.out)
-}
+const json = (...words: string[]) => printed(cli, ...words)
 
 test('a grant says what changes by it, is used, found too wide, and taken back', async () => {
   const added = await cli('grant', 'add', '--user', 'alice', '--tools', 'up/*', '--gateway', 'demo', '--note', 'a test')

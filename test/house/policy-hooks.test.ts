@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { testCli } from '../../src/cli/testing.ts'
 import { startHookServer } from '../fakes/hook-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
+import { askAdmin } from './kit.ts'
 import { startHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -128,9 +129,7 @@ test('replay leaves what a hook decided as it was, says how much that is, and th
   const refused = await callTool(line, 'charge', { order: 'o1' })
 
   const told = await run('policy', 'replay', '--since', '1h')
-  const metrics = await (
-    await fetch(`${house.url}/metrics`, { headers: { authorization: `Bearer ${house.adminToken}` } })
-  ).text()
+  const metrics = (await askAdmin(house, '/metrics')).text
 
   expect(refused.error?.message).toBe('Unknown tool: "charge"')
   expect(told.out).toContain(

@@ -1,10 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createTestPlace, postgresIsAvailable } from '../../src/storage/testing.ts'
+import { postgresIsAvailable } from '../../src/storage/testing.ts'
 import { startChangingServer } from '../fakes/changing-server.ts'
 import { startCounterServer } from '../fakes/counter-server.ts'
 import { startConformanceServer } from '../fixtures/conformance-server.ts'
-import { openHouse } from './kit.ts'
-import { type TestHouse } from './start-house.ts'
+import { openReplicas } from './kit.ts'
 import {
   ask,
   callTool,
@@ -24,8 +23,6 @@ const ADMIN = { userId: 'admin', keyId: null, face: 'rest' } as const
 
 /** Replicas in this process on one Postgres database, each with a data directory and an address of its own. */
 async function startReplicas(upstreamUrl: string, options: { count: number; server?: string }) {
-  const place = await createTestPlace('postgres')
-  onTestFinished(() => place.remove())
   const toml = `
     [[servers]]
     name = "up"
@@ -37,13 +34,8 @@ async function startReplicas(upstreamUrl: string, options: { count: number; serv
     slug = "demo"
     tools = ["*"]
   `
-  const start = async (): Promise<TestHouse> => {
-    const house = await openHouse({ toml, storageUrl: place.url })
-    return house
-  }
-  const replicas = await Promise.all(Array.from({ length: options.count }, start))
+  const replicas = await openReplicas({ toml, count: options.count })
   const [first] = replicas
-  if (first === undefined) throw new Error('at least one replica is needed')
   const key = await first.createKey({ user: 'alice@example.com', gateway: 'demo' })
   const lines = replicas.map((house): Line => ({ url: gatewayUrl(house, 'demo'), key }))
   // A new key is known at the other replicas a moment later.

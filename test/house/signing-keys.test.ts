@@ -2,8 +2,8 @@ import { decodeProtectedHeader } from 'jose'
 import * as client from 'openid-client'
 import { expect, test } from 'vitest'
 import { authorize, REDIRECT, register, textOf } from './oauth-client.ts'
-import { ADMIN, REFERENCE, openHouse } from './kit.ts'
-import { type TestHouse } from './start-house.ts'
+import { ADMIN, REFERENCE, openHouse, askAdmin } from './kit.ts'
+import type { TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 /** A new key waits ten minutes; the library of the authorization server knows no other clock than the real one. */
@@ -91,11 +91,7 @@ test('a token of a retired key counts; without the old keys it is refused at onc
   await house.gatehouse.keyRing.rotate({ now: true, dropOld: false }, ADMIN)
   const retired = await useOf(house, tokens.access_token)
 
-  const answer = await fetch(`${house.url}/api/v1/signing-keys/rotate`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${house.adminToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ dropOld: true }),
-  })
+  const answer = await askAdmin(house, '/api/v1/signing-keys/rotate', { body: { dropOld: true } })
   const dropped = await useOf(house, tokens.access_token)
   const fresh = (await relyingParty(house)).config.serverMetadata()
   const jwks = await (await fetch(textOf(fresh.jwks_uri))).json()

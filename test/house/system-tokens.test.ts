@@ -1,11 +1,11 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testCli, type TestCli } from '../../src/cli/testing.ts'
+import type { TestCli } from '../../src/cli/testing.ts'
 import { openBrowser } from '../../src/signin/testing/browser.ts'
 import { ADMIN, REFERENCE } from './kit.ts'
-import { startHouse, type TestHouse } from './start-house.ts'
+import { startHouseWithCli } from './house-with-cli.ts'
+import type { TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
 /** The life of a token of a system account: a year, a month of which somebody is told that it ends. */
@@ -13,24 +13,17 @@ import { callTool, gatewayUrl } from './talk.ts'
 const DAY = 86_400_000
 const YEAR = 365 * DAY
 
-let cwd: string
 let house: TestHouse
 let cli: TestCli
 /** The house's clock is so far behind the command line's. */
 const late = { ms: 0 }
 
 beforeAll(async () => {
-  cwd = await mkdtemp(join(tmpdir(), 'gatehouse-system-tokens-'))
   const clock = { now: () => Date.now() - late.ms }
-  house = await startHouse({ toml: REFERENCE, dataDir: join(cwd, 'data'), clock })
-  cli = testCli({ cwd })
-  await house.listed()
+  ;({ house, cli } = await startHouseWithCli({ toml: REFERENCE, clock }))
 })
 
-afterAll(async () => {
-  await house.close()
-  await rm(cwd, { recursive: true, force: true })
-})
+afterAll(() => house.close())
 
 /** A system account with a token that was made so many days ago. */
 async function makeToken(userId: string, daysAgo: number) {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { isJsonObject, type JsonObject } from '#kernel'
 import { loginPolicyConfig } from '#login'
 import { post, register, textOf, tokensFor, type Answer, type Tokens } from './oauth-client.ts'
-import { ADMIN } from './kit.ts'
+import { ADMIN, askAdmin } from './kit.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 import { callTool, gatewayUrl } from './talk.ts'
 
@@ -40,12 +40,7 @@ const WAYS = [
   { from: 'files', to: 'files' },
 ]
 
-async function createClient(body: JsonObject): Promise<{ status: number; body: JsonObject }> {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${house.adminToken}` }
-  const response = await fetch(`${house.url}/api/v1/clients`, { method: 'POST', body: JSON.stringify(body), headers })
-  const said: unknown = await response.json()
-  return { status: response.status, body: isJsonObject(said) ? said : {} }
-}
+const createClient = (body: JsonObject) => askAdmin(house, '/api/v1/clients', { body })
 
 type Machine = { readonly id: string; readonly secret: string }
 
