@@ -2,30 +2,13 @@
  * `node bench/content.ts`: how long the event loop stands still while content rules look through five megabytes, and
  * for hostile patterns. What the rules cost a usual call is measured by `governed.ts`.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { SILENT } from '../src/audit/testing.ts'
 import { contentRule, type ContentRule, type Subject } from '../src/content/index.ts'
-import { openGatehouse, readConfig, type Gatehouse } from '../src/main/index.ts'
+import type { Gatehouse } from '../src/main/index.ts'
 import { RULES, USER } from './children/rules.ts'
+import { openBenchHouse } from './house.ts'
 
 const MEGABYTES = 5
-
-const TOML = `
-[storage]
-durability = "process"
-
-[[servers]]
-name = "reference"
-transport = "builtin"
-
-[[gateways]]
-slug = "open"
-access = "all"
-tools = ["reference/*"]
-`
 
 const SUBJECT: Subject = {
   gateway: 'open',
@@ -34,15 +17,8 @@ const SUBJECT: Subject = {
   user: { userId: USER, groups: [] },
 }
 
-const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-content-'))
-const house = await openGatehouse({ config: readConfig({ text: TOML, dataDir, env: {} }), dataDir, log: SILENT })
-try {
-  await Promise.all(house.house.servers().map((server) => server.firstListing))
-  for (const kind of hostileTexts()) await measureStandstill(house, kind)
-} finally {
-  await house.close()
-  await rm(dataDir, { recursive: true })
-}
+await using opened = await openBenchHouse()
+for (const kind of hostileTexts()) await measureStandstill(opened.house, kind)
 
 type Text = { readonly name: string; readonly text: string; readonly rules: readonly ContentRule[] }
 

@@ -3,40 +3,17 @@
  * content rules, over that with none of it: for the pipeline alone, in one process, and for the whole way over HTTP
  * (bench/stage.ts). The audit trail is on in both. `--quick` takes a tenth of the calls.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { SILENT } from '../src/audit/testing.ts'
-import { openGatehouse, readConfig } from '../src/main/index.ts'
 import { callInProcess } from './children/in-process.ts'
 import { govern, grantAll, isGranted, type Governed } from './children/rules.ts'
+import { openBenchHouse } from './house.ts'
 import { median } from './numbers.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const ROUNDS = 9
 const LIMIT = 1.3
 const STATES: readonly Governed[] = ['nothing', 'cedar', 'content', 'all']
-
-const TOML = `
-[storage]
-durability = "process"
-
-[[servers]]
-name = "reference"
-transport = "builtin"
-
-[[gateways]]
-slug = "open"
-access = "all"
-tools = ["reference/*"]
-
-[[gateways]]
-slug = "granted"
-access = "grants"
-tools = ["reference/*"]
-`
 
 const saturated = z.object({ calls: z.number(), failures: z.array(z.string()) })
 
@@ -50,20 +27,14 @@ const overHttp = tell('the whole way over HTTP', await measureHttp(stage, 1_500 
 if (Math.max(inProcess, overHttp) > LIMIT) process.exitCode = 1
 
 async function measurePipeline(calls: number): Promise<Round[]> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-governed-'))
-  const house = await openGatehouse({ config: readConfig({ text: TOML, dataDir, env: {} }), dataDir, log: SILENT })
-  try {
-    await Promise.all(house.house.servers().map((server) => server.firstListing))
-    const key = await grantAll(house)
-    return await inTurn(async (state) => {
-      await govern(house, { state })
-      const gateway = isGranted(state) ? 'granted' : 'open'
-      return (await callInProcess(house, { calls, atOnce: 32, key, gateway })).cpuMicrosPerCall
-    })
-  } finally {
-    await house.close()
-    await rm(dataDir, { recursive: true })
-  }
+  await using opened = await openBenchHouse()
+  const { house } = opened
+  const key = await grantAll(house)
+  return await inTurn(async (state) => {
+    await govern(house, { state })
+    const gateway = isGranted(state) ? 'granted' : 'open'
+    return (await callInProcess(house, { calls, atOnce: 32, key, gateway })).cpuMicrosPerCall
+  })
 }
 
 async function measureHttp(on: Stage, forMs: number): Promise<Round[]> {

@@ -3,38 +3,17 @@
  * the same without; one decision, warm and cold; the replay of 100,000 recorded calls against a rule that is not in
  * force. `--quick` takes a tenth of the calls and records.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { openGatehouse, readConfig, type Gatehouse } from '../src/main/index.ts'
-import { callOf, SILENT } from '../src/audit/testing.ts'
+import type { Gatehouse } from '../src/main/index.ts'
+import { callOf } from '../src/audit/testing.ts'
 import { callInProcess } from './children/in-process.ts'
+import { openBenchHouse } from './house.ts'
 import { median } from './numbers.ts'
 
 const ADMIN = { userId: 'bench', keyId: null, face: 'cli' } as const
 const USER = 'bench@example.com'
 const OTHER_GRANTS = 500
 const ROUNDS = 5
-
-const TOML = `
-[storage]
-durability = "process"
-
-[[servers]]
-name = "reference"
-transport = "builtin"
-
-[[gateways]]
-slug = "open"
-access = "all"
-tools = ["reference/*"]
-
-[[gateways]]
-slug = "granted"
-access = "grants"
-tools = ["reference/*"]
-`
 
 const RULES = `
 @id("guests") forbid(principal in Role::"guest", action, resource) when { resource.destructive };
@@ -47,18 +26,12 @@ const CANDIDATE = `@id("no-adding") forbid(principal == User::"user4@example.com
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean' } } })
 const scale = values.quick === true ? 0.1 : 1
-const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-policy-'))
-const house = await openGatehouse({ config: readConfig({ text: TOML, dataDir, env: {} }), dataDir, log: SILENT })
-try {
-  await Promise.all(house.house.servers().map((server) => server.firstListing))
-  await grantMany(house)
-  await measurePipeline(house, 20_000 * scale)
-  await measureDecisions(house)
-  await measureReplay(house, 100_000 * scale)
-} finally {
-  await house.close()
-  await rm(dataDir, { recursive: true })
-}
+await using opened = await openBenchHouse()
+const { house } = opened
+await grantMany(house)
+await measurePipeline(house, 20_000 * scale)
+await measureDecisions(house)
+await measureReplay(house, 100_000 * scale)
 
 async function grantMany({ policy }: Gatehouse): Promise<void> {
   const grant = (id: string) =>
