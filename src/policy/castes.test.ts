@@ -51,53 +51,57 @@ const thing = fc.record({
   annotations: fc.constantFrom({}, { readOnlyHint: true }),
 })
 
-test('a caste answers what Cedar answers when it is given every grant and rule for this very principal', () => {
-  const castes: Castes = new Map()
-  fc.assert(
-    fc.property(
-      grants,
-      fc.subarray(RULES),
-      fc.array(principal, { minLength: 1, maxLength: 4 }),
-      thing,
-      (given, texts, people, what) => {
-        const all = given.map((one): Grant => ({
-          id: `grant_${JSON.stringify(one)}`,
-          gateway: 'demo',
-          prompts: null,
-          resources: null,
-          note: null,
-          expiresAt: null,
-          createdAt: 0,
-          createdBy: null,
-          ...one,
-        }))
-        const { rules } = createCheck(cedarSchema([]))([{ name: 'r', text: texts.join('\n') }])
-        const snapshot = buildSnapshot({ grants: all, rules, granted: new Set(['demo']), label: 'x' }, castes)
-        const asked = describeThing({ kind: 'tool', gateway: 'demo', access: 'grants', ...what })
-        const policies = Object.fromEntries([
-          ...all.map((grant) => [grant.id, compileGrant(grant)] as const),
-          ...rules.map(({ id, policy }) => [id, policy] as const),
-        ])
-        for (const person of people) {
-          const who: Principal = {
-            ...person,
-            accountId: null,
-            keyId: 'k',
-            clientId: null,
-            scopes: null,
-            gateways: ['*'],
+test(
+  'a caste answers what Cedar answers when it is given every grant and rule for this very principal',
+  { timeout: 120_000 },
+  () => {
+    const castes: Castes = new Map()
+    fc.assert(
+      fc.property(
+        grants,
+        fc.subarray(RULES),
+        fc.array(principal, { minLength: 1, maxLength: 4 }),
+        thing,
+        (given, texts, people, what) => {
+          const all = given.map((one): Grant => ({
+            id: `grant_${JSON.stringify(one)}`,
+            gateway: 'demo',
+            prompts: null,
+            resources: null,
+            note: null,
+            expiresAt: null,
+            createdAt: 0,
+            createdBy: null,
+            ...one,
+          }))
+          const { rules } = createCheck(cedarSchema([]))([{ name: 'r', text: texts.join('\n') }])
+          const snapshot = buildSnapshot({ grants: all, rules, granted: new Set(['demo']), label: 'x' }, castes)
+          const asked = describeThing({ kind: 'tool', gateway: 'demo', access: 'grants', ...what })
+          const policies = Object.fromEntries([
+            ...all.map((grant) => [grant.id, compileGrant(grant)] as const),
+            ...rules.map(({ id, policy }) => [id, policy] as const),
+          ])
+          for (const person of people) {
+            const who: Principal = {
+              ...person,
+              accountId: null,
+              keyId: 'k',
+              clientId: null,
+              scopes: null,
+              gateways: ['*'],
+            }
+            const plain = evaluate(policies, {
+              principal: selfOf(who),
+              action: actionUid('call'),
+              resource: thingUid(asked),
+              context: {},
+              entities: [subjectEntity(who), thingEntity(asked), actionEntity('call')],
+            })
+            expect(decide(snapshot, { principal: who, thing: asked, action: 'call' }, 0).effect).toBe(plain.effect)
           }
-          const plain = evaluate(policies, {
-            principal: selfOf(who),
-            action: actionUid('call'),
-            resource: thingUid(asked),
-            context: {},
-            entities: [subjectEntity(who), thingEntity(asked), actionEntity('call')],
-          })
-          expect(decide(snapshot, { principal: who, thing: asked, action: 'call' }, 0).effect).toBe(plain.effect)
-        }
-      },
-    ),
-    { numRuns: 150 },
-  )
-})
+        },
+      ),
+      { numRuns: 150 },
+    )
+  },
+)

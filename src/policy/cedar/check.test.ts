@@ -90,3 +90,35 @@ test.each<[text: string, look: object]>([
 ])('what a rule looks at is read from it: %s', (text, look) => {
   expect(lookOf(text)).toMatchObject(look)
 })
+
+test.each<[string, string]>([
+  [
+    'a line that ends with a carriage return',
+    '// not eve\r@id("f") forbid(principal == User::"eve", action, resource);',
+  ],
+  ['one of Windows', '// not eve\r\n@id("f") forbid(principal == User::"eve", action, resource);'],
+])('a comment on %s hides no rule behind it', (_, text) => {
+  const { rules, findings } = check(`@id("p") permit(principal, action, resource);\r\n${text}`)
+
+  expect(findings).toEqual([])
+  expect(rules.map(({ id }) => id)).toEqual(['p', 'f'])
+})
+
+test('a long list of terms is a rule like any other', () => {
+  const terms = Array.from({ length: 1_000 }, (_item, at) => `context.client == "c${at}"`).join(' || ')
+  const { rules, findings } = check(`forbid(principal, action, resource) when { ${terms} };`)
+
+  expect(findings).toEqual([])
+  expect([...(rules[0]?.look.context ?? [])]).toEqual(['client'])
+})
+
+test.each<[string, string]>([
+  ['brackets', `${'('.repeat(200)}true${')'.repeat(200)}`],
+  ['choices', `${'if context.client == "x" then false else '.repeat(100)}true`],
+])('%s that are nested too deep are a mistake, and the next text is read as before', (_, condition) => {
+  const { rules, findings } = check(`forbid(principal, action, resource) when { ${condition} };`)
+
+  expect(rules).toEqual([])
+  expect(findings).toMatchObject([{ level: 'error', line: 1, message: expect.stringContaining('nested too deep') }])
+  expect(check('permit(principal, action, resource);').rules).toHaveLength(1)
+})

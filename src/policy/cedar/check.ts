@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
-import { policyToJson, validate, type DetailedError, type PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type { DetailedError, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import { balancePolicy } from './balance.ts'
+import { CedarInstance, CedarTrapped, type Cedar } from './library.ts'
 import { lookAt, type Look } from './look.ts'
 import { splitPolicies, type PolicyText } from './split.ts'
 
@@ -44,11 +46,26 @@ function checkAll(sources: readonly PolicySource[], measure: Measure): Checked {
   return { rules: findings.some(({ level }) => level === 'error') ? [] : rules, findings }
 }
 
+/** Not the one that decides: what people write may be too much for it. */
+const reader = new CedarInstance()
+
 type CheckedSource = Checked & { readonly source: string; readonly lines: readonly number[] }
 
-function checkSource(source: PolicySource, { schema, warn }: Measure): CheckedSource {
+function checkSource(source: PolicySource, measure: Measure): CheckedSource {
+  try {
+    return reader.ask((cedar) => checkText(cedar, source, measure))
+  } catch (error) {
+    if (!(error instanceof CedarTrapped)) throw error
+    const finding = { level: 'error', source: source.name, line: 1, message: TOO_DEEP } as const
+    return { source: source.name, lines: [], rules: [], findings: [finding] }
+  }
+}
+
+const TOO_DEEP = 'a policy is nested too deep to be decided by; write it as several, or with fewer brackets'
+
+function checkText(cedar: Cedar, source: PolicySource, { schema, warn }: Measure): CheckedSource {
   const { name, text } = source
-  const answer = validate({ schema, policies: { staticPolicies: text } })
+  const answer = cedar.validate({ schema, policies: { staticPolicies: text } })
   const finding = (level: PolicyFinding['level']) => (error: DetailedError) => describe(source, level, error)
   if (answer.type === 'failure') {
     return { source: name, lines: [], rules: [], findings: answer.errors.map(finding('error')) }
@@ -58,7 +75,8 @@ function checkSource(source: PolicySource, { schema, warn }: Measure): CheckedSo
     ...answer.validationWarnings.map(({ error }) => error).map(finding('warning')),
   ]
   const texts = splitPolicies(text)
-  const read = texts.map((one) => readRule(name, one))
+  requireAll(cedar, text, texts)
+  const read = texts.map((one) => readRule(cedar, name, one))
   const warnings = read.flatMap((one, at): PolicyFinding[] =>
     'rule' in one
       ? warn(one.rule).map((message) => ({ level: 'warning', source: name, line: texts[at]?.line ?? 1, message }))
@@ -72,17 +90,37 @@ function checkSource(source: PolicySource, { schema, warn }: Measure): CheckedSo
   }
 }
 
-function readRule(source: string, { text, line }: PolicyText): { rule: Rule } | { finding: PolicyFinding } {
-  const answer = policyToJson(text)
-  if (answer.type === 'failure') {
-    const message = answer.errors.map((error) => error.message).join('; ')
-    return { finding: { level: 'error', source, line, message } }
-  }
-  const policy = answer.json
+/** A rule that we overlooked may be a forbid. */
+function requireAll(cedar: Cedar, text: string, texts: readonly PolicyText[]): void {
+  const parts = cedar.policySetTextToParts(text)
+  const count = parts.type === 'success' ? parts.policies.length + parts.policy_templates.length : texts.length
+  if (count !== texts.length) throw new Error(`read ${texts.length} policies where Cedar reads ${count}`)
+}
+
+function readRule(
+  cedar: Cedar,
+  source: string,
+  { text, line }: PolicyText,
+): { rule: Rule } | { finding: PolicyFinding } {
+  const answer = cedar.policyToJson(text)
+  const wrong = (message: string) => ({ finding: { level: 'error', source, line, message } as const })
+  if (answer.type === 'failure') return wrong(answer.errors.map((error) => error.message).join('; '))
+  const policy = balancePolicy(answer.json)
+  if (!canBeAsked(cedar, policy)) return wrong(TOO_DEEP)
   const { id, note } = policy.annotations ?? {}
   const named = id === undefined || id === '' ? `${source}:${line}` : id
   return {
     rule: { id: named, effect: policy.effect, note: note ?? null, policy, look: lookAt(policy), print: printOf(text) },
+  }
+}
+
+/** Cedar takes less of what is nested as JSON, as which it is asked later, than as text. */
+function canBeAsked(cedar: Cedar, policy: PolicyJson): boolean {
+  try {
+    return cedar.preparsePolicySet('read', { staticPolicies: { read: policy } }).type === 'success'
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('recursion limit')) return false
+    throw error
   }
 }
 

@@ -1,12 +1,5 @@
-import {
-  isAuthorizedPartial,
-  preparsePolicySet,
-  statefulIsAuthorized,
-  type CedarValueJson,
-  type DetailedError,
-  type EntityJson,
-  type PolicyJson,
-} from '@cedar-policy/cedar-wasm/nodejs'
+import type { CedarValueJson, DetailedError, EntityJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import { CedarInstance, type Cedar } from './library.ts'
 import type { Uid } from './subject.ts'
 
 /** Policies that are decided together, by id. The same object is parsed once, however often it is asked. */
@@ -40,21 +33,30 @@ export type Answer = {
 }
 
 /** Cedar keeps what it has parsed under a name and never lets go of it, so there are only so many names. */
-const SLOTS = 512
+const NAMES = Array.from({ length: 512 }, (_, at) => `set-${at}`)
+/** Each set that is parsed, and its name, the one that was asked longest ago first; and the names that no set has. */
 const slots = new Map<PolicySet, string>()
+let free = [...NAMES]
+
+const instance = new CedarInstance(() => {
+  slots.clear()
+  free = [...NAMES]
+})
 
 /** Cedar's answer. Throws when a policy set cannot be parsed, which `checkPolicies` has made sure of before. */
 export function evaluate(policies: PolicySet, asked: Asked): Answer {
   const { principal, action, resource, context, entities } = asked
-  const answer = statefulIsAuthorized({
-    principal,
-    action,
-    resource,
-    context: { ...context },
-    entities: [...entities],
-    preparsedPolicySetId: slotOf(policies),
-    validateRequest: false,
-  })
+  const answer = instance.ask((cedar) =>
+    cedar.statefulIsAuthorized({
+      principal,
+      action,
+      resource,
+      context: { ...context },
+      entities: [...entities],
+      preparsedPolicySetId: slotOf(cedar, policies),
+      validateRequest: false,
+    }),
+  )
   if (answer.type === 'failure') throw cedarError('a request could not be evaluated', answer.errors)
   const { decision, diagnostics } = answer.response
   const errors = diagnostics.errors.map(({ policyId, error }) => ({ policy: policyId, message: error.message }))
@@ -75,37 +77,47 @@ export function evaluateInPart(
 ): 'allow' | 'deny' | 'depends' {
   const { principal, action, resource, entities } = asked
   const open = Object.fromEntries(unknown.map((name) => [name, { __extn: { fn: 'unknown', arg: name } }]))
-  const answer = isAuthorizedPartial({
-    principal,
-    action,
-    resource,
-    context: { ...asked.context, ...open },
-    entities: [...entities],
-    policies: { staticPolicies: { ...policies } },
-    validateRequest: false,
-  })
+  const answer = instance.ask((cedar) =>
+    cedar.isAuthorizedPartial({
+      principal,
+      action,
+      resource,
+      context: { ...asked.context, ...open },
+      entities: [...entities],
+      policies: { staticPolicies: { ...policies } },
+      validateRequest: false,
+    }),
+  )
   if (answer.type === 'failure') throw cedarError('a request could not be evaluated in part', answer.errors)
   return answer.response.decision ?? 'depends'
 }
 
-function slotOf(policies: PolicySet): string {
+function slotOf(cedar: Cedar, policies: PolicySet): string {
   const known = slots.get(policies)
   if (known !== undefined) {
     slots.delete(policies)
     slots.set(policies, known)
     return known
   }
-  const slot = freeSlot()
-  const parsed = preparsePolicySet(slot, { staticPolicies: { ...policies } })
-  if (parsed.type === 'failure') throw cedarError('policies could not be parsed', parsed.errors)
-  slots.set(policies, slot)
-  return slot
+  const name = freeName()
+  let isParsed = false
+  try {
+    const parsed = cedar.preparsePolicySet(name, { staticPolicies: { ...policies } })
+    if (parsed.type === 'failure') throw cedarError('policies could not be parsed', parsed.errors)
+    isParsed = true
+  } finally {
+    if (!isParsed) free.push(name) // one name never stands for two sets: it would answer for the wrong people
+  }
+  slots.set(policies, name)
+  return name
 }
 
-/** The one that was asked longest ago makes room. */
-function freeSlot(): string {
+/** The set that was asked longest ago makes room. */
+function freeName(): string {
+  const name = free.pop()
+  if (name !== undefined) return name
   const [oldest] = slots
-  if (slots.size < SLOTS || oldest === undefined) return `set-${slots.size}`
+  if (oldest === undefined) throw new Error('no name for a policy set is free')
   slots.delete(oldest[0])
   return oldest[1]
 }

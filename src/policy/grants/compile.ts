@@ -1,4 +1,5 @@
 import type { Expr, PatternElem, PolicyJson, PrincipalConstraint } from '@cedar-policy/cedar-wasm/nodejs'
+import { join } from '../cedar/balance.ts'
 import type { Uid } from '../cedar/subject.ts'
 import type { Grant, Subject } from './schema.ts'
 
@@ -82,7 +83,5 @@ function like(attr: string, pattern: string): Expr {
 }
 
 function anyOf(parts: readonly Expr[]): Expr {
-  const [first, ...rest] = parts
-  if (first === undefined) return { Value: false }
-  return rest.reduce<Expr>((left, right) => ({ '||': { left, right } }), first)
+  return parts.length === 0 ? { Value: false } : join('||', parts)
 }
