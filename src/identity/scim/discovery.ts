@@ -45,6 +45,7 @@ type Attribute = {
   readonly mutability?: 'readWrite' | 'readOnly' | 'immutable'
   readonly parts?: readonly Attribute[]
   readonly isList?: boolean
+  readonly isExact?: boolean
 }
 
 function attribute(given: Attribute): object {
@@ -54,7 +55,7 @@ function attribute(given: Attribute): object {
     type,
     multiValued: isList,
     required,
-    caseExact: name === 'externalId' || name === 'value',
+    caseExact: given.isExact ?? false,
     mutability,
     returned: 'default',
     uniqueness: given.unique === true ? 'server' : 'none',
@@ -66,17 +67,22 @@ const NAME_PARTS = [{ name: 'formatted' }, { name: 'givenName' }, { name: 'famil
 const EMAIL_PARTS = [{ name: 'value' }, { name: 'type' }, { name: 'primary', type: 'boolean' }] as const
 const USER: readonly Attribute[] = [
   { name: 'userName', required: true, unique: true, mutability: 'immutable' },
-  { name: 'externalId' },
+  { name: 'externalId', isExact: true },
   { name: 'displayName' },
   { name: 'name', type: 'complex', parts: NAME_PARTS },
   { name: 'emails', type: 'complex', isList: true, parts: EMAIL_PARTS },
   { name: 'active', type: 'boolean' },
-  { name: 'groups', type: 'complex', isList: true, mutability: 'readOnly', parts: [{ name: 'value' }] },
+  { name: 'groups', type: 'complex', isList: true, mutability: 'readOnly', parts: [{ name: 'value', isExact: true }] },
 ]
 const GROUP: readonly Attribute[] = [
   { name: 'displayName', required: true, unique: true },
-  { name: 'externalId' },
-  { name: 'members', type: 'complex', isList: true, parts: [{ name: 'value', mutability: 'immutable' }] },
+  { name: 'externalId', isExact: true },
+  {
+    name: 'members',
+    type: 'complex',
+    isList: true,
+    parts: [{ name: 'value', isExact: true, mutability: 'immutable' }],
+  },
 ]
 
 export function schemas(place: Place): readonly { id: string }[] {

@@ -4,7 +4,7 @@ import { SCIM_BAD_FILTER } from './problems.ts'
 /** Equalities that must all hold. Nothing of it is ever part of a query's text. */
 export type Filter<Attribute extends string> = readonly { readonly attribute: Attribute; readonly value: string }[]
 
-export const USER_FILTERS = ['id', 'userName', 'externalId', 'displayName'] as const
+export const USER_FILTERS = ['id', 'userName', 'externalId', 'displayName', 'emails'] as const
 export const GROUP_FILTERS = ['id', 'externalId', 'displayName', 'members'] as const
 export type UserFilter = Filter<(typeof USER_FILTERS)[number]>
 export type GroupFilter = Filter<(typeof GROUP_FILTERS)[number]>
@@ -14,8 +14,11 @@ const MAX_TERMS = 4
 /** A JSON string, without a way to read it in two ways. */
 const STRING = /"(?:[^"\\]|\\.)*"/.source
 const ATTRIBUTE = /(?:urn:ietf:params:scim:schemas:core:2\.0:(?:User|Group):)?([a-zA-Z]+)/.source
-const TERM = new RegExp(`^${ATTRIBUTE}(?:(?<=members)\\.value)?\\s+eq\\s+(${STRING})`, 'i')
-const MEMBER = new RegExp(`^(members)\\[\\s*value\\s+eq\\s+(${STRING})\\s*\\]`, 'i')
+/** Every address that is kept is one for work. */
+const OF_WORK = /(?:(?<=emails)\[\s*type\s+eq\s+"work"\s*\])?/.source
+const VALUE = /(?:(?<=members|emails|\])\.value)?/.source
+const TERM = new RegExp(`^${ATTRIBUTE}${OF_WORK}${VALUE}\\s+eq\\s+(${STRING})`, 'i')
+const BY_VALUE = new RegExp(`^(members|emails)\\[\\s*value\\s+eq\\s+(${STRING})\\s*\\]`, 'i')
 const AND = /^\s+and\s+/i
 
 /** `userName eq "x"`, `members[value eq "x"]` and the like, joined with `and`. Everything else is refused. */
@@ -34,7 +37,7 @@ export function parseFilter<Attribute extends string>(text: string, known: reado
 }
 
 function readTerm<Attribute extends string>(text: string, known: readonly Attribute[]) {
-  const [whole = '', name = '', quoted = ''] = MEMBER.exec(text) ?? TERM.exec(text) ?? []
+  const [whole = '', name = '', quoted = ''] = BY_VALUE.exec(text) ?? TERM.exec(text) ?? []
   const attribute = known.find((one) => one.toLowerCase() === name.toLowerCase())
   const value = readString(quoted)
   return attribute === undefined || value === undefined ? undefined : { attribute, value, length: whole.length }

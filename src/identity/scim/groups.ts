@@ -45,8 +45,7 @@ export async function createGroup(parts: Parts, client: Client, body: unknown) {
   await requireFree(parts, wanted.displayName)
   const { displayName, externalId } = wanted
   await orTaken(parts.accounts.createGroup(displayName, actor(client), { source, externalId }))
-  const filter = [{ attribute: 'displayName', value: displayName }] as const
-  const [group] = await parts.store.listGroups(source, filter, { offset: 0, limit: 1 })
+  const group = await parts.store.findGroupNamed(source, displayName)
   if (!group) throw new Problem(SCIM_NOT_FOUND, 'The group was removed while it was made.')
   await parts.accounts.changeMembers({ group, source, join: [...wanted.members], leave: [] }, actor(client))
   return showOneGroup(parts, client, group.id)

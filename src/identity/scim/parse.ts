@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import { Problem } from '#kernel'
 import { SCIM_BAD_VALUE } from './problems.ts'
-import { groupBody, userBody, type emails, type GroupState, type UserState } from './schema.ts'
+import { emails, groupBody, patchBody, personName, userBody, type GroupState, type UserState } from './schema.ts'
 
 /** Parses, and says in words which attribute cannot be used; never what was sent. */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what = ''): z.output<Schema> {
@@ -13,6 +13,23 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   })
   throw new Problem(SCIM_BAD_VALUE, `${words.join('; ')}.`)
 }
+
+/** RFC 7643 §2.1: the names of attributes mean the same in capitals and in small letters. */
+export function withKnownNames(sent: unknown): unknown {
+  if (Array.isArray(sent)) return sent.map(withKnownNames)
+  if (typeof sent !== 'object' || sent === null) return sent
+  const parts = Object.entries(sent).map(([name, part]) => [
+    NAMES.get(name.toLowerCase()) ?? name,
+    withKnownNames(part),
+  ])
+  return Object.fromEntries(parts)
+}
+
+const NAMES: ReadonlyMap<string, string> = new Map(
+  [userBody, groupBody, patchBody, personName.unwrap(), patchBody.shape.Operations.element, emails.unwrap().element]
+    .flatMap(({ shape }) => Object.keys(shape))
+    .map((name) => [name.toLowerCase(), name]),
+)
 
 /** The whole of a person, as POST and PUT send it. Whoever is let in nowhere stays so until that is said. */
 export function userFrom(body: unknown, wasActive = true): UserState {

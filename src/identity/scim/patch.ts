@@ -1,10 +1,10 @@
 import { Problem } from '#kernel'
 import { readString } from './filter.ts'
-import { chooseEmail, parse } from './parse.ts'
+import { parse } from './parse.ts'
+import { patchEmail } from './patch-email.ts'
 import { SCIM_BAD_PATH, SCIM_BAD_VALUE, SCIM_FIXED } from './problems.ts'
 import {
   displayName,
-  emails,
   externalId,
   groupDisplayName,
   members,
@@ -48,13 +48,13 @@ function withoutUrn(path: string): string {
 /** What identity providers send by default and nobody needs here; it is read over. */
 const NOT_KEPT =
   /^(?:title|nickName|profileUrl|locale|preferredLanguage|timezone|userType|password|phoneNumbers|addresses|ims|photos|roles|entitlements|x509Certificates|name\.(?:middleName|honorificPrefix|honorificSuffix)|urn:[a-z0-9][a-z0-9:._-]*:User)(?:$|[.[:])/i
-const EMAIL = /^emails(?:\[(?:type\s+eq\s+"[^"]*"|primary\s+eq\s+"?true"?)\])?\.value$/i
 const FIXED = new Set(['id', 'meta', 'groups'])
 
 const applyToUser: Apply<UserState> = (before, { op, path, value }) => {
   // A value of null takes away, as RFC 7643 §2.5 has it.
   const sent = op === 'remove' ? null : value
-  if (EMAIL.test(path)) return { ...before, email: textFrom(sent, 'emails') }
+  const withEmail = patchEmail(before, { op, path, value: sent })
+  if (withEmail) return withEmail
   if (NOT_KEPT.test(path)) return before
   const name = path.toLowerCase()
   if (FIXED.has(name)) throw fixed(path)
@@ -71,11 +71,11 @@ const USER_ATTRIBUTES: ReadonlyMap<string, Setter> = new Map<string, Setter>([
   ['username', (sent) => ({ userName: parse(userName, sent, 'userName') })],
   ['externalid', (sent) => ({ externalId: parse(externalId, sent, 'externalId') || null })],
   ['displayname', (sent) => ({ displayName: textFrom(sent, 'displayName') })],
-  ['name.formatted', (sent) => ({ displayName: textFrom(sent, 'name.formatted') })],
+  // As with POST, it is the name of somebody who has no other one.
+  ['name.formatted', (sent, before) => ({ displayName: before.displayName ?? textFrom(sent, 'name.formatted') })],
   ['name.givenname', (sent) => ({ givenName: textFrom(sent, 'name.givenName') })],
   ['name.familyname', (sent) => ({ familyName: textFrom(sent, 'name.familyName') })],
   ['name', withName],
-  ['emails', (sent) => ({ email: chooseEmail(parse(emails, asList(sent), 'emails')) })],
 ])
 
 function textFrom(sent: unknown, what: string): string | null {

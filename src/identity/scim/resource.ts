@@ -13,6 +13,7 @@ export type Membership = {
 
 export function showUser(user: ScimUserRow, memberships: readonly Membership[], place: Place) {
   const { displayName, givenName, familyName, email } = user
+  const formatted = [givenName, familyName].filter(Boolean).join(' ') || displayName
   return {
     schemas: [USER_SCHEMA],
     id: user.id,
@@ -20,7 +21,7 @@ export function showUser(user: ScimUserRow, memberships: readonly Membership[], 
     userName: user.userName,
     ...(displayName === null ? {} : { displayName }),
     name: {
-      ...(displayName === null ? {} : { formatted: displayName }),
+      ...(formatted === null ? {} : { formatted }),
       ...(givenName === null ? {} : { givenName }),
       ...(familyName === null ? {} : { familyName }),
     },

@@ -4,7 +4,7 @@ import type { Log, Metrics } from '#telemetry'
 import { answerScim, answerScimError } from './answer.ts'
 import { listed, resourceTypes, schemas, serviceProviderConfig } from './discovery.ts'
 import { changeGroup, createGroup, listGroups, removeGroup, replaceGroup, showOneGroup } from './groups.ts'
-import { parse } from './parse.ts'
+import { parse, withKnownNames } from './parse.ts'
 import { SCIM_NOT_FOUND, SCIM_TOO_FAST, SCIM_WRONG_METHOD } from './problems.ts'
 import { withMembers } from './project.ts'
 import { listQuery } from './schema.ts'
@@ -154,7 +154,7 @@ async function perform(
       if (!route) throw nothingHere(path)
       const ifMatch = request.headers.get('if-match')
       const asked = { scim, client, id: decode(id ?? ''), query: url.searchParams, ifMatch }
-      return route.handle({ ...asked, body: () => readJson(request) })
+      return route.handle({ ...asked, body: async () => withKnownNames(await readJson(request)) })
     })
     return { route, answer: answerScim(value, { request, query: url.searchParams, status: route?.status }) }
   } catch (error) {

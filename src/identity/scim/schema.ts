@@ -10,13 +10,16 @@ const MAX_OPERATIONS = 200
 
 const text = (max: number) => z.string().max(max).nullable()
 /** Identity providers send a truth as a word, too. */
-export const truth = z.union([
-  z.boolean(),
-  z
-    .string()
-    .regex(/^(true|false)$/i, 'use true or false')
-    .transform((word) => word.toLowerCase() === 'true'),
-])
+export const truth = z.union(
+  [
+    z.boolean(),
+    z
+      .string()
+      .regex(/^(true|false)$/i)
+      .transform((word) => word.toLowerCase() === 'true'),
+  ],
+  'use true or false',
+)
 export const userName = z.string().min(1).max(256)
 export const externalId = text(256)
 export const displayName = text(200)
@@ -24,6 +27,11 @@ export const emails = z
   .array(z.object({ value: text(254).optional(), type: text(100).optional(), primary: truth.optional() }))
   .max(100)
   .nullable()
+/** Of a path that names one: the address alone, or with what else is said of it. */
+export const oneEmail = z.union(
+  [text(254), z.object({ value: text(254) }).transform(({ value }) => value)],
+  'send an address as a text',
+)
 export const personName = z
   .object({ formatted: text(200).optional(), givenName: text(200).optional(), familyName: text(200).optional() })
   .nullable()

@@ -213,6 +213,29 @@ forEachEngine((engine) => {
     expect(seen.size).toBeGreaterThan(11)
   })
 
+  it('people and groups are found by what does not tell capitals from small letters, whichever way it is asked', async () => {
+    await using house = await openTestIdentity(engine)
+    const ask = await clientOf(house, 'entra')
+    await ask('POST', 'Users', { ...anne, displayName: 'Anne Berg', emails: [{ value: 'Anne@example.com' }] })
+    await ask('POST', 'Groups', { displayName: 'Support' })
+    await ask('POST', 'Groups', { displayName: 'support' })
+    const count = async (type: string, filter: string) =>
+      (await ask('GET', `${type}${search(filter)}`)).body['totalResults']
+
+    for (const filter of [
+      'displayname EQ "anne BERG"',
+      'emails eq "ANNE@example.com"',
+      'emails.value eq "anne@example.com"',
+      'emails[type eq "work"].value eq "anne@example.com"',
+      'emails[value eq "anne@example.com"] and externalId eq "x-1"',
+    ])
+      expect([filter, await count('Users', filter)]).toEqual([filter, 1])
+    expect(await count('Users', 'externalId eq "X-1"')).toBe(0)
+    expect(await count('Groups', 'displayName eq "SUPPORT"')).toBe(2)
+    for (const filter of ['emails[type eq "home"].value eq "anne@example.com"', 'userName.value eq "x"'])
+      expect((await ask('GET', `Users${search(filter)}`)).body).toMatchObject({ scimType: 'invalidFilter' })
+  })
+
   it('lists come in pages that begin with 1', async () => {
     await using house = await openTestIdentity(engine)
     const ask = await clientOf(house, 'entra')
@@ -224,6 +247,69 @@ forEachEngine((engine) => {
     expect((await ask('GET', 'Users?count=0')).body).toMatchObject({ totalResults: 3, Resources: [] })
     expect((await ask('GET', 'Users?startIndex=-5&count=x')).body).toMatchObject({ startIndex: 1, itemsPerPage: 3 })
   })
+})
+
+it('the names of attributes are the same in capitals and in small letters, wherever they stand', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const ask = await clientOf(house, 'entra')
+  const sent = { USERNAME: 'anne', Active: 'TRUE', NAME: { GIVENNAME: 'Anne' }, Emails: [{ VALUE: 'a@example.com' }] }
+
+  const made = await ask('POST', 'Users', sent)
+  const path = `Users/${made.body.id}`
+  const changed = await ask('PATCH', path, { operations: [{ OP: 'REPLACE', Value: { Name: { FamilyName: 'Berg' } } }] })
+  const group = await ask('POST', 'Groups', { DISPLAYNAME: 'support', Members: [{ Value: made.body.id }] })
+
+  expect(made).toMatchObject({
+    status: 201,
+    body: { name: { givenName: 'Anne' }, emails: [{ value: 'a@example.com' }] },
+  })
+  expect(changed.body).toMatchObject({ name: { formatted: 'Anne Berg', givenName: 'Anne', familyName: 'Berg' } })
+  expect(group.body).toMatchObject({ members: [{ value: made.body.id }] })
+})
+
+it.each<[what: string, operation: object, left: string | undefined]>([
+  ['the one for work', { op: 'Replace', path: 'emails[type eq "work"].value', value: 'b@x.com' }, 'b@x.com'],
+  ['the primary one', { op: 'replace', path: 'emails[primary eq true].value', value: 'b@x.com' }, 'b@x.com'],
+  [
+    'both in one',
+    { op: 'replace', path: 'emails[type eq "work" and primary eq true].value', value: 'b@x.com' },
+    'b@x.com',
+  ],
+  ['it by itself', { op: 'replace', path: 'emails[value eq "A@x.com"].value', value: 'b@x.com' }, 'b@x.com'],
+  ['all that is said of it', { op: 'replace', path: 'emails[type eq "work"]', value: { value: 'b@x.com' } }, 'b@x.com'],
+  ['another kind of address', { op: 'Add', path: 'emails[type eq "home"].value', value: 'home@x.com' }, 'a@x.com'],
+  ['another address', { op: 'remove', path: 'emails[value eq "home@x.com"]' }, 'a@x.com'],
+  ['what it is for', { op: 'add', path: 'emails[type eq "work"].primary', value: true }, 'a@x.com'],
+  ['a further one', { op: 'add', path: 'emails', value: [{ type: 'home', value: 'home@x.com' }] }, 'a@x.com'],
+  ['a newer one for work', { op: 'add', path: 'emails', value: { type: 'work', value: 'b@x.com' } }, 'b@x.com'],
+  [
+    'others in its place',
+    { op: 'replace', path: 'emails', value: [{ type: 'home', value: 'home@x.com' }] },
+    'home@x.com',
+  ],
+  ['that it is gone', { op: 'remove', path: 'emails[value eq "a@x.com"]' }, undefined],
+  ['that all are gone', { op: 'remove', path: 'emails' }, undefined],
+])('the address of somebody is right after a PATCH that says %s', async (_, operation, left) => {
+  await using house = await openTestIdentity('sqlite')
+  const ask = await clientOf(house, 'entra')
+  const { id } = (await ask('POST', 'Users', { ...anne, emails: [{ value: 'a@x.com', type: 'work' }] })).body
+
+  const { status, body } = await ask('PATCH', `Users/${id}`, patch(operation))
+
+  expect(status).toBe(200)
+  expect(body['emails']).toEqual(left === undefined ? [] : [{ value: left, type: 'work', primary: true }])
+})
+
+it('a PATCH of addresses that nobody can understand is refused', async () => {
+  await using house = await openTestIdentity('sqlite')
+  const ask = await clientOf(house, 'entra')
+  const { id } = (await ask('POST', 'Users', anne)).body
+  const answer = async (path: string, value: unknown) =>
+    (await ask('PATCH', `Users/${id}`, patch({ op: 'replace', path, value }))).body['scimType']
+
+  expect(await answer('emails[type ne "work"].value', 'b@x.com')).toBe('invalidPath')
+  expect(await answer('emails[type eq "work"].nonsense', 'b@x.com')).toBe('invalidPath')
+  expect(await answer('emails.value', 5)).toBe('invalidValue')
 })
 
 it('a client that asks too often has to wait, and holds up no other one', async () => {

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Storage } from '#storage'
 import type { AccountTables } from '../accounts/store.ts'
 import type { GroupFilter, UserFilter } from './filter.ts'
@@ -55,7 +55,7 @@ function userQueries(db: Db) {
       (query, { attribute, value }) =>
         attribute === 'userName'
           ? query.where('folded_user_id', '=', value.normalize('NFKC').toLowerCase())
-          : query.where(USER_COLUMN[attribute], '=', value),
+          : query.where(isValue(USER_COLUMN[attribute], value)),
       db.selectFrom('identity_account').where('source', '=', source).where('removed_at', 'is', null),
     )
   return {
@@ -106,7 +106,7 @@ function groupQueries(db: Db) {
                 .where('account_id', '=', value)
                 .where('identity_membership.source', '=', source),
             )
-          : query.where(GROUP_COLUMN[attribute], '=', value),
+          : query.where(isValue(GROUP_COLUMN[attribute], value)),
       db.selectFrom('identity_group').where('source', '=', source),
     )
   return {
@@ -118,13 +118,12 @@ function groupQueries(db: Db) {
     },
     listGroups: async (source: string, filter: GroupFilter, { offset, limit }: Page): Promise<ScimGroupRow[]> => {
       const rows = await groupsOf(source, filter).selectAll().orderBy('id').limit(limit).offset(offset).execute()
-      return rows.map(({ id, name, external_id: externalId, created_at: createdAt, version }) => ({
-        id,
-        name,
-        externalId,
-        createdAt,
-        version,
-      }))
+      return rows.map(toGroup)
+    },
+    /** To the letter: names that differ in their case are of two groups. */
+    findGroupNamed: async (source: string, name: string): Promise<ScimGroupRow | undefined> => {
+      const row = await groupsOf(source, []).selectAll().where('name', '=', name).executeTakeFirst()
+      return row && toGroup(row)
     },
     /** True when anybody has a group of this name. */
     isGroupName: async (name: string): Promise<boolean> => {
@@ -132,6 +131,10 @@ function groupQueries(db: Db) {
       return row !== undefined
     },
   }
+}
+
+function toGroup(row: Selectable<AccountTables['identity_group']>): ScimGroupRow {
+  return { id: row.id, name: row.name, externalId: row.external_id, createdAt: row.created_at, version: row.version }
 }
 
 /** Who is in these groups, and in which of them these accounts are, by this source. */
@@ -155,5 +158,12 @@ async function membershipsIn(db: Db, source: string, by: 'group_id' | 'account_i
     .execute()
 }
 
-const USER_COLUMN = { id: 'id', externalId: 'external_id', displayName: 'name' } as const
+/** Of what is no id, capitals and small letters are the same (RFC 7643 §2.2: `caseExact`). */
+function isValue(column: 'id' | 'external_id' | 'name' | 'email', value: string) {
+  return column === 'id' || column === 'external_id'
+    ? sql<boolean>`${sql.ref(column)} = ${value}`
+    : sql<boolean>`lower(${sql.ref(column)}) = lower(${value})`
+}
+
+const USER_COLUMN = { id: 'id', externalId: 'external_id', displayName: 'name', emails: 'email' } as const
 const GROUP_COLUMN = { id: 'id', externalId: 'external_id', displayName: 'name' } as const
