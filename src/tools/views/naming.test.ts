@@ -39,6 +39,27 @@ test('a newcomer renames nobody, in whatever order it comes', () => {
   )
 })
 
+test('a name that need not be changed is left to its owner, whoever comes first', () => {
+  const names = assignNames(
+    [],
+    [
+      { server: 'a', original: 'x.y' },
+      { server: 'b', original: 'x_y' },
+    ],
+  )
+
+  expect(names.map(({ name }) => name)).toEqual(['a_x_y', 'x_y'])
+})
+
+test.each(['日本語ツール', 'инструмент', '🚀', ''])(
+  'the name "%s" can be told from others in the same script',
+  (original) => {
+    const [named] = assignNames([], [{ server: 'files', original }])
+
+    expect(named?.name).toMatch(/^files_[0-9a-f]{8}$/)
+  },
+)
+
 test('a member that goes and comes back has its old name', () => {
   const both: NameWish[] = [
     { server: 'a', original: 'search' },

@@ -13,7 +13,8 @@ export type NameWish = { readonly server: string; readonly original: string; rea
 const MAX_LENGTH = 64
 
 /**
- * One name for each wish, in the order of the wishes. `existing` assignments are kept, also for things that are not
+ * One name for each wish, in the order of the wishes, but whose own name can stay as it is comes before whose name has
+ * to be changed. `existing` assignments are kept, also for things that are not
  * wished at the moment, so that their names are not given away. Of two equal `wished` names the first wins.
  */
 export function assignNames(existing: readonly Assignment[], wishes: readonly NameWish[]): Assignment[] {
@@ -22,12 +23,18 @@ export function assignNames(existing: readonly Assignment[], wishes: readonly Na
   const wished = new Set(wishes.map(keyOf))
   const taken = new Set(chosen.values())
   for (const assignment of existing) if (!wished.has(keyOf(assignment))) taken.add(assignment.name)
-  const kept = new Map(wishes.flatMap((wish) => keptName(wish, { chosen, known, taken })))
-  return wishes.map((wish) => {
-    const name = kept.get(keyOf(wish)) ?? freeName(wish, taken)
+  const names = new Map(wishes.flatMap((wish) => keptName(wish, { chosen, known, taken })))
+  const nameless = wishes.filter((wish) => !names.has(keyOf(wish)))
+  for (const wish of [...nameless.filter(isName), ...nameless.filter((other) => !isName(other))]) {
+    const name = freeName(wish, taken)
     taken.add(name)
-    return { name, server: wish.server, original: wish.original }
-  })
+    names.set(keyOf(wish), name)
+  }
+  return wishes.map((wish) => ({ name: names.get(keyOf(wish)) ?? '', server: wish.server, original: wish.original }))
+}
+
+function isName({ original }: NameWish): boolean {
+  return /^[A-Za-z0-9_-]{1,64}$/.test(original)
 }
 
 function chosenNames(wishes: readonly NameWish[]): Map<string, string> {
@@ -60,10 +67,14 @@ function freeName(wish: NameWish, taken: ReadonlySet<string>): string {
   }
 }
 
-/** `text` as a name: other characters become `_`, and what is too long or would be empty ends in a hash of its origin. */
+/**
+ * `text` as a name: other characters become `_`, and what is too long ends in a hash of its origin. Where nothing would
+ * be left to read (names in other scripts), it is the server's name with that hash.
+ */
 function toName(text: string, wish: NameWish): string {
   const clean = text.replaceAll(/[^A-Za-z0-9_-]/g, '_')
-  return clean.length >= 1 && clean.length <= MAX_LENGTH ? clean : withHash(clean, wish)
+  if (clean !== text && !/[A-Za-z0-9]/.test(clean)) return withHash(wish.server, wish)
+  return clean.length >= 1 && clean.length <= MAX_LENGTH ? clean : withHash(clean === '' ? wish.server : clean, wish)
 }
 
 function withHash(text: string, wish: NameWish): string {
