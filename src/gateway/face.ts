@@ -23,6 +23,8 @@ export type GatewayFaceDeps = {
   readonly allowedOrigins?: readonly string[]
   readonly house: { readonly name: string; readonly version: string }
   readonly replica?: ReplicaRouting
+  /** What our own requests to servers are marked with: one that comes back is refused. */
+  readonly houseId?: string
   /** Where a request comes from; without it, the other end of its connection. */
   readonly addressOf?: (req: IncomingMessage) => string
 }
@@ -58,7 +60,16 @@ export function createGatewayFace(deps: GatewayFaceDeps): GatewayFace {
   const listens = new Listens()
   const guard = createGuard({ publicUrl: deps.publicUrl, origins: deps.allowedOrigins ?? [] })
   const { publicUrl } = deps
-  const face: Face = { context, sessions, listens, guard, publicUrl, isClosing: false, heldBytes: 0 }
+  const face: Face = {
+    context,
+    sessions,
+    listens,
+    guard,
+    publicUrl,
+    houseId: deps.houseId,
+    isClosing: false,
+    heldBytes: 0,
+  }
   return {
     handle: (req, res, slug) => handleRequest(face, req, res, slug),
     sessions: () => ({ count: sessions.count, ...countOpen(sessions), listens: listens.count }),

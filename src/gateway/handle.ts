@@ -9,7 +9,7 @@ import { handleLegacy } from './legacy/handle.ts'
 import type { Sessions } from './legacy/sessions.ts'
 import { isModern } from './modern/envelope.ts'
 import { handleModern } from './modern/handle.ts'
-import { CLOSING, INTERNAL_ERROR, INVALID_REQUEST } from './problems.ts'
+import { CLOSING, INTERNAL_ERROR, INVALID_REQUEST, LOOP } from './problems.ts'
 import { idOf, parseMessage, type Messages, type RpcId } from './rpc.ts'
 import type { Listens } from './subscriptions/listens.ts'
 import { errorMessage, sendEmpty, sendJson, sendProblem } from './write.ts'
@@ -21,6 +21,7 @@ export type Face = {
   readonly listens: Listens
   readonly guard: Guard
   readonly publicUrl: () => string
+  readonly houseId: string | undefined
   isClosing: boolean
   /** Of large bodies whose requests are not answered yet. */
   heldBytes: number
@@ -37,6 +38,7 @@ export async function handleRequest(
   res.on('error', () => {}) // A client that left; 'close' follows and is acted upon.
   try {
     face.guard(req)
+    refuseLoop(face, req)
     if (req.headers.origin !== undefined && answerPageOf(req, res, req.headers.origin) === 'answered') return
     if (face.isClosing) throw new Problem(CLOSING, 'The gateway is stopping. Try again in a moment.')
     // Before the body: a stranger may not fill our memory.
@@ -50,6 +52,12 @@ export async function handleRequest(
   } catch (error) {
     answerFailure(face, { res, id: seen.id, slug }, error)
   }
+}
+
+/** A house that is a server of its own would list its tools again under new names, and those again. */
+function refuseLoop({ houseId }: Face, req: IncomingMessage): void {
+  if (houseId === undefined || headerOf(req, 'gatehouse-house') !== houseId) return
+  throw new Problem(LOOP, 'This address leads back to the house that asks: a house cannot be a server of its own.')
 }
 
 /** Before anything of an answer leaves, since a client learns by its status that it has to ask for more. */

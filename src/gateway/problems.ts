@@ -100,6 +100,12 @@ export const TOO_MANY = {
   title: 'Too many at once',
   rpc: -32000,
 } as const satisfies RefusalKind
+export const LOOP = {
+  code: 'gateway/loop',
+  status: 508,
+  title: 'This house calls itself',
+  rpc: -32000,
+} as const satisfies RefusalKind
 export const CLOSING = {
   code: 'gateway/closing',
   status: 503,

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { APPROVALS_MIGRATIONS, createApprovals, type Approvals } from '#approvals'
 import { createAudit, AUDIT_MIGRATIONS, type Audit } from '#audit'
@@ -60,6 +61,8 @@ export type Gatehouse = {
   readonly storage: Storage
   readonly metrics: Metrics
   readonly replicas: Replicas
+  /** The same for all replicas, and for no other house. */
+  readonly houseId: string
   /** Where a request comes from. */
   addressOf(req: Sent): string
   readonly clock: Clock
@@ -102,7 +105,7 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   const { url, durability } = config.storage
   const storage = await openStorageOf({ url, dataDir, durability, migrations: MIGRATIONS, clock, log })
   opened.defer(() => storage.close())
-  const ground = { storage, clock, log, dataDir, metrics: createMetrics() }
+  const ground = { storage, clock, log, dataDir, metrics: createMetrics(), houseId: await houseIdOf(storage) }
   const audit = await createAudit({ ...ground, options: auditOptions(config), collector: collectorOf(config, log) })
   opened.defer(() => audit.close())
   const adminToken = await ensureAdminToken(dataDir)
@@ -155,6 +158,10 @@ export async function openGatehouse(options: OpenOptions): Promise<Gatehouse> {
   }
 }
 
+async function houseIdOf(storage: Storage): Promise<string> {
+  return hash('sha256', await storage.sharedKey('house.id'), 'base64url').slice(0, 22)
+}
+
 type Assertions = SignIn['sources']['assertions']
 
 /** What a room needs of one that is made after it, once both are in use. */
@@ -202,7 +209,7 @@ function auditOptions({ audit }: GatehouseConfig) {
   }
 }
 
-type Ground = { storage: Storage; clock: Clock; log: Log; dataDir: string; metrics: Metrics }
+type Ground = { storage: Storage; clock: Clock; log: Log; dataDir: string; metrics: Metrics; houseId: string }
 
 async function openTools(
   deps: Ground & {
@@ -219,7 +226,7 @@ async function openTools(
     assertions: () => Assertions
   },
 ) {
-  const { storage, clock, log, metrics, audit, identity, replicas, config, content, approvals } = deps
+  const { storage, houseId, clock, log, metrics, audit, identity, replicas, config, content, approvals } = deps
   const seal = createSeal(await storage.sharedKey('tools.seal'))
   const egress = createEgress({ log })
   const processes = createSupervisor({ clock, log })
@@ -227,7 +234,7 @@ async function openTools(
   const keyRing = await KeyRing.open({ ...deps, rotateMs: config.oauth.rotate_keys_days * DAY_MS })
   const signIdentity = openIdentitySigner({ ...deps, keyRing })
   const makeSource: MakeSource = (server, events) =>
-    createSource(server, { clock, log, events, egress, processes, signIdentity, house: HOUSE })
+    createSource(server, { clock, log, events, egress, processes, signIdentity, house: HOUSE, houseId })
   const house = await openHouseOf(deps, { seal, makeSource })
   const findMember = (userId: string): Member | null => identity.directory().findByUserId(userId)
   const { policy, hooks } = await openPolicy({ ...deps, egress, house, findMember })

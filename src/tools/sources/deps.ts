@@ -16,6 +16,8 @@ export type SourceDeps = {
   readonly processes?: Supervisor
   /** For servers that want to know who asks; without it none is told. */
   readonly signIdentity?: SignIdentity
+  /** Goes out with every request, so that a server that leads back here is found out; without it none is. */
+  readonly houseId?: string
   /** What we call ourselves towards servers. */
   readonly house: { readonly name: string; readonly version: string }
 }

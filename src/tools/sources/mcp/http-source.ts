@@ -23,7 +23,7 @@ export function createHttpSource({ config, trusted }: ServerOf<HttpServerConfig>
     server: config.name,
     dispatcher: client.dispatcher,
     url: new URL(config.url),
-    headers: lowerCased(config.headers),
+    headers: { ...lowerCased(config.headers), ...(deps.houseId && { 'gatehouse-house': deps.houseId }) },
     maxBytes: config.max_result_bytes,
     identity: identityOfHouse(deps.signIdentity, config),
   }

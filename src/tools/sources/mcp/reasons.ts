@@ -46,6 +46,11 @@ export function refused(server: string, status: number): Problem {
           cause: new Refusal('HTTP 403'),
         },
       )
+    case 508:
+      return new Problem(
+        UNREACHABLE,
+        `server "${server}" leads back to this house (it answered 508): a house cannot be a server of its own`,
+      )
     default:
       return new Problem(UNREACHABLE, `server "${server}" answered with HTTP status ${status}`)
   }
