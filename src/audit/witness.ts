@@ -75,7 +75,7 @@ export function createWitness(deps: WitnessDeps): Witness {
     written.isOver = true
     const decision = decisionOf(outcome)
     if (!needsRecord({ use, written, decision })) return unwrap(outcome)
-    const leftOut = use.caller && use.caller.kind !== 'anybody' ? 0 : strangers.take()
+    const leftOut = isStranger(use) ? strangers.take() : 0
     if (leftOut === null) return unwrap(outcome)
     const event = describe(use, { decision, outcome, leftOut, traceId: written.traceId })
     await deps.audit.record(written.last === undefined ? withGrounds(event, use) : event).catch((error: unknown) => {
@@ -85,6 +85,11 @@ export function createWitness(deps: WitnessDeps): Witness {
     })
     return unwrap(outcome)
   }
+}
+
+/** Whoever came with a key of ours is known, also where it was refused. */
+function isStranger({ caller, by }: Use): boolean {
+  return (caller === undefined || caller.kind === 'anybody') && (by?.keyId ?? null) === null
 }
 
 type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }

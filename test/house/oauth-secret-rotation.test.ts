@@ -87,6 +87,16 @@ test('a second rotation does not cut the overlap of the first', async () => {
   ])
 })
 
+test('of two who rotate at the same time, both are told a secret that counts', async () => {
+  const { id } = await create()
+
+  const { clients } = house.gatehouse.oauth
+  const made = await Promise.all([1, 2, 3].map(() => clients.rotateSecret(id, { overlapSeconds: 60 }, {})))
+  const secrets = made.map(({ secret }) => String(secret))
+
+  expect(await taken(id, secrets)).toEqual([true, true, true])
+})
+
 test('what is kept of the secrets is none of them', async () => {
   const { id, secret } = await create()
   const made = await rotate(id, '1h')

@@ -1,7 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { Adapter, ClientMetadata } from 'oidc-provider'
 import type { Directory } from '#identity'
-import { newId, Problem } from '#kernel'
+import { newId, Problem, type Secret } from '#kernel'
 import type { EndedGrants } from '../ended-grants.ts'
 import { exchangeRights, NO_RIGHTS, type ExchangeRights } from '../house-grants/schema.ts'
 import { BAD_CLIENT, NO_SUCH_CLIENT } from '../problems.ts'
@@ -19,7 +19,7 @@ import {
   type ListClientsRequest,
   type RotateSecretRequest,
 } from './schema.ts'
-import { hashSecret, mintSecret, rotateSecret } from './secret.ts'
+import { earlierSecretsEnd, hashSecret, mintSecret, rotateSecret } from './secret.ts'
 import type { ClientRow, Place } from './store.ts'
 import { removeUnused, type UnusedDeps } from './unused.ts'
 
@@ -46,7 +46,7 @@ type Deps = UnusedDeps & {
   /** Those that take access tokens. */
   readonly gateways: () => readonly Pick<GatewayResource, 'slug'>[]
   /** Where the library looks for clients. */
-  readonly records: Pick<Adapter, 'find' | 'upsert'>
+  readonly records: Pick<Adapter, 'upsert'>
   readonly sealed: Sealed
   readonly ended: EndedGrants
 }
@@ -97,24 +97,39 @@ async function rotateClientSecret(
   id: string,
   { overlapSeconds, by }: RotateSecretRequest & { by: Actor },
 ): Promise<CreatedClient> {
-  const row = await rowOf(deps, id)
-  const metadata = row.origin === 'registered' ? await deps.records.find(id) : undefined
-  const kept = metadata?.client_secret
-  if (metadata === undefined || kept === undefined)
-    throw new Problem(BAD_CLIENT, 'Only a client that an admin made, and that has a secret, can be given another one.')
+  const { name } = await rowOf(deps, id)
   const secret = mintSecret()
   const now = deps.clock.now()
-  const end = now + overlapSeconds * 1_000
-  const extra = { client: id, name: row.name, earlierSecretsEnd: end }
+  const until = now + overlapSeconds * 1_000
+  const extra = { client: id, name, earlierSecretsEnd: until }
   const event = { what: 'oauth.client-secret-rotated', ...actorOf(by), client: id, extra }
   await deps.audit.record({ ...event, decision: 'allowed' })
   try {
-    await deps.records.upsert(id, { ...metadata, client_secret: rotateSecret(kept, secret, { now, until: end }) })
+    // Whoever rotates at the same moment comes before or after: nobody is told a secret that never counts.
+    while (!(await tryRotate(deps, id, { secret, now, until })));
   } catch (cause) {
     await deps.audit.record({ ...event, decision: 'failed', reason: 'the change could not be stored' })
-    throw new Error('could not store the new secret of an OAuth client', { cause })
+    throw cause
   }
   return { ...toClient(deps, await rowOf(deps, id)), secret: secret.reveal() }
+}
+
+type Rotation = { readonly secret: Secret; readonly now: number; readonly until: number }
+
+/** False where somebody else changed the client in between. */
+async function tryRotate(deps: Deps, id: string, { secret, now, until }: Rotation): Promise<boolean> {
+  const { clients, sealed } = deps
+  const row = await rowOf(deps, id)
+  const before = row.origin === 'registered' ? await clients.recordOf(row.record_id) : undefined
+  const label = `Client/${row.record_id}`
+  const metadata = before === undefined ? {} : sealed.open(label, before)
+  const kept = metadata['client_secret']
+  if (before === undefined || typeof kept !== 'string')
+    throw new Problem(BAD_CLIENT, 'Only a client that an admin made, and that has a secret, can be given another one.')
+  const client_secret = rotateSecret(kept, secret, { now, until })
+  const known = { ...facts.parse(JSON.parse(row.facts)), earlierSecretsEnd: earlierSecretsEnd(client_secret) }
+  const after = sealed.seal(label, { ...metadata, client_secret })
+  return clients.change(row, { before, after, facts: JSON.stringify(known) })
 }
 
 /** The id of the account that it acts as. Only machines do: a person has to be asked. */

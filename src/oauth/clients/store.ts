@@ -70,6 +70,7 @@ export function createClientStore(storage: Storage) {
         .where('model', '=', 'Grant')
         .limit(limit)
         .execute(),
+    ...createKeptStore(db),
     ...createUnusedStore(db),
     /** The client with all that it was given. True for the one who removes it. */
     remove: (recordId: string): Promise<boolean> =>
@@ -77,6 +78,30 @@ export function createClientStore(storage: Storage) {
         const gone = await tx.deleteFrom('oauth_client').where('record_id', '=', recordId).executeTakeFirst()
         await removeRecords(tx, recordId)
         return gone.numDeletedRows > 0n
+      }),
+  }
+}
+
+function createKeptStore(db: Kysely<Tables>) {
+  return {
+    /** What the library keeps of a client, sealed. */
+    recordOf: async (recordId: string): Promise<Uint8Array | undefined> => {
+      const query = db.selectFrom('oauth_record').select('payload').where('model', '=', 'Client')
+      return (await query.where('id', '=', recordId).executeTakeFirst())?.payload
+    },
+    /** Changes what is kept of a client. False where it is not (any more) as it was before. */
+    change: (row: ClientRow, kept: { before: Uint8Array; after: Uint8Array; facts: string }): Promise<boolean> =>
+      db.transaction().execute(async (tx) => {
+        const changed = await tx
+          .updateTable('oauth_record')
+          .set({ payload: kept.after })
+          .where('model', '=', 'Client')
+          .where('id', '=', row.record_id)
+          .where('payload', '=', kept.before)
+          .executeTakeFirst()
+        if (changed.numUpdatedRows === 0n) return false
+        await tx.updateTable('oauth_client').set({ facts: kept.facts }).where('client_id', '=', row.client_id).execute()
+        return true
       }),
   }
 }

@@ -54,9 +54,20 @@ export function warnOfAdmin(operations: readonly AdminOperation[]): (rule: Rule)
   const known = new Set(operations.map(({ operation }) => operation))
   return (rule) => {
     const unknown = [...rule.look.operations].filter((name) => !known.has(name))
-    return [...unknown.map((name) => `there is no operation "${name}"`), ...warnOfPermit(rule, modules)]
+    const none = unknown.map((name) => `there is no operation "${name}"`)
+    return [...none, ...warnOfTags(rule), ...warnOfPermit(rule, modules)]
   }
 }
+
+/** A rule about all actions may ask for tags of tools; one about the admin API alone asks in vain. */
+function warnOfTags({ policy }: Rule): string[] {
+  if (adminScope(policy).length === 0) return []
+  const asked = JSON.stringify([policy.resource, policy.conditions])
+  return /"attr":"tags"|"(?:type|entity_type)":"(?:Tag|Namespace)"/.test(asked) ? [NO_TAGS] : []
+}
+
+const NO_TAGS =
+  'operations of the admin API have no tags and no namespaces, so it never hits by these; name the servers: resource in Server::"…"'
 
 function warnOfPermit(rule: Rule, modules: readonly string[]): string[] {
   if (rule.effect === 'forbid') return []

@@ -1,6 +1,7 @@
 import type { AdminOperation } from '#http'
 import type { Principal } from '#identity'
 import { Problem } from '#kernel'
+import { selfOf, uidText } from '../cedar/subject.ts'
 import { personOf } from '../person.ts'
 import { NO_SUCH_MODULE } from '../problems.ts'
 import { askedOf, type Place } from './asked.ts'
@@ -40,7 +41,7 @@ export function explainAdmin(deps: HoldersDeps, request: ExplainAdminRequest): A
     warnings: gives === null ? [] : [`With admin:${module}, ${user} could ${gives}.`],
     advice: isOff
       ? [`The account is switched off, so none of its keys opens anything.`]
-      : adviceFor({ user, module, isAdmin, isHeld, ids }),
+      : adviceFor({ principal, module, isAdmin, isHeld, ids }),
     policyVersion: snapshot.label,
   }
 }
@@ -115,8 +116,10 @@ function nearMisses({ snapshot }: HoldersDeps, module: string): { id: string; wo
   })
 }
 
-function adviceFor(told: { user: string; module: string; isAdmin: boolean; isHeld: boolean; ids: string[] }): string[] {
-  const { user, module, isAdmin, isHeld, ids } = told
+type Advised = { principal: Principal; module: string; isAdmin: boolean; isHeld: boolean; ids: string[] }
+
+function adviceFor({ principal, module, isAdmin, isHeld, ids }: Advised): string[] {
+  const { userId: user } = principal
   const names = ids.join(', ')
   if (isHeld && isAdmin)
     return [
@@ -130,6 +133,6 @@ function adviceFor(told: { user: string; module: string; isAdmin: boolean; isHel
   if (ids.length > 0)
     return [`A forbid wins over every permit and over the role; it would have to be changed: ${names}`]
   return [
-    `A rule that permits it: permit(principal == User::${JSON.stringify(user)}, action == Action::"admin:${module}", resource);`,
+    `A rule that permits it: permit(principal == ${uidText(selfOf(principal))}, action == Action::"admin:${module}", resource);`,
   ]
 }
