@@ -47,7 +47,8 @@ describe('from an address alone to a call, as two people who see different tools
     const { house, as } = await start()
     await using document = await serveMetadataDocument({
       client_name: 'A program with a site',
-      redirect_uris: ['http://127.0.0.1:3118/callback'],
+      // As the one of Claude Code: an address of this machine, and not a word of which kind the client is.
+      redirect_uris: ['http://localhost/callback', 'http://127.0.0.1/callback'],
       grant_types: ['authorization_code', 'refresh_token'],
       token_endpoint_auth_method: 'none',
     })

@@ -194,11 +194,7 @@ test('the name of a client is shown as text, whatever is in it', async () => {
 })
 
 test.each<[string, string, JsonObject]>([
-  [
-    'an editor with a scheme of its own',
-    'cursor://anysphere.cursor-mcp/oauth/callback',
-    { application_type: 'native' },
-  ],
+  ['an editor with a scheme of its own', 'cursor://anysphere.cursor-mcp/oauth/callback', {}],
   ['one that says nothing of its kind', 'http://localhost:3334/oauth/callback', {}],
   ['one that listens on this machine', 'http://127.0.0.1:33418/', { application_type: 'native' }],
 ])('%s gets its answer at %s and its token', async (_what, redirectUri, metadata) => {

@@ -189,7 +189,7 @@ test.each([
 
 test('of the registered address of an app on this machine the port alone is free', async () => {
   const { house, accountId } = await start()
-  const clientId = textOf((await register(house, { application_type: 'native' })).body['client_id'])
+  const clientId = textOf((await register(house)).body['client_id'])
 
   const { back } = await authorize(house, {
     clientId,
@@ -209,11 +209,7 @@ test.each<[string, JsonObject, number]>([
   ['keys on the inside', { jwks_uri: 'https://169.254.169.254/keys' }, 400],
   ['a logo without encryption', { logo_uri: 'http://app.example/logo.png' }, 400],
   ['acting by itself', { grant_types: ['client_credentials'], redirect_uris: [] }, 400],
-  [
-    'an app of its own scheme',
-    { redirect_uris: ['cursor://anysphere.cursor-mcp/oauth/callback'], application_type: 'native' },
-    201,
-  ],
+  ['an app of its own scheme', { redirect_uris: ['cursor://anysphere.cursor-mcp/oauth/callback'] }, 201],
   ['localhost by name', { redirect_uris: ['http://localhost:3334/oauth/callback'] }, 201],
   ['an address of the web', { redirect_uris: ['https://app.example/cb'] }, 201],
 ])('a registration with %s', async (_what, metadata, status) => {

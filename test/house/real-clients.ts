@@ -130,7 +130,8 @@ async function withInspector(options: ClientOptions): Promise<Found> {
 }
 
 async function inspect({ url, atBrowser, metadataUrl }: ClientOptions, home: string, args: readonly string[]) {
-  const callback = metadataUrl === undefined ? `http://127.0.0.1:${await freePort()}/oauth/callback` : REDIRECT
+  const path = metadataUrl === undefined ? '/oauth/callback' : new URL(REDIRECT).pathname
+  const callback = `http://127.0.0.1:${await freePort()}${path}`
   const who = metadataUrl === undefined ? [] : ['--client-metadata-url', metadataUrl]
   const program = join(INSPECTOR, 'clients/cli/build/index.js')
   const where = ['--server-url', url, '--transport', 'http', '--callback-url', callback]

@@ -68,7 +68,7 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: () => false,
     clientBasedCORS: () => true,
-    clientDefaults: { grant_types: ['authorization_code', 'refresh_token'], id_token_signed_response_alg: 'RS256' },
+    clientDefaults: CLIENT_DEFAULTS,
     ttl: {
       AccessToken: ACCESS_TOKEN_SECONDS,
       AuthorizationCode: MINUTE,
@@ -110,6 +110,14 @@ export function makeProvider(deps: ProviderDeps): TheProvider {
   provider.proxy = true // the door sets the forwarded headers itself, from the public address
   return provider
 }
+
+const CLIENT_DEFAULTS = {
+  grant_types: ['authorization_code', 'refresh_token'],
+  id_token_signed_response_alg: 'RS256',
+  // Editors and command lines mostly do not say their kind; as one of the web, they might use no port of the person's
+  // machine but the registered one (RFC 8252 §7.3), and no scheme of their own.
+  application_type: 'native',
+} as const satisfies Configuration['clientDefaults']
 
 /** That our word is given and others' is taken (draft-ietf-oauth-identity-assertion-authz-grant §6, §7). */
 const ID_JAG_METADATA = {
