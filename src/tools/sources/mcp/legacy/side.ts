@@ -95,7 +95,7 @@ class Legacy implements Adapter {
   }
 
   async subscribe(subscription: ResourceSubscription): Promise<() => Promise<void>> {
-    const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
+    const signal = this.#openDeadline()
     const acquire = () => this.#conversationOf(subscription)
     await this.#using(this.#pool, acquire, (conversation) => conversation.follow(subscription, signal))
     return async () => {
@@ -211,6 +211,11 @@ class Legacy implements Adapter {
       .filter((held) => held !== undefined)
   }
 
+  #openDeadline(): AbortSignal {
+    const { server, openTimeoutMs, placing } = this.#side
+    return deadline(server, openTimeoutMs, placing.isProcess ? 'start_timeout_ms' : 'timeout_ms')
+  }
+
   #probe(): Promise<Conversation> {
     const key = this.#side.placing.probeKey
     const house = { clientInfo: { ...this.#side.deps.house }, capabilities: ALL_CAPABILITIES }
@@ -238,7 +243,7 @@ class Legacy implements Adapter {
       onListChanged: () => this.#listChanged(key),
     })
     const events = { message: conversation.receive.bind(conversation) }
-    const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
+    const signal = this.#openDeadline()
     const { identity } = conversation
     const hand = { key, clientInfo, capabilities, signal, events, identity }
     conversation.begin(await introduce(server, openLink, hand))
@@ -252,7 +257,7 @@ class Legacy implements Adapter {
     this.#pool.drop(lost)
     if (lost.key === this.#side.placing.probeKey) this.#side.listChanged()
     for (const task of lost.followedTasks()) task.onChanged()
-    const signal = deadline(this.#side.server, this.#side.openTimeoutMs)
+    const signal = this.#openDeadline()
     for (const follower of lost.followers()) {
       const again = this.#conversationOf(follower).then((conversation) => conversation.follow(follower, signal))
       await again.catch((error: unknown) => {

@@ -1,5 +1,6 @@
 import { isProblem, Problem } from '#kernel'
 import { BROKEN_REPLY, CANCELLED, OVERLOADED, TIMED_OUT, TOO_LARGE } from '../../../problems.ts'
+import { AdminDetail } from '../../../servers/reason.ts'
 import { mostBytes, type LinkRequest, type LinkResponse } from '../link.ts'
 import type { Incoming } from './messages.ts'
 
@@ -10,6 +11,14 @@ type Pending = {
   settled(): void
 }
 
+type Deps = {
+  readonly server: string
+  readonly maxPending: number
+  write(message: object): void
+  /** What the program printed on its own account; goes on after a reason. */
+  lastWords(): string
+}
+
 /** `stray`: it answers nothing we wait for. */
 export type Receipt = 'taken' | 'stray'
 
@@ -18,12 +27,12 @@ export type Receipt = 'taken' | 'stray'
  * `write` hands a message to the pipe and throws a Problem when its queue is full.
  */
 export class Conversation {
-  readonly #deps: { readonly server: string; readonly maxPending: number; write(message: object): void }
+  readonly #deps: Deps
   readonly #pending = new Map<number, Pending>()
   #lastId = 0
   #ended: Problem | undefined
 
-  constructor(deps: { server: string; maxPending: number; write(message: object): void }) {
+  constructor(deps: Deps) {
     this.#deps = deps
   }
 
@@ -81,7 +90,7 @@ export class Conversation {
 
   #mayStart(signal: AbortSignal): void {
     if (this.#ended) throw this.#ended
-    if (signal.aborted) throw cancelled(this.#deps.server, signal.reason)
+    if (signal.aborted) throw this.#cancelled(signal.reason)
     if (this.#pending.size < this.#deps.maxPending) return
     const detail = `${this.#pending.size} calls already wait for server "${this.#deps.server}"; try again later`
     throw new Problem(OVERLOADED, detail)
@@ -90,7 +99,7 @@ export class Conversation {
   #cancel(id: number, method: string, reason: unknown): void {
     const pending = this.#settle(id)
     if (pending === undefined) return
-    pending.reject(cancelled(this.#deps.server, reason))
+    pending.reject(this.#cancelled(reason))
     if (method === 'initialize') return // the one request that must not be cancelled (2025-11-25, cancellation)
     try {
       const params = { requestId: id, reason: 'the caller gave up' }
@@ -100,16 +109,20 @@ export class Conversation {
     }
   }
 
+  /** By a deadline that says so, or by whoever called. What the program printed meanwhile is for admins only. */
+  #cancelled(reason: unknown): Problem {
+    const { server } = this.#deps
+    if (!isProblem(reason, TIMED_OUT)) {
+      return new Problem(CANCELLED, `the call to server "${server}" was cancelled`, { cause: reason })
+    }
+    const cause = new AdminDetail(`${reason.message}${this.#deps.lastWords()}`)
+    return new Problem(TIMED_OUT, reason.message, { cause })
+  }
+
   #settle(id: number): Pending | undefined {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
     pending?.settled()
     return pending
   }
-}
-
-/** By a deadline that says so, or by whoever called. */
-function cancelled(server: string, cause: unknown): Problem {
-  if (isProblem(cause, TIMED_OUT)) return cause
-  return new Problem(CANCELLED, `the call to server "${server}" was cancelled`, { cause })
 }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { stdioCommand } from '../../../../../test/fakes/stdio-programs.ts'
 import { adminReasonOf } from '../../../servers/reason.ts'
+import { deadline } from '../deadline.ts'
 import { callTool, createStage, scriptedConfig, valueOf } from './testing/open-scripted.ts'
 import { eventually } from './testing/open-scripted.ts'
 
@@ -34,6 +36,22 @@ describe('a link to a child process', () => {
       { id: 'ask-1', method: 'roots/list', params: {} },
       { method: 'n', params: {} },
     ])
+  })
+
+  test('a start that a deadline ends tells admins, and nobody else, what the program printed instead', async () => {
+    await using stage = createStage()
+    const command = stdioCommand('garbage', '--then=hang')
+    const link = await stage.open({ ...scriptedConfig(), command })
+    await eventually(() => stage.log.lines.some(({ line }) => line === '{"not":"a message"}'))
+
+    const signal = deadline('scripted', 50, 'start_timeout_ms')
+    const failure: unknown = await link.request({ method: 'initialize', params: {}, signal }).catch((e: unknown) => e)
+
+    const shown = 'server "scripted" did not answer within 0.05 s (start_timeout_ms)'
+    expect(failure).toMatchObject({ kind: { code: 'tools/timed-out' }, message: shown })
+    const told = adminReasonOf(failure)
+    expect(told).toContain(`${shown}; it prints to stdout what is not MCP: `)
+    expect(told).toContain('{"not":"a message"}')
   })
 
   test('answers out of order find their own requests', async () => {

@@ -70,6 +70,7 @@ export class ProcessLink implements Link {
     this.#conversation = new Conversation({
       server: config.name,
       maxPending: config.max_concurrency,
+      lastWords: () => this.#lastWords(),
       write: (message) => writeMessage(process.stdin, message, config.name),
     })
     this.#listen()
