@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs'
+import { writeHeapSnapshot } from 'node:v8'
 import { z } from 'zod'
 import { readConfig, serve } from '../../src/main/index.ts'
 import { createLog } from '../../src/telemetry/index.ts'
@@ -35,9 +36,16 @@ transport = "stdio"
 command = ${JSON.stringify(stdioCommand('counter'))}
 idle_stop_ms = 30000
 
+[[servers]]
+name = "frail"
+transport = "stdio"
+command = ${JSON.stringify(stdioCommand('crash', '--after=1'))}
+isolation = "shared"
+max_processes = 1
+
 [[gateways]]
 slug = "soak"
-tools = ["modern/*", "legacy/*", "program/*"]
+tools = ["modern/*", "legacy/*", "program/*", "frail/*"]
 `
 const ADMIN = { userId: 'soak', keyId: null, face: 'cli' } as const
 const log = createLog({ level: 'warn' })
@@ -63,6 +71,11 @@ takeOrders(
       const { id } = await house.identity.accounts.create({ userId: 'soak@example.com' }, ADMIN)
       const who = { ...house, gatehouse: house } as unknown as Parameters<typeof tokensFor>[0] // the parts it uses
       return { url: house.url, key, tokens: await tokensFor(who, { accountId: id, gateway: 'soak' }) }
+    },
+    /** The whole heap, after a collection of garbage. */
+    snapshot: (given) => {
+      globalThis.gc?.()
+      return writeHeapSnapshot(z.object({ file: z.string() }).parse(given).file)
     },
     sample: async () => {
       globalThis.gc?.()
