@@ -155,7 +155,8 @@ test('the link with the code in it asks for a sign-in, shows the program, and co
 
   const stranger = await openBrowser(house.url).get(link)
   const form = await ada.browser.get(link)
-  const shown = await ada.browser.post('/device', { user_code: code })
+  const typed = code.toLowerCase().replace('-', ' ')
+  const shown = await ada.browser.post('/device', { user_code: typed })
   clock.skippedMs += 6_000
   const before = await poll()
   const done = await ada.browser.post('/device/approve', { user_code: code, decision: 'allow' })
@@ -168,6 +169,7 @@ test('the link with the code in it asks for a sign-in, shows the program, and co
   ])
   expect(form.text).toContain(`value="${code}"`)
   expect(shown.text).toContain('<strong>A client</strong> wants to act')
+  expect(shown.text).toContain(`<code>${code}</code>`)
   expect([before.body['error'], done.status, after.status]).toEqual(['authorization_pending', 200, 200])
 })
 

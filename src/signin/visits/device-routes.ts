@@ -32,7 +32,7 @@ export function deviceRoutes(app: Hono, deps: SignInDeps): void {
       const { clientName, gateway, scopes } = await findDevice(deps, { account, from }, userCode)
       const title = gateway?.title ?? null
       const view = {
-        code: userCode,
+        code: asOnTheDevice(userCode),
         clientName,
         gateway: title,
         may: describeScopes(scopes, gateway),
@@ -46,6 +46,12 @@ export function deviceRoutes(app: Hono, deps: SignInDeps): void {
     }
   })
   app.post('/device/approve', async (context) => decide(deps, await visit(deps, context)))
+}
+
+/** However it was typed, it is compared with what the device shows. */
+function asOnTheDevice(typed: string): string {
+  const letters = typed.toUpperCase().replaceAll(/[^A-Z0-9]/g, '')
+  return `${letters.slice(0, 4)}-${letters.slice(4)}`
 }
 
 function pathWith(code: string): string {
