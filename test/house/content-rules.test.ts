@@ -250,7 +250,9 @@ test('five megabytes with a number in them are looked through, and the house ans
 })
 
 test('the command line keeps rules, and tells what one would do before it is stored', async () => {
-  const house = await startHouse({ toml: '', dataDir: await mkdtemp(join(tmpdir(), 'gatehouse-rules-')) })
+  const toml = '[[servers]]\nname = "reference"\ntransport = "builtin"\n'
+  const house = await startHouse({ toml, dataDir: await mkdtemp(join(tmpdir(), 'gatehouse-rules-')) })
+  await house.listed()
   onTestFinished(async () => {
     await house.close()
     await rm(house.dataDir, { recursive: true, force: true })
@@ -266,6 +268,9 @@ test('the command line keeps rules, and tells what one would do before it is sto
   const passes = await cli('rule', 'test', '--input', '{"a":"nothing"}', '--json', ...data)
   await writeFile(join(house.dataDir, 'wrong.json'), '{"name":"x","url_hosts":["a/b"],"effect":"block","colour":1}')
   const wrong = await cli('rule', 'add', '--file', 'wrong.json', ...data)
+  await cli('gateway', 'add', 'shop', '--tools', 'reference/*', '--access', 'all', '--approve', 'destructive', ...data)
+  const gateway = await cli('gateway', 'show', 'shop', ...data)
+  const blocked = await cli('call', '--gateway', 'shop', '--user', 'ann', 'echo', `{"text":"${SSN}"}`, ...data)
   const removed = await cli('rule', 'remove', 'no-ssn', ...data)
   const gone = await cli('rule', 'show', 'no-ssn', ...data)
 
@@ -276,6 +281,13 @@ test('the command line keeps rules, and tells what one would do before it is sto
   expect(wrong).toMatchObject({
     code: 2,
     err: 'gatehouse: wrong.json is no content rule:\n  Unrecognized key: "colour"\n  url_hosts: "a/b" is no host: write name, *.name or *\n',
+  })
+  expect(gateway.out).toMatch(/access +all\napprove +destructive\n/)
+  expect(blocked).toMatchObject({
+    code: 1,
+    err: expect.stringContaining(
+      'Gatehouse answered in the place of the tool (content/blocked-input):\nThis did not go',
+    ),
   })
   expect(removed).toMatchObject({ code: 0, out: 'Rule no-ssn is out of force.\n' })
   expect(gone).toMatchObject({ code: 1 })

@@ -25,11 +25,9 @@ const USERS = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank']
 const PATTERNS = ['github/*', 'atlassian/search', '*/create_*', 'github/list_repos', 'atlassian/*', 'tag:wiki', '*']
 const PATHS = ['modern', 'legacy', 'rest', 'cli'] as const
 type Path = (typeof PATHS)[number]
-/** A command line costs ten times as much as a call, most of it its own words. */
-const SAMPLED: readonly Path[] = [
-  ...PATHS,
-  ...Array.from({ length: 3 }, () => ['modern', 'legacy', 'rest'] as const).flat(),
-]
+/** A command line costs ten times as much as a call, most of it its own words: one in ten. */
+const OTHERS = ['modern', 'legacy', 'rest'] as const
+const SAMPLED: readonly Path[] = [...PATHS, ...OTHERS, ...OTHERS]
 
 const seed = Number(process.env['GATEHOUSE_TEST_SEED'] ?? Date.now() % 2_147_483_646)
 
@@ -176,7 +174,7 @@ test('what is listed is what can be called, and a refusal never tells whether a 
   expect(upstream.length).toBe(counted.called)
   expect(counted.called).toBeGreaterThan(SAMPLES / 10)
   expect(counted.refused).toBeGreaterThan(SAMPLES / 10)
-}, 120_000)
+}, 240_000)
 
 test('the command line as a process of its own lists and calls the same', async () => {
   const { house } = await start()

@@ -48,7 +48,9 @@ async function show(terminal: Terminal, id: string, options: DataOptions): Promi
   await withHouse(terminal, options, async ({ api }) => {
     const { arguments: args, ...approval } = await api.getApproval({ params: { id } })
     const pairs = Object.entries(approval).filter(([, value]) => value !== null)
-    const text = `${list(pairs.map(([key, value]) => [key, String(value)]))}${readableArguments(args)}\n`
+    const shown = (key: string, value: string | number | null): string =>
+      key.endsWith('At') ? new Date(Number(value)).toISOString() : String(value)
+    const text = `${list(pairs.map(([key, value]) => [key, shown(key, value)]))}${readableArguments(args)}\n`
     printEither(terminal, options, { json: { ...approval, arguments: args }, text })
   })
 }

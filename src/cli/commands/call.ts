@@ -7,6 +7,7 @@ import type { Terminal } from '../terminal.ts'
 import { dataCommand, type DataOptions, type Verb } from '../verb.ts'
 import { showContent } from '../words/content.ts'
 import { printJson } from '../words/print.ts'
+import { plain } from '../words/table.ts'
 import { askPerson } from './ask.ts'
 
 export function addCall(program: Command, verb: Verb): void {
@@ -86,6 +87,15 @@ async function callAndAnswer(
 function printResult(terminal: Terminal, options: DataOptions, result: CallResult): void {
   if (options.json || result.status !== 'complete') return printJson(terminal, result)
   const text = showContent(result)
-  if (result.isError) terminal.err(`The tool reported an error:\n${text}`)
+  if (result.isError) terminal.err(`${whoseError(result)}:\n${text}`)
   else terminal.out(text)
+}
+
+/** What the house refuses inside of a result, so that a model can read it, is no error of the tool. */
+function whoseError({ _meta: meta }: { readonly _meta?: unknown }): string {
+  const problem = isJsonObject(meta) ? meta['io.gatehouse/problem'] : undefined
+  const code = isJsonObject(problem) ? problem['code'] : undefined
+  return typeof code === 'string'
+    ? `Gatehouse answered in the place of the tool (${plain(code)})`
+    : 'The tool reported an error'
 }

@@ -21,6 +21,13 @@ export function addGateway(program: Command, { terminal }: Verb): void {
         'none',
       ]),
     )
+    .addOption(
+      new Option('--access <kind>', 'whom it lets use what it shows: all it admits, or only by grant').choices([
+        'all',
+        'grants',
+      ]),
+    )
+    .option('--approve <patterns...>', "calls that a person has to approve: 'destructive', 'server/tool'")
     .action((slug: string, options: AddOptions) => save(terminal, slug, options))
   dataCommand(gateway, 'list')
     .description('all gateways')
@@ -39,6 +46,8 @@ type AddOptions = DataOptions & {
   description?: string
   instructions?: string
   auth?: 'key' | 'oauth' | 'both' | 'none'
+  access?: 'all' | 'grants'
+  approve?: string[]
 }
 
 async function save(terminal: Terminal, slug: string, options: AddOptions): Promise<void> {
@@ -70,6 +79,8 @@ async function show(terminal: Terminal, slug: string, options: DataOptions): Pro
       ['title', gateway.title ?? ''],
       ['url', url === null ? '(not running)' : `${url}/mcp/${slug}`],
       ['auth', gateway.auth],
+      ['access', gateway.access ?? 'all, until something is granted here'],
+      ['approve', gateway.approve.join(' ') || 'nothing'],
       ['from', gateway.origin],
       ['patterns', gateway.tools.join(' ')],
       ['servers', gateway.servers.join(' ')],
