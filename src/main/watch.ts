@@ -1,4 +1,5 @@
 import { statSync, unwatchFile, watchFile, type Stats } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import type { Log } from '#telemetry'
 import { isProblem } from '#kernel'
 import type { GatehouseConfig } from './config.ts'
@@ -11,7 +12,7 @@ import type { Gatehouse } from './open.ts'
  * it counts as changed when it has rested for a moment, so that nobody's half-written file is taken for a whole one.
  */
 export function followConfig(deps: {
-  gatehouse: Pick<Gatehouse, 'reload'>
+  gatehouse: Pick<Gatehouse, 'reload' | 'config'>
   log: Log
   file: string
   read: () => GatehouseConfig
@@ -19,8 +20,12 @@ export function followConfig(deps: {
   const { gatehouse, log, file, read } = deps
   const takeOver = async (): Promise<void> => {
     try {
-      await gatehouse.reload(read())
+      const next = read()
+      await gatehouse.reload(next)
       log.info({ file }, 'the configuration was read again, and what may change while the house runs is as it says')
+      const sections = waitingSections(gatehouse.config, next)
+      if (sections.length > 0)
+        log.warn({ file, sections }, 'these sections changed too; they count from the next start')
     } catch (error) {
       const why = isProblem(error) ? { problem: error.message } : { err: error }
       log.error({ file, ...why }, 'the changed configuration was not taken over; the old one stays')
@@ -46,5 +51,24 @@ export function followConfig(deps: {
     process.off('SIGHUP', atOnce)
   }
 }
+
+/** Of what changed, what `reload` does not take over. */
+function waitingSections(now: GatehouseConfig, next: GatehouseConfig): string[] {
+  const before: Readonly<Record<string, unknown>> = now
+  return Object.entries(next).flatMap(([section, value]) =>
+    TAKEN_OVER.has(section) || isDeepStrictEqual(before[section], value) ? [] : [section],
+  )
+}
+
+const TAKEN_OVER: ReadonlySet<string> = new Set([
+  'servers',
+  'gateways',
+  'login_policy',
+  'content_rules',
+  'approvals',
+  'hooks',
+  'identity_sources',
+  'policy',
+])
 
 const REST_MS = 300

@@ -40,6 +40,7 @@ test('a changed config file is taken over without a restart; one with a mistake 
   const read = () => readConfig({ file, dataDir: house.dataDir, env: {} })
   const reloaded: (() => void)[] = []
   const gatehouse = {
+    config: house.gatehouse.config,
     reload: async (next: ReturnType<typeof read>) => (await house.gatehouse.reload(next), reloaded.shift()?.()),
   }
   const said: string[] = []
@@ -56,7 +57,7 @@ test('a changed config file is taken over without a restart; one with a mistake 
   const stop = followConfig({ gatehouse, log, file, read })
 
   const taken = new Promise<void>((resolve) => reloaded.push(resolve))
-  await writeFile(file, `${builtin}[[gateways]]\nslug = "demo"\ntools = ["reference/*"]\n`)
+  await writeFile(file, `${builtin}[[gateways]]\nslug = "demo"\ntools = ["reference/*"]\n[limits]\nmax_sessions = 7\n`)
   process.emit('SIGHUP')
   await taken
   expect((await restCall(house, 'add', { a: 1, b: 2 })).status).toBe(200)
@@ -66,6 +67,7 @@ test('a changed config file is taken over without a restart; one with a mistake 
   await failed.promise
   stop()
   await rm(dir, { recursive: true })
+  expect(said.join()).toMatch(/"sections":\[[^\]]*"limits"/)
   expect(said.join()).toContain('gatehouse.toml:5')
   expect((await restCall(house, 'add', { a: 1, b: 2 })).status).toBe(200)
 })
