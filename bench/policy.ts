@@ -1,10 +1,11 @@
 /**
  * `node bench/policy.ts`: what deciding costs. The whole pipeline in one process with grants and rules in Cedar, beside
- * the same without; one decision, warm and cold; the replay of 100,000 recorded calls against a rule that is not in
+ * the same without; one decision, warm and cold; hooks that are for other tools; the replay of 100,000 recorded calls against a rule that is not in
  * force. `--quick` takes a tenth of the calls and records.
  */
 import { parseArgs } from 'node:util'
 import type { Gatehouse } from '../src/main/index.ts'
+import { hookConfig } from '../src/policy/index.ts'
 import { callOf } from '../src/audit/testing.ts'
 import { callInProcess } from './children/in-process.ts'
 import { openBenchHouse } from './house.ts'
@@ -14,6 +15,7 @@ const ADMIN = { userId: 'bench', keyId: null, face: 'cli' } as const
 const USER = 'bench@example.com'
 const OTHER_GRANTS = 500
 const ROUNDS = 5
+const TIMES = 2_000_000
 
 const RULES = `
 @id("guests") forbid(principal in Role::"guest", action, resource) when { resource.destructive };
@@ -31,6 +33,7 @@ const { house } = opened
 await grantMany(house)
 await measurePipeline(house, 20_000 * scale)
 await measureDecisions(house)
+measureIdleHooks(house)
 await measureReplay(house, 100_000 * scale)
 
 async function grantMany({ policy }: Gatehouse): Promise<void> {
@@ -39,6 +42,28 @@ async function grantMany({ policy }: Gatehouse): Promise<void> {
   await grant(USER)
   for (let other = 0; other < OTHER_GRANTS; other += 1) await grant(`user${other}@example.com`)
   await policy.putPolicy({ text: RULES }, ADMIN)
+}
+
+/** What a call pays for the stages of hooks where none is for its tool: three questions, of which none asks anybody. */
+function measureIdleHooks({ hooks, house }: Gatehouse): void {
+  const things = [...(house.snapshot().views.get('granted')?.toolByName.values() ?? [])].map(({ thing }) => thing)
+  const [tool] = things
+  if (tool === undefined) throw new Error('the gateway shows nothing')
+  const one = (): number => {
+    const startedAt = performance.now()
+    for (let times = 0; times < TIMES; times += 1) {
+      const known = hooks.accessKnown({ gateway: 'granted', userId: USER }, [tool])
+      if (known !== null || hooks.concern('pre', tool) || hooks.concern('post', tool))
+        throw new Error('a hook is asked')
+    }
+    return ((performance.now() - startedAt) * 1e6) / TIMES
+  }
+  const fastest = (): string => Math.min(...Array.from({ length: ROUNDS }, one)).toFixed(0)
+  const none = fastest()
+  const elsewhere = { name: 'elsewhere', url: 'http://127.0.0.1:9', points: ['access', 'pre', 'post'], tools: ['x/*'] }
+  hooks.declare([hookConfig.parse(elsewhere)])
+  print(`stages of hooks, a call: ${none} ns without hooks, ${fastest()} ns with one that is for other tools`)
+  hooks.declare([])
 }
 
 /** In turn, so that what else the machine does concerns both alike. */
