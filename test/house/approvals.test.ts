@@ -255,7 +255,9 @@ test('an answer at one replica reaches the call that waits at another', async ()
   const line = { url: gatewayUrl(one, 'demo'), key: await one.createKey({ user: ALICE, gateway: 'demo' }) }
 
   const waiting = callTool(line, 'charge', { order: 'o1' })
-  const answered = await answerApproval(two, await pendingId(two), 'approve')
+  const tooEarly = waiting.then(({ text }) => Promise.reject(new Error(`the call did not wait: ${text}`)))
+  const answered = await answerApproval(two, await Promise.race([pendingId(two), tooEarly]), 'approve')
+  tooEarly.catch(() => {}) // by now it may end
   const made = await waiting
 
   expect(answered.status).toBe(200)
