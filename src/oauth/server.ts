@@ -22,7 +22,6 @@ export type Question = {
   readonly gateway: GatewayResource | null
   readonly scopes: readonly string[]
   readonly signedInAfter: number | null
-  readonly isKnown: boolean
 }
 
 /** That something of a client's came a second time, so all that it had was ended. */
@@ -43,7 +42,7 @@ export type AuthServer = {
   allow(cookie: string, answer: { uid: string; by: Answerer }): Promise<string>
   deny(cookie: string, uid: string): Promise<string>
   /** Null for a code that is unknown, answered or expired. */
-  findDevice(userCode: string): Promise<Omit<Question, 'redirectUri' | 'isKnown' | 'signedInAfter'> | null>
+  findDevice(userCode: string): Promise<Omit<Question, 'redirectUri' | 'signedInAfter'> | null>
   /** A device is answered once: `oauth/bad-device-code` for all but the first who allows or denies it. */
   allowDevice(answer: { userCode: string; by: Answerer }): Promise<void>
   denyDevice(userCode: string): Promise<void>
@@ -150,8 +149,7 @@ function deviceVerbs(deps: Deps): Pick<AuthServer, 'findDevice' | 'allowDevice' 
       if (code === null) return null
       const {
         redirectUri: _,
-        isKnown: __,
-        signedInAfter: ___,
+        signedInAfter: __,
         ...question
       } = await describe(deps, {
         params: { ...code.params, client_id: code.clientId },
@@ -204,7 +202,6 @@ async function describe(deps: Deps, { params }: Asked): Promise<Question> {
     gateway: indicator === null ? null : deps.resources.find(indicator),
     scopes,
     signedInAfter: mustSignIn ? Date.now() - JUST_NOW_MS : Number.isFinite(maxAge) ? Date.now() - maxAge * 1_000 : null,
-    isKnown: false,
   }
 }
 

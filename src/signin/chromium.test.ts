@@ -12,7 +12,6 @@ const ASKS = {
   gateway: { slug: 'finance', title: 'Finance', scopes: [] },
   scopes: ['openid', 'mcp', 'offline_access'],
   signedInAfter: null,
-  isKnown: false,
 }
 
 /** Scripts and styles that a page's policy kept out, and what went wrong in its scripts. */

@@ -127,11 +127,9 @@ export type ConsentQuestion = {
   readonly scopes: readonly string[]
   /** The person must prove anew who they are: sessions older than this do not count. */
   readonly signedInAfter: number | null
-  /** The person has allowed the same before. */
-  readonly isKnown: boolean
 }
 
-export type DeviceQuestion = Omit<ConsentQuestion, 'redirectUri' | 'isKnown' | 'signedInAfter'>
+export type DeviceQuestion = Omit<ConsentQuestion, 'redirectUri' | 'signedInAfter'>
 
 /** What the authorization server answers the browser with. */
 export type Handed = { readonly location: string; readonly cookies: readonly string[] }

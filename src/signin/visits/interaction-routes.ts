@@ -19,7 +19,6 @@ export function interactionRoutes(app: Hono, deps: SignInDeps): void {
     const who = await whoAnswers(visitor, question)
     if (who === null) return context.redirect(signInPath(visitor, uid), 303)
     await requireEntry(deps, visitor, { ...who, services: servicesOf(question) })
-    if (question.isKnown) return hand(visitor, await deps.server.allow(context.req.raw, { uid, ...who }))
     leadOn(context, formTarget(question.redirectUri))
     return context.html(consentPage(visitor.frame, viewOf(question, { uid, userId: who.account.userId })))
   })
