@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { startHookServer } from '../fakes/hook-server.ts'
 import { startSideEffectServer } from '../fakes/side-effect-server.ts'
 import { askAdmin, lineOf } from './kit.ts'
@@ -8,7 +8,7 @@ import { callTool, textOf } from './talk.ts'
 /** A hook that is down: it is given a rest, told of where people and probes look, and asked again when it is back. */
 async function startWith(failure: 'closed' | 'open') {
   const effects = await startSideEffectServer()
-  const hooks = await startHookServer({ pre: () => 500 })
+  const hooks = await startHookServer({ pre: () => 500, health: () => 500 })
   const house = await startHouse({
     toml: `
       [[servers]]
@@ -40,28 +40,28 @@ async function startWith(failure: 'closed' | 'open') {
 }
 
 const order = { order: 'o1' }
+const OPEN = 'gatehouse_circuit_open{kind="hook",name="guard"} 1'
 
-test('a hook that fails for several callers is given a rest, which refuses at once, and is asked again when it is well', async () => {
+test('a hook that fails and does not say how it is either is given a rest, which refuses at once, and is asked again when it is well', async () => {
   const { house, effects, hooks, alice, bob, metrics } = await startWith('closed')
+  const asked = (path: string) => hooks.asked.entries.filter((one) => one.path === path).length
+  const circuit = () => metrics('gatehouse_circuit_open{kind="hook"')
   for (const line of [alice, bob, alice, bob, alice]) await callTool(line, 'charge', order)
-  const asked = hooks.asked.entries.length
+  await vi.waitFor(async () => expect(await circuit()).toEqual([OPEN]))
 
   const refused = await callTool(bob, 'charge', order)
-  const whileResting = [hooks.asked.entries.length, ...(await metrics('gatehouse_circuit_open{kind="hook"'))]
-  hooks.behave({ pre: () => ({ code: 'OK' }) })
+  const whileResting = [asked('/pre'), asked('/health')]
+  hooks.behave({ pre: () => ({ code: 'OK' }), health: () => ({ status: 'healthy' }) })
   await house.gatehouse.hooks.checkHooks('guard')
   const back = await callTool(bob, 'charge', order)
 
-  expect([asked, effects.executions.total]).toEqual([5, 1])
-  expect(whileResting).toEqual([5, 'gatehouse_circuit_open{kind="hook",name="guard"} 1'])
+  expect([effects.executions.total, ...whileResting]).toEqual([1, 5, 1])
   expect(textOf(refused)).toMatch(
     /the hook "guard" has to agree, and it failed several times in a row and is asked again at .*; the last time it answered with status 500/,
   )
   expect(refused.result).toMatchObject({ _meta: { 'io.gatehouse/problem': { code: 'policy/hook-failed' } } })
   expect(textOf(back)).toContain('charged o1')
-  expect(await metrics('gatehouse_circuit_open{kind="hook"')).toEqual([
-    'gatehouse_circuit_open{kind="hook",name="guard"} 0',
-  ])
+  expect(await circuit()).toEqual([OPEN.replace(/1$/, '0')])
   const { records } = await house.gatehouse.audit.search({ what: 'tools/call' })
   expect(records.map(({ decision, extra }) => [decision, extra?.['hooks']])).toEqual([
     ['allowed', [{ hook: 'guard', point: 'pre', outcome: 'agreed' }]],
@@ -70,16 +70,57 @@ test('a hook that fails for several callers is given a rest, which refuses at on
   ])
 })
 
-test('one caller alone, whose requests a hook cannot take, brings it no rest and others no way around it', async () => {
-  const { effects, hooks, alice, bob } = await startWith('open')
-  hooks.behave({ pre: ({ context }) => (context.user_id === 'alice' ? 500 : { code: 'CHECK_FAILED' }) })
-  for (let times = 0; times < 8; times += 1) await callTool(alice, 'charge', { order: `a${times}` })
+test.each(['closed', 'open'] as const)(
+  'callers whose requests a hook cannot take bring it no rest, however many they are: failure = "%s"',
+  async (failure) => {
+    const { house, effects, hooks, alice, bob, metrics } = await startWith(failure)
+    const isTheirs = ({ inputs }: { inputs: object }) => JSON.stringify(inputs).includes('breaks it')
+    hooks.behave({
+      pre: (body) => (isTheirs(body) ? 500 : { code: 'CHECK_FAILED' }),
+      health: () => ({ status: 'healthy' }),
+    })
+    const eve = { url: alice.url, key: await house.createKey({ user: 'eve', gateway: 'demo' }) }
+    for (let times = 0; times < 4; times += 1)
+      for (const line of [alice, eve]) await callTool(line, 'charge', { order: `breaks it ${times}` })
+
+    const { result } = await callTool(bob, 'charge', order)
+
+    expect(result).toMatchObject({ _meta: { 'io.gatehouse/problem': { code: 'policy/hook-denied' } } })
+    expect(effects.timesRun('charge', 'o1')).toBe(0)
+    expect(await metrics('gatehouse_circuit_open{kind="hook"')).toEqual([OPEN.replace(/1$/, '0')])
+  },
+)
+
+test('a hook that need not agree is asked each time, even when it is down: what it would refuse slips through no rest', async () => {
+  const { effects, hooks, alice, bob, metrics } = await startWith('open')
+  for (let times = 0; times < 4; times += 1)
+    for (const line of [alice, bob]) await callTool(line, 'charge', { order: `o-${times}` })
+  await vi.waitFor(async () => expect(await metrics('gatehouse_circuit_open{kind="hook"')).toEqual([OPEN]))
+  hooks.behave({ pre: () => ({ code: 'CHECK_FAILED' }) })
 
   const { result } = await callTool(bob, 'charge', order)
 
   expect(result).toMatchObject({ _meta: { 'io.gatehouse/problem': { code: 'policy/hook-denied' } } })
-  expect([hooks.asked.entries.length, effects.timesRun('charge', 'o1')]).toEqual([9, 0])
+  expect(effects.timesRun('charge', 'o1')).toBe(0)
 })
+
+test('arguments that a hook refuses to read are refused, whatever its failure mode, and say nothing about the hook', async () => {
+  const { effects, hooks, alice, bob } = await startWith('open')
+  hooks.behave({ pre: () => 413 })
+  const refused = []
+  for (const line of [alice, bob, alice, bob, alice, bob]) refused.push(await callTool(line, 'charge', order))
+
+  expect(refused.map(({ result }) => result)).toMatchObject(refused.map(() => ({ isError: true, _meta: HOOK_FAILED })))
+  expect(refused.map(textOf).filter((text) => text.includes('it does not take what was sent (status 413)'))).toEqual(
+    refused.map(textOf),
+  )
+  expect([effects.executions.total, hooks.asked.entries.map(({ path }) => path)]).toEqual([
+    0,
+    refused.map(() => '/pre'),
+  ])
+})
+
+const HOOK_FAILED = { 'io.gatehouse/problem': { code: 'policy/hook-failed', hook: 'guard' } }
 
 test.each([
   ['closed', 'calls that need its yes are refused'],

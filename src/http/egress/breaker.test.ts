@@ -6,8 +6,10 @@ function movableClock() {
   return { now: () => now, move: (ms: number) => (now += ms) }
 }
 /** A failure that somebody else sees each time. */
-const fail = (breaker: Breaker) => breaker.failed(`user-${(users += 1)}`)
+const fail = (breaker: Breaker) => breaker.failed({ userId: `user-${(users += 1)}`, keyId: null })
 let users = 0
+const MALLORY = { userId: 'mallory', keyId: 'key_1' }
+const ALICE = { userId: 'alice', keyId: 'key_2' }
 const options = { threshold: 3, firstRestMs: 1_000, maxRestMs: 4_000 }
 
 test('opens after failures in a row, lets one trial through after the rest, and closes on its success', () => {
@@ -59,20 +61,30 @@ test('a user whose calls hang opens no circuit for the others, until another or 
   const clock = movableClock()
   const byAnother = createBreaker(clock, options)
   const byList = createBreaker(clock, options)
-  for (const breaker of [byAnother, byList]) for (let i = 0; i < 10; i++) breaker.failed('mallory')
+  for (const breaker of [byAnother, byList]) for (let i = 0; i < 10; i++) breaker.failed(MALLORY)
 
   expect([byAnother.check(), byList.check()]).toEqual(['allow', 'allow'])
 
-  byAnother.failed('alice')
-  byList.listingFailed()
+  byAnother.failed(ALICE)
+  byList.foundDown()
   expect([byAnother.isOpen, byList.isOpen]).toEqual([true, true])
 })
 
 test('a success in between clears the first user too', () => {
   const breaker = createBreaker(movableClock(), options)
-  for (let i = 0; i < 10; i++) breaker.failed('mallory')
+  for (let i = 0; i < 10; i++) breaker.failed(MALLORY)
   breaker.succeeded()
-  for (let i = 0; i < 3; i++) breaker.failed('alice')
+  for (let i = 0; i < 3; i++) breaker.failed(ALICE)
 
   expect(breaker.isOpen).toBe(false)
+})
+
+test.each([
+  ['one key that names two users', [MALLORY, { userId: 'bob', keyId: 'key_1' }]],
+  ['one user with two keys', [MALLORY, { userId: 'mallory', keyId: 'key_3' }]],
+])('%s is one caller, who opens no circuit', (_, callers) => {
+  const breaker = createBreaker(movableClock(), options)
+  for (let i = 0; i < 10; i++) for (const caller of callers) breaker.failed(caller)
+
+  expect([breaker.isSuspect, breaker.isOpen]).toEqual([true, false])
 })

@@ -165,7 +165,7 @@ export async function askAccess(
 ): Promise<AccessSaid> {
   try {
     const body = { user_id: userId, toolkits: toolkitsOf(tools) }
-    const { only, deny } = await hook.ask({ point: 'access', body, as: accessAnswer, user: userId, isQuestion })
+    const { only, deny } = await hook.ask({ point: 'access', body, as: accessAnswer, isQuestion })
     const isShown = (tool: HookedTool): boolean => (only ? isIn(only, tool) : !(deny && isIn(deny, tool)))
     const outcome = only || deny ? 'changed' : 'agreed'
     return { outcome, refused: tools.filter((tool) => !isShown(tool)), reason: '' }

@@ -1,7 +1,7 @@
 import type { ZodType } from 'zod'
 import { Problem, type Json, type JsonObject } from '#kernel'
 import type { Log, Metrics } from '#telemetry'
-import { Resting, whyNot, type Hook } from './hook.ts'
+import { Resting, Unread, whyNot, type Hook } from './hook.ts'
 import { HOOK_DENIED, HOOK_FAILED, HOOK_RATE_LIMITED } from './problems.ts'
 import type { HookPoint } from './schema.ts'
 import type { HookedTool } from './scope.ts'
@@ -89,9 +89,9 @@ async function answerOf<Answer>(
   asked: { readonly body: object; readonly as: ZodType<Answer> },
 ): Promise<Answer | null> {
   const { hook, point, call } = turn
-  const { signal, isQuestion, context } = call
+  const { signal, isQuestion } = call
   try {
-    return await hook.ask({ ...asked, point, user: context.user_id, signal, isQuestion })
+    return await hook.ask({ ...asked, point, signal, isQuestion })
   } catch (error) {
     // The caller has gone; nobody failed.
     if (signal.aborted) throw error
@@ -99,7 +99,7 @@ async function answerOf<Answer>(
     const { name, failure } = hook.config
     const reason = whyNot(error)
     deps.log.warn({ hook: name, point, reason, failure }, 'a hook could not be asked')
-    if (failure === 'open') return null
+    if (failure === 'open' && !(error instanceof Unread)) return null
     throw hookFailed(name, point, reason, error)
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ZodType } from 'zod'
+import { ZodError, type ZodType } from 'zod'
 import { createBreaker, type Breaker, type Egress, type EgressClient } from '#http'
 import { Secret, type Clock } from '#kernel'
 import { tlsOf } from './mutual-tls.ts'
@@ -28,6 +28,7 @@ export class Hook {
   readonly #client: EgressClient
   readonly #token: Secret | null
   readonly #signingSecret: Secret | null
+  #isProbing = false
   #state: HookState = { state: 'unknown', reason: 'it was not asked yet' }
 
   constructor(deps: HookDeps, config: HookConfig, { isTrusted }: { isTrusted: boolean }) {
@@ -51,14 +52,17 @@ export class Hook {
     return this.#state
   }
 
-  /** It failed several times in a row, and is asked again only after a rest. */
-  get isResting(): boolean {
+  /**
+   * It failed several times in a row and did not answer the house either. One that has to agree is asked again only after
+   * a rest. One that need not is asked each time: a rest would let everything pass that it was there to stop.
+   */
+  get isDown(): boolean {
     return this.#breaker.isOpen
   }
 
   /** What it says to this; rejects when it cannot be asked, or says something else than the contract knows. */
-  async ask<Answer>({ point, body, as, user, signal, isQuestion }: Asking<Answer>): Promise<Answer> {
-    this.#refuseWhileResting()
+  async ask<Answer>({ point, body, as, signal, isQuestion }: Asking<Answer>): Promise<Answer> {
+    if (this.config.failure === 'closed') this.#refuseWhileResting()
     const text = JSON.stringify(body)
     try {
       const answer = await this.#send({ method: 'POST', path: point, text, signal, isQuestion })
@@ -68,7 +72,7 @@ export class Hook {
       return said
     } catch (error) {
       // Whoever gave up waiting says nothing about the hook.
-      if (!signal?.aborted) this.#failed(user, whyNot(error))
+      if (!signal?.aborted) this.#failed(error, { isQuestion })
       throw error
     }
   }
@@ -82,9 +86,26 @@ export class Hook {
     )
   }
 
-  #failed(user: string, reason: string): void {
-    this.#breaker.failed(user)
-    this.#state = { state: 'unreachable', reason }
+  #failed(error: unknown, { isQuestion = false }: { isQuestion?: boolean | undefined }): void {
+    this.#state = { state: 'unreachable', reason: whyNot(error) }
+    if (isQuestion || !isOutage(error)) return
+    this.#breaker.failed(null)
+    if (this.#breaker.isSuspect && !this.#isProbing) void this.#probe()
+  }
+
+  /** What callers sent may be why it failed. Whether it is down, the house finds out with nothing of theirs. */
+  async #probe(): Promise<void> {
+    this.#isProbing = true
+    try {
+      const { status } = healthAnswer.parse(await this.#sendOnce({ method: 'GET', path: 'health' }))
+      if (status === 'unhealthy') this.#breaker.foundDown()
+      else this.#breaker.succeeded()
+    } catch (error) {
+      if (isOutage(error)) this.#breaker.foundDown()
+      else this.#breaker.succeeded()
+    } finally {
+      this.#isProbing = false
+    }
   }
 
   /** Asks how it is; never rejects. */
@@ -105,9 +126,10 @@ export class Hook {
 
   async #send(sent: Sent): Promise<unknown> {
     for (let tries = 0; ; tries++) {
-      const outcome = await this.#sendOnce(sent).catch((error: unknown) => new Unanswered(whyNot(error), error))
+      const outcome = await this.#sendOnce(sent).catch(asUnanswered)
       if (!(outcome instanceof Unanswered)) return outcome
-      if (tries >= this.config.retries || sent.signal?.aborted || !outcome.mayRetry) throw outcome
+      const isLast = tries >= this.config.retries || this.isDown
+      if (isLast || sent.signal?.aborted || !outcome.mayRetry) throw outcome
       await pause(RETRY_PAUSE_MS * 2 ** tries)
     }
   }
@@ -128,6 +150,7 @@ export class Hook {
       maxBytes: MAX_ANSWER_BYTES,
     })
     if (status >= 500) throw new Unanswered(`it answered with status ${status}`)
+    if (REFUSALS.has(status)) throw new Unread(`it does not take what was sent (status ${status})`)
     if (status !== 200) throw new Unanswered(`it answered with status ${status}`, undefined, { mayRetry: false })
     return parseAnswer(body)
   }
@@ -146,8 +169,6 @@ type Asking<Answer> = {
   readonly point: HookPoint
   readonly body: object
   readonly as: ZodType<Answer>
-  /** For whom. What fails for one alone may be their own doing. */
-  readonly user: string
   readonly signal?: AbortSignal | undefined
   /** Somebody only wants to know: there is no call. */
   readonly isQuestion?: boolean | undefined
@@ -170,6 +191,25 @@ class Unanswered extends Error {
   }
 }
 
+/** It is there, and takes no such request: too large, or of a form that it cannot read. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 413, 414, 415, 422, 431])
+
+/** What the caller sent is why it did not agree, so it is a no whatever the failure mode. */
+export class Unread extends Error {
+  override readonly name = 'Unread'
+}
+
+function asUnanswered(error: unknown): Unanswered {
+  if (error instanceof Unread) throw error
+  return new Unanswered(whyNot(error), error)
+}
+
+/** No answer at all, or one that says that it is out of order. Any other is an answer, if not one that helps. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof Unanswered) return error.mayRetry
+  return !(error instanceof Unread) && !(error instanceof ZodError)
+}
+
 function parseAnswer(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'))
@@ -182,6 +222,7 @@ export function whyNot(error: unknown): string {
   if (!(error instanceof Error)) return 'it could not be asked'
   switch (error.name) {
     case 'Unanswered':
+    case 'Unread':
     case 'Resting':
     case 'Problem':
       return error.message

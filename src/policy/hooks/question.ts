@@ -76,7 +76,6 @@ async function askWhetherCalled(hooks: readonly Hook[], supposed: Supposed, sent
 const WORDS: Readonly<Partial<Record<HookOutcome, string>>> = {
   changed: 'it puts other arguments in the place of these',
   failed: 'it could not be asked, and calls go on without it',
-  resting: 'it has failed too often to be asked now, and calls go on without it',
 }
 
 function callOf(

@@ -87,7 +87,7 @@ export async function createHooks(deps: HooksDeps): Promise<Hooks> {
   const live: LiveHooks = await LiveHooks.open({ ...deps, store, onChange }, deps.declared)
   const parts: Parts = { ...deps, live, store }
   deps.metrics.watchCircuits('hook', () =>
-    live.current.map(({ config, isResting }) => ({ name: config.name, isOpen: isResting })),
+    live.current.map(({ config, isDown }) => ({ name: config.name, isOpen: isDown })),
   )
   const concerned = (point: HookPoint, tool: HookedTool): Hook[] => at(point).filter((hook) => hook.covers(tool))
   return {

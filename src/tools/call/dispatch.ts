@@ -75,7 +75,7 @@ async function reachedLeg(way: Way, sourceCall: SourceCall): Promise<Reply> {
 /** One request to the server, inside its concurrency limit and watched by its circuit breaker. */
 async function leg({ attempt, target, port }: Way, sourceCall: SourceCall): Promise<Reply> {
   const { server } = target
-  const { userId } = attempt.request.admission
+  const { userId, principal } = attempt.request.admission
   const turn = server.slots.acquire(userId, attempt.request.signal)
   if (turn) await turn
   const { isSent } = attempt
@@ -88,7 +88,7 @@ async function leg({ attempt, target, port }: Way, sourceCall: SourceCall): Prom
     if (server.isClosing && !attempt.request.signal.aborted) throw removed(server.config.name, error)
     if (isRefusal(error)) attempt.isSent = isSent
     if (isOutage(error) && !attempt.request.signal.aborted) {
-      server.breaker.failed(userId)
+      server.breaker.failed({ userId, keyId: principal.keyId })
       server.noticeOutage()
     }
     throw error

@@ -242,7 +242,7 @@ class Keeper implements KeptServer {
 
   #failed(error: unknown, timedOut: boolean): void {
     this.#failures += 1
-    this.breaker.listingFailed()
+    this.breaker.foundDown()
     const pause = Math.min(this.#timing.firstRetryMs * 2 ** (this.#failures - 1), this.#timing.maxRetryMs)
     const delay = Math.round(pause * (0.75 + Math.random() / 2))
     this.#plan(delay)
