@@ -72,7 +72,7 @@ describe.concurrent('a gateway in front of the conformance fixture', () => {
       ])
 
       expect(failures(through)).toEqual([])
-      expect(through.exitCode).toBe(0)
+      expect(through.exitCode, through.output).toBe(0)
       expect(compareReports(direct, through)).toEqual(inapplicable)
     },
   )

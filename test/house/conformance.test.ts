@@ -26,7 +26,7 @@ describe.concurrent('the conformance fixture', () => {
 
       expect(failures(direct)).toEqual([])
       expect(direct.scenarios.filter((scenario) => scenario.required)).toHaveLength(set.required)
-      expect(direct.exitCode).toBe(0)
+      expect(direct.exitCode, direct.output).toBe(0)
       expect(compareReports(direct, through)).toEqual([])
       expect(shimmed.requests.entries.filter((seen) => seen.headers.authorization !== 'Bearer shim')).toEqual([])
     },
