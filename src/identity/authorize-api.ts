@@ -68,7 +68,13 @@ function asAdmin({ policy }: AuthorizeDeps, { access, from, action }: Wish, who:
     remoteAddress: from.remoteAddress,
   })
   const known = isFinal ? { grounds } : {}
-  if (grounds.effect === 'allow') return { caller: { kind: 'admin', ...by, userId: principal.userId }, ...known }
+  const caller = {
+    kind: 'admin',
+    ...by,
+    userId: principal.userId,
+    ...(isAdmin ? {} : { byRule: true as const }),
+  } as const
+  if (grounds.effect === 'allow') return { caller, ...known }
   return { refused: new Problem(FORBIDDEN, whyNot({ principal, action }, reason)), by, ...known }
 }
 

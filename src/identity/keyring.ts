@@ -216,15 +216,17 @@ function admitAdmin(entry: Entry, directory: Directory): AdminAuthentication {
   const member = userId === null ? null : directory.findByUserId(userId)
   if (member?.isActive === false) return { ...inactive(entry), userId }
   if (entry.role !== 'admin') return { ...refuse(FORBIDDEN, NOT_FOR_ADMINS, keyId), userId }
-  const { kind, accountId, role, groups, claims } = member ?? (userId === null ? ADMIN_OF_NOBODY : STRANGER)
+  if (userId !== null && member === null) return { ...refuse(FORBIDDEN, NO_ACCOUNT, keyId), userId }
+  const { kind, accountId, role, groups, claims } = member ?? ADMIN_OF_NOBODY
   const through = { keyId, gateways, clientId: null, scopes: null }
   const principal = { userId: userId ?? LOCAL_ADMIN, kind, accountId, role, groups, claims, ...through }
   return { ok: true, keyId, userId, isAdmin: role === 'admin', principal }
 }
 
 const NOT_FOR_ADMINS = 'This API key may not be used for the admin API; use one made with `key create --admin`.'
-const STRANGER = { kind: 'unknown', accountId: null, role: null, groups: [], claims: {} } as const
-const ADMIN_OF_NOBODY = { ...STRANGER, role: 'admin' } as const
+const NO_ACCOUNT = 'The admin API takes keys of accounts, and no account has the user id of this key.'
+/** A key that is bound to nobody. */
+const ADMIN_OF_NOBODY = { kind: 'unknown', accountId: null, role: 'admin', groups: [], claims: {} } as const
 
 function inactive(entry: Entry): Refused {
   return refuse(ACCOUNT_INACTIVE, 'The account that this API key is used for is not active.', entry.id)

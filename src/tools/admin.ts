@@ -1,3 +1,4 @@
+import type { AdminCaller } from '#http'
 import { basename } from 'node:path'
 import { Problem, isJsonObject, type Clock, type JsonObject } from '#kernel'
 import type { Audit } from '#audit'
@@ -14,7 +15,7 @@ import type { ChangeState } from './tables.ts'
 /** What an admin does with servers, gateways and changes. Every change is recorded with who made it. */
 export type ToolsAdmin = ReturnType<typeof createToolsAdmin>
 
-export type AdminActor = { readonly userId: string; readonly keyId: string | null; readonly face: 'rest' | 'cli' }
+export type AdminActor = Pick<AdminCaller, 'userId' | 'keyId' | 'face' | 'byRule'>
 
 export type ServerInfo = {
   readonly name: string
@@ -173,7 +174,7 @@ async function refuseProgram(
   const detail =
     deps.house.programsFrom === 'file'
       ? `Server "${config.name}" is a program, and here only the config file may add programs. Declare it in gatehouse.toml (programs_from = "file").`
-      : `Server "${config.name}" is a program, and an admin key may not add programs. Add it on the machine itself with "gatehouse server add" or in gatehouse.toml, or set programs_from = "admin" there.`
+      : `Server "${config.name}" is a program, and this key may not add programs. Add it on the machine itself with "gatehouse server add" or in gatehouse.toml, or set programs_from = "admin" there, which lets keys of admins do it.`
   const refusal = { decision: 'denied', reason: detail } as const
   await note(deps, actor, { what, server: config.name, extra: describeForAudit(config), ...refusal })
   throw new Problem(NOT_ALLOWED, detail)
@@ -186,7 +187,7 @@ function mayAddPrograms(from: ProgramsFrom, actor: AdminActor): boolean {
     case 'local':
       return actor.face === 'cli'
     case 'admin':
-      return true
+      return actor.byRule !== true
   }
 }
 

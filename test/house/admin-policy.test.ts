@@ -392,3 +392,14 @@ test('/metrics counts each use once, by module and by what decided', async () =>
   expect(text).toContain('gatehouse_policy_admin_decisions_total{module="signing-keys",effect="allow",reason="rule"} 1')
   expect(text).toContain('gatehouse_policy_admin_decisions_total{module="hooks",effect="deny",reason="nothing"} 2')
 })
+
+test('a key of a name that no account has opens nothing, whatever is permitted to all', async () => {
+  keys['Lea'] = await keyOf('Lea@example.com')
+  await rule(`permit(principal, action == Action::"admin:audit", resource);
+    forbid(principal == User::"lea@example.com", action, resource);`)
+
+  const { status, body } = await ask('Lea', 'audit')
+
+  expect([status, await statusOf('lea', 'audit'), await statusOf('tim', 'audit')]).toEqual([403, 403, 200])
+  expect(body['detail']).toContain('no account')
+})

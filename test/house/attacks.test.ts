@@ -545,6 +545,28 @@ test.each([
   expect({ token, key }).toEqual(expected)
 })
 
+test('whoever may change servers by a rule alone adds no program, and makes none of a server', async () => {
+  const house = await openHouse({
+    toml: `[server]\nlisten = "127.0.0.1:0"\nprograms_from = "admin"\n${TWO_GATEWAYS}`,
+  })
+  const { identity, policy } = house.gatehouse
+  await identity.accounts.create({ userId: 'tim@example.com' }, ADMIN)
+  const text = 'permit(principal == User::"tim@example.com", action == Action::"admin:servers", resource);'
+  await policy.activatePolicy((await policy.putPolicy({ text }, ADMIN)).version, ADMIN)
+  const made = await identity.createKey({ userId: 'tim@example.com', gateways: ['*'], role: 'admin' }, ADMIN)
+  const use = (method: string, path: string, body: object) =>
+    attempt(house, { method, path: `/api/v1/servers${path}`, body }, bearer(made.key))
+  const http = { name: 'site', transport: 'http', url: 'https://mcp.example.com/mcp' }
+
+  const [site, added, changed] = [
+    await use('POST', '', http),
+    await use('POST', '', { ...PROGRAM, name: 'shell' }),
+    await use('PUT', '/site', { ...PROGRAM, name: 'site' }),
+  ]
+
+  expect([site, added, changed]).toEqual([201, 403, 403])
+})
+
 test('answers to a question that nobody asked are no way around a rate limit', async () => {
   const house = await openHouse({
     toml: `

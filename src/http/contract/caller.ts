@@ -11,6 +11,8 @@ export type AdminCaller = {
   readonly keyId: string | null
   /** `cli`: the command line of this machine, known by the local admin token. */
   readonly face: 'rest' | 'cli'
+  /** Let in by a rule, without being an admin. */
+  readonly byRule?: true
 }
 /** Whoever may hold a key of one gateway: that gateway's own admission finds out. */
 export type KeyCaller = { readonly kind: 'key'; readonly authorization: string | undefined }
