@@ -20,6 +20,7 @@ import { LivePolicy } from './live.ts'
 import { createRuleBooks, type RuleBooks } from './rules/book.ts'
 import { createRules, type Rules } from './rules/service.ts'
 import { createRulesStore, type RulesStore } from './rules/store.ts'
+import type { Snapshot } from './snapshot.ts'
 import { createPolicyStore, type PolicyStore } from './store.ts'
 import type { World } from './world.ts'
 
@@ -63,6 +64,16 @@ export type PolicyRoom = Policy &
 
 type Parts = PolicyDeps & { readonly live: LivePolicy; readonly books: RuleBooks }
 
+/** What is only tried decides nothing, and neither does that it cannot be asked: then it says what is in force. */
+function decideByShadow({ live, log, clock }: Parts, shadow: Snapshot, question: Question): Verdict {
+  try {
+    return decide(shadow, question, clock.now())
+  } catch (error) {
+    log.warn({ err: error }, 'the rules in shadow could not be asked')
+    return decide(live.current, question, clock.now())
+  }
+}
+
 /** Reads all grants and rules, and from then on follows every change. Rejects when the store is down. */
 export async function createPolicy(deps: PolicyDeps): Promise<PolicyRoom> {
   const { storage, clock, operations } = deps
@@ -84,7 +95,7 @@ export async function createPolicy(deps: PolicyDeps): Promise<PolicyRoom> {
     decide: (question) => decide(live.current, question, clock.now()),
     shadow: () => {
       const { shadow } = live
-      return shadow && { decide: (question) => decide(shadow, question, clock.now()) }
+      return shadow && { decide: (question) => decideByShadow(parts, shadow, question) }
     },
     onChange: (listener) => {
       listeners.add(listener)

@@ -45,8 +45,7 @@ function administer(deps: AdminPolicyDeps, question: AdminQuestion): AdminVerdic
     const verdict = decideBy(deps, live.current, question)
     const { shadow } = live
     if (shadow === null || !verdict.isFinal) return verdict
-    const { effect, rule } = decideBy(deps, shadow, question)
-    return effect === verdict.effect ? verdict : { ...verdict, shadow: { effect, rule, policy: shadow.label } }
+    return withShadow(deps, verdict, { shadow, question })
   } catch (error) {
     log.error({ err: error, operation: question.action.operation }, 'the policy could not be asked')
     return {
@@ -55,6 +54,21 @@ function administer(deps: AdminPolicyDeps, question: AdminQuestion): AdminVerdic
       reason: 'the policy could not be asked; the log has the reason',
       isFinal: true,
     }
+  }
+}
+
+/** What is only tried decides nothing, and neither does that it cannot be asked. */
+function withShadow(
+  deps: AdminPolicyDeps,
+  verdict: AdminVerdict,
+  { shadow, question }: { shadow: Snapshot; question: AdminQuestion },
+): AdminVerdict {
+  try {
+    const { effect, rule } = decideBy(deps, shadow, question)
+    return effect === verdict.effect ? verdict : { ...verdict, shadow: { effect, rule, policy: shadow.label } }
+  } catch (error) {
+    deps.log.warn({ err: error }, 'the rules in shadow could not be asked')
+    return verdict
   }
 }
 
