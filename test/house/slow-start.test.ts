@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { createTestPlace } from '../../src/storage/testing.ts'
 import { stdioCommand } from '../fakes/stdio-programs.ts'
 import { startHouse, type TestHouse } from './start-house.ts'
 
@@ -44,11 +42,11 @@ test('a program that hangs at its start is called unreachable when its time is o
 })
 
 test('the first start says in one line that the database is new, and the second nothing of it', async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-first-start-'))
-  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
-  const first = await startHouse({ toml: '', dataDir })
+  const place = await createTestPlace(process.env['GATEHOUSE_TEST_ENGINE'] === 'postgres' ? 'postgres' : 'sqlite')
+  onTestFinished(() => place.remove())
+  const first = await startHouse({ toml: '', storageUrl: place.url })
   await first.close()
-  house = await startHouse({ toml: '', dataDir })
+  house = await startHouse({ toml: '', storageUrl: place.url })
 
   const of = ({ logs }: TestHouse, level: string) =>
     logs.filter((line) => /migration/.test(line) && line.includes(`"level":"${level}"`))
