@@ -403,3 +403,17 @@ test('a key of a name that no account has opens nothing, whatever is permitted t
   expect([status, await statusOf('lea', 'audit'), await statusOf('tim', 'audit')]).toEqual([403, 403, 200])
   expect(body['detail']).toContain('no account')
 })
+
+test('files that do not go with the version in force are refused, and changes count as before', async () => {
+  const { policy } = house.gatehouse
+  await rule('@id("stored") permit(principal == User::"tim@example.com", action == Action::"admin:audit", resource);')
+  const before = await statusOf('tim', 'audit')
+
+  const files = [{ name: 'house.cedar', text: '@id("stored") forbid(principal, action, resource);' }]
+  await expect(policy.declarePolicies(files)).rejects.toThrow('"stored" is taken')
+  const meanwhile = await statusOf('tim', 'audit')
+  await rule('permit(principal == User::"lea@example.com", action == Action::"admin:audit", resource);')
+
+  expect([before, meanwhile]).toEqual([200, 200])
+  expect([await statusOf('tim', 'audit'), await statusOf('lea', 'audit')]).toEqual([403, 200])
+})

@@ -87,3 +87,13 @@ test('a chain that leans to neither side is true, false or wrong where it was', 
     { numRuns: 300 },
   )
 })
+
+test.each<[string, Partial<Asked>]>([
+  ['an argument', { context: { yes: true, text: 'EXFIL\ud800' } }],
+  ['the name of a member', { context: { yes: true, '\ud800': 'x' } }],
+  ['what a provider said', { entities: [{ uid: asked.principal, attrs: { team: '\ud800' }, parents: [] }] }],
+])('half a character in %s makes no question fail', (_what, more) => {
+  const [bob, eve] = [permitFor('bob'), permitFor('eve')]
+
+  expect([bob, eve].map((set) => evaluate(set, { ...asked, ...more }).effect)).toEqual(['allow', 'deny'])
+})

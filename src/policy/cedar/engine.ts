@@ -1,6 +1,7 @@
 import type { CedarValueJson, DetailedError, EntityJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
 import { CedarInstance, type Cedar } from './library.ts'
 import type { Uid } from './subject.ts'
+import { wellFormed } from './well-formed.ts'
 
 /** Policies that are decided together, by id. The same object is parsed once, however often it is asked. */
 export type PolicySet = Readonly<Record<string, PolicyJson>>
@@ -45,6 +46,10 @@ const instance = new CedarInstance(() => {
 
 /** Cedar's answer. Throws when a policy set cannot be parsed, which `checkPolicies` has made sure of before. */
 export function evaluate(policies: PolicySet, asked: Asked): Answer {
+  return asText(asked, (question) => evaluateText(policies, question))
+}
+
+function evaluateText(policies: PolicySet, asked: Asked): Answer {
   const { principal, action, resource, context, entities } = asked
   const answer = instance.ask((cedar) =>
     cedar.statefulIsAuthorized({
@@ -70,11 +75,13 @@ export type AskedInPart = Omit<Asked, 'principal' | 'resource'> & {
 }
 
 /** The answer as far as it can be told while this and some members of the context are not known. */
-export function evaluateInPart(
-  policies: PolicySet,
-  asked: AskedInPart,
-  unknown: readonly string[],
-): 'allow' | 'deny' | 'depends' {
+export function evaluateInPart(policies: PolicySet, asked: AskedInPart, unknown: readonly string[]): InPart {
+  return asText(asked, (question) => evaluateTextInPart(policies, question, unknown))
+}
+
+type InPart = 'allow' | 'deny' | 'depends'
+
+function evaluateTextInPart(policies: PolicySet, asked: AskedInPart, unknown: readonly string[]): InPart {
   const { principal, action, resource, entities } = asked
   const open = Object.fromEntries(unknown.map((name) => [name, { __extn: { fn: 'unknown', arg: name } }]))
   const answer = instance.ask((cedar) =>
@@ -90,6 +97,16 @@ export function evaluateInPart(
   )
   if (answer.type === 'failure') throw cedarError('a request could not be evaluated in part', answer.errors)
   return answer.response.decision ?? 'depends'
+}
+
+/** Half a character, in an argument or in what a provider said, makes no question of somebody fail. It is seldom there. */
+function asText<Q, A>(asked: Q, ask: (question: Q) => A): A {
+  try {
+    return ask(asked)
+  } catch (error) {
+    if (JSON.stringify(asked) === JSON.stringify(wellFormed(asked))) throw error
+    return ask(wellFormed(asked))
+  }
 }
 
 function slotOf(cedar: Cedar, policies: PolicySet): string {

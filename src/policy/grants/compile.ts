@@ -1,12 +1,13 @@
 import type { Expr, PatternElem, PolicyJson, PrincipalConstraint } from '@cedar-policy/cedar-wasm/nodejs'
 import { join } from '../cedar/balance.ts'
 import type { Uid } from '../cedar/subject.ts'
+import { wellFormed } from '../cedar/well-formed.ts'
 import type { Grant, Subject } from './schema.ts'
 
 /** The grant as a policy of Cedar: the same for the same grant, named by its id. */
 export function compileGrant(grant: Grant): PolicyJson {
   const { gateway, only } = grant
-  return {
+  return wellFormed<PolicyJson>({
     effect: 'permit',
     principal: constraintOf(grant.subject),
     action: { op: 'in', entity: { type: 'Action', id: 'use' } },
@@ -16,7 +17,7 @@ export function compileGrant(grant: Grant): PolicyJson {
       ...(only === null ? [] : [{ kind: 'when' as const, body: ONLY[only] }]),
     ],
     annotations: { id: grant.id, ...(grant.note === null ? {} : { note: grant.note }) },
-  }
+  })
 }
 
 const TYPES = { user: 'User', account: 'SystemAccount', group: 'Group', role: 'Role', client: 'Client', key: 'Key' }

@@ -121,8 +121,17 @@ async function shadow(deps: RulesDeps, version: number | null, by: Actor): Promi
 
 /** The files are each replica's own, so nobody else is told. */
 async function declare(deps: RulesDeps, files: readonly PolicySource[]): Promise<void> {
-  deps.books.declare(files)
-  const { rules } = deps.books.withText({ name: 'none', text: '' })
-  await deps.rulesStore.addGranted(gatewaysNamedBy(rules), deps.clock.now())
-  await deps.live.reload()
+  const { books, live, rulesStore, clock } = deps
+  const before = books.files()
+  books.declare(files)
+  try {
+    const { rules } = books.withText({ name: 'none', text: '' })
+    await rulesStore.addGranted(gatewaysNamedBy(rules), clock.now())
+    await live.reload()
+  } catch (error) {
+    // With a version that is in force, or tried, they may not go together; then no change would be taken over any more.
+    books.declare(before)
+    await live.reload()
+    throw error
+  }
 }
