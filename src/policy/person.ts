@@ -8,3 +8,17 @@ export function personOf(world: Pick<World, 'member'>, who: { userId: string; ke
   const { kind, accountId, role, groups, claims } = known
   return { ...who, kind, accountId, role, groups, claims, clientId: null, scopes: null, gateways: ['*'] }
 }
+
+/** For questions in which it does not matter who asks: nobody whom a rule or a grant could name. */
+export const SOMEBODY: Principal = {
+  userId: 'somebody',
+  kind: 'unknown',
+  accountId: null,
+  role: null,
+  groups: [],
+  claims: {},
+  keyId: null,
+  clientId: null,
+  scopes: null,
+  gateways: ['*'],
+}

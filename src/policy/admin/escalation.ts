@@ -1,7 +1,7 @@
 import type { AdminOperation } from '#http'
-import type { Principal } from '#identity'
 import type { Rule } from '../cedar/check.ts'
 import { uidOf } from '../cedar/subject.ts'
+import { SOMEBODY } from '../person.ts'
 import { askedOf } from './asked.ts'
 import { adminScope } from './laws.ts'
 import { isPossible, placesNamedBy, withAnyName } from './possible.ts'
@@ -96,22 +96,10 @@ function mayEscalate(rule: Rule, module: string): boolean {
   const policy = { ...rule.policy, principal: { op: 'All' } } as const
   const places = escalation.bounded === true ? [null] : placesNamedBy([rule])
   return places.some((place) => {
-    const asked = askedOf(ANYBODY, { module, operation: '', writes: true, place }, NEVER)
+    const asked = askedOf(SOMEBODY, { module, operation: '', writes: true, place }, NEVER)
     const open = escalation.bounded === true ? asked : withAnyName(asked)
     return isPossible({ policy }, { ...open, principal: null }, ['operation', 'now', 'address'])
   })
 }
 
-const ANYBODY: Principal = {
-  userId: '',
-  kind: 'unknown',
-  accountId: null,
-  role: null,
-  groups: [],
-  claims: {},
-  keyId: null,
-  clientId: null,
-  scopes: null,
-  gateways: [],
-}
 const NEVER = { face: 'rest', remoteAddress: null, now: 0 }

@@ -1,4 +1,5 @@
-import type { Clause, Expr, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type { Clause, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
+import { termsOf } from '../cedar/balance.ts'
 import type { Rule } from '../cedar/check.ts'
 import { evaluateInPart, type Asked, type AskedInPart } from '../cedar/engine.ts'
 import type { Place } from './asked.ts'
@@ -18,14 +19,7 @@ function partsOf(policy: PolicyJson): PolicyJson[] {
 
 /** `when { a && b }` is `when { a } when { b }`, and `unless { a || b }` is `unless { a } unless { b }`. */
 function splitClause({ kind, body }: Clause): Clause[] {
-  const sides = sidesOf(body, kind === 'when' ? '&&' : '||')
-  return sides === null ? [{ kind, body }] : sides.flatMap((side) => splitClause({ kind, body: side }))
-}
-
-function sidesOf(body: Expr, operator: '&&' | '||'): readonly Expr[] | null {
-  if (operator === '&&' && '&&' in body && 'left' in body['&&']) return [body['&&'].left, body['&&'].right]
-  if (operator === '||' && '||' in body && 'left' in body['||']) return [body['||'].left, body['||'].right]
-  return null
+  return termsOf(kind === 'when' ? '&&' : '||', body).map((term) => ({ kind, body: term }))
 }
 
 /** All that these rules tell apart: the house, and each gateway and server that one of them names. */

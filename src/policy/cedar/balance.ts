@@ -29,12 +29,16 @@ function balance(node: Json): Json {
   if (Array.isArray(node)) return node.map((item: Json) => balance(item))
   if (!isJsonObject(node) || node['Value'] !== undefined) return node
   for (const chain of ['||', '&&'] as const)
-    if (sidesOf(node, chain) !== null) return joinJson(chain, termsOf(node, chain).map(balance))
+    if (sidesOf(node, chain) !== null) return joinJson(chain, jsonTermsOf(node, chain).map(balance))
   return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, balance(value ?? null)]))
 }
 
-/** From left to right, however deep the chain leans. */
-function termsOf(node: Json, chain: Chain): Json[] {
+/** The terms of a chain from left to right, however deep it leans; whatever is no such chain is one term. */
+export function termsOf(chain: Chain, expr: Expr): Expr[] {
+  return jsonTermsOf(asJson(expr), chain).map(asExpr)
+}
+
+function jsonTermsOf(node: Json, chain: Chain): Json[] {
   const terms: Json[] = []
   const open: Json[] = [node]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

@@ -1,22 +1,10 @@
-import type { Principal } from '#identity'
 import { Caste } from '../caste.ts'
 import { useOf } from '../cedar/entities.ts'
+import { SOMEBODY } from '../person.ts'
 import type { Thing } from '../thing.ts'
 import { compileGrant } from './compile.ts'
 import type { Grant } from './schema.ts'
 
-const SOMEBODY: Principal = {
-  userId: 'somebody',
-  kind: 'unknown',
-  accountId: null,
-  role: null,
-  groups: [],
-  claims: {},
-  keyId: null,
-  clientId: null,
-  scopes: null,
-  gateways: ['*'],
-}
 const AT = { face: 'none', client: '', remoteAddress: null, scopes: null }
 
 /** Whether the grant is about this thing, whoever it is for. */
